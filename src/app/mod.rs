@@ -1,0 +1,50 @@
+//! Applications: they decide how calls are bridged. Everything an author needs is re-exported here.
+
+pub mod registry;
+pub mod services;
+
+pub use crate::call::{
+    CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, InCall, Invite, Lease,
+    Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Side, Summary,
+};
+pub use registry::{Bound, Registered};
+pub use services::Services;
+
+use serde::de::DeserializeOwned;
+use std::future::Future;
+
+/// Decides how calls are bridged. One value per server, shared by all calls.
+///
+/// Futures may be dropped at any await point (the caller hung up): leave nothing behind that a drop does not undo.
+pub trait Application: Sized + Send + Sync + 'static {
+    /// Section `[b2bua-server::NAME]`, and the value of `application=`.
+    const NAME: &'static str;
+    /// The keys of that section: read, documented and checked by this table.
+    const KEYS: &'static [crate::config::Key];
+    /// What the section is read into.
+    type Config: DeserializeOwned;
+    /// What this application remembers about one call. Dropped with the call.
+    type Call: Default + Send + 'static;
+
+    /// Makes the application. Called once at start and again at each reload.
+    fn build(
+        config: Self::Config,
+        services: &Services,
+    ) -> impl Future<Output = Result<Self, BuildError>> + Send;
+    /// A call arrived: where should it go?
+    fn route(&self, call: &mut Self::Call, invite: &Invite) -> impl Future<Output = Decision> + Send;
+    /// Leg B failed before answer and no route is left.
+    fn rescue(&self, call: &mut Self::Call, failure: &Failure) -> impl Future<Output = Rescue> + Send {
+        let _ = (call, failure);
+        async { Rescue::Relay }
+    }
+    /// Something happened. Must not block; accounting and slot release live here.
+    fn observe(&self, call: &mut Self::Call, event: &CallEvent) {
+        let _ = (call, event);
+    }
+}
+
+/// Why an application cannot be made from its configuration: all problems, each with its key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(|(key, what)| format!("{key}: {what}")).collect::<Vec<_>>().join("; "))]
+pub struct BuildError(pub Vec<(String, String)>);

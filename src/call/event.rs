@@ -1,0 +1,48 @@
+//! Facts about a call for those who watch: CDR, metrics, log, application.
+
+use super::{Cause, Encryption, Failure, Side};
+use crate::{
+    media::StreamStats,
+    sip::{Status, Text},
+};
+use std::time::Instant;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum CallEvent {
+    /// The INVITE of leg B left.
+    Dialled { target: String },
+    /// Leg A was told of a provisional response.
+    Ringing(Status),
+    /// Both legs are up.
+    Answered,
+    /// An offer was passed on and answered.
+    Updated { by: Side },
+    /// A leg's keys are there.
+    Keyed { side: Side, encryption: Encryption },
+    /// It is over.
+    Ended(Box<Summary>),
+}
+
+/// One call in one record.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Call-ID of each leg; B's is `None` if none was dialled.
+    pub call_ids: (Text, Option<Text>),
+    /// When the INVITE came.
+    pub began: Instant,
+    /// When it was answered.
+    pub answered: Option<Instant>,
+    /// When it ended.
+    pub ended: Instant,
+    /// The final code towards leg A.
+    pub status: Status,
+    /// How it failed before answer.
+    pub failure: Option<Failure>,
+    /// Who ended it and why, after answer.
+    pub cause: Option<Cause>,
+    /// Encryption of each leg.
+    pub encryption: (Option<Encryption>, Option<Encryption>),
+    /// Packets, per side and stream.
+    pub media: Vec<StreamStats>,
+}

@@ -1,0 +1,1 @@
+//! Which leg speaks what, per stream: ports, keys, profiles.

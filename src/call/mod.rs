@@ -1,0 +1,160 @@
+//! Calls: two legs and what joins them. Machines without socket, clock or task.
+//!
+//! Contract of every machine here: *after any `handle_*`, drain `poll_output` to `None`, then wait for input or
+//! until `poll_timeout`*. `now` and fresh identifiers come in with [`Env`] and are never stored.
+
+pub mod bridge;
+pub mod decision;
+pub mod event;
+pub mod failure;
+pub mod invite;
+pub mod leg;
+pub mod media_plan;
+pub mod signal;
+
+pub use bridge::Call;
+pub use decision::{
+    Contact, Decision, Encryption, EncryptionPolicy, InCall, Lease, Limits, MediaPolicy, NatLatching,
+    Outgoing, RelayChoice, Rescue,
+};
+pub use event::{CallEvent, Summary};
+pub use failure::{Cause, Failure, Origin};
+pub use invite::Invite;
+pub use leg::Leg;
+pub use signal::{Body, Signal};
+
+use crate::{
+    media::{MediaCommand, MediaEvent},
+    sip::{
+        Ids, Message,
+        routing::{Destination, NextHop, Source, Target},
+    },
+};
+use std::time::Instant;
+
+/// What a machine may know of the outside: the time and fresh identifiers. Never stored.
+pub struct Env<'a> {
+    /// Now, monotonic.
+    pub now: Instant,
+    /// Tags, branches, Call-IDs, keys.
+    pub ids: &'a mut Ids,
+}
+
+/// Which leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// Towards the caller: we were called.
+    A,
+    /// Towards the callee: we call.
+    B,
+}
+
+impl Side {
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// A message from the wire and where it came from. The top Via of a request already has `received` and `rport`.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The message.
+    pub message: Message,
+    /// Its source.
+    pub source: Source,
+    /// The sender is a proxy that we trust (`trusted-hosts`), so what its Vias say of the phone's address is believed.
+    pub trusted: bool,
+}
+
+/// Bytes to send, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// A whole message.
+    pub bytes: bytes::Bytes,
+    /// Where to.
+    pub to: Destination,
+}
+
+/// What a [`Call`] is fed.
+pub enum Input {
+    /// A message of one leg's dialog or transactions.
+    Message(Side, Incoming),
+    /// A request or response could not be sent: connection refused or lost, host unreachable.
+    Undeliverable(Side, Destination),
+    /// The answer to [`Output::Lookup`].
+    Targets(Side, Result<Vec<Target>, LookupError>),
+    /// The answer to [`Output::Ask`].
+    Verdict(Verdict),
+    /// A fact from the relay.
+    Media(MediaEvent),
+    /// An order from outside the call.
+    Command(Command),
+}
+
+/// What a [`Call`] wants done.
+pub enum Output {
+    /// Send this.
+    Transmit(Side, Transmit),
+    /// Resolve this next hop (RFC 3263); answered by [`Input::Targets`], for literals at once.
+    Lookup(Side, NextHop),
+    /// Ask the application; answered by [`Input::Verdict`].
+    Ask(Question),
+    /// Forget the open question: the caller has gone. No verdict follows.
+    Withdraw,
+    /// Tell the relay.
+    Media(MediaCommand),
+    /// Tell observers: CDR, metrics, the application.
+    Event(CallEvent),
+    /// A dialog of this call begins: the dispatcher routes it here from now on.
+    Dialog(Side, crate::sip::routing::DialogKey),
+    /// A final response of a finished server transaction, to be repeated to retransmissions after the call has gone.
+    Tombstone(crate::sip::routing::TransactionKey, Transmit),
+    /// The last output: nothing is left.
+    Finished(Box<Summary>),
+}
+
+/// What an application is asked. Private to `call` and `server`: authors see typed methods.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// Where does this call go?
+    Route(Box<Invite>),
+    /// Leg B failed and no route is left: what now?
+    Rescue(Failure),
+}
+
+/// What an application answered.
+#[derive(Debug)]
+pub enum Verdict {
+    /// To [`Question::Route`].
+    Route(Decision),
+    /// To [`Question::Rescue`].
+    Rescue(Rescue),
+}
+
+/// Orders to a running call.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// End it: both legs get BYE (or CANCEL, or the failure as a response) with this reason.
+    Hangup(Cause),
+}
+
+/// Why a next hop led nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// The name does not exist or has no addresses.
+    #[error("no address for {0}")]
+    NotFound(String),
+    /// DNS did not answer.
+    #[error("name lookup of {0} failed: {1}")]
+    Failed(String, String),
+    /// We have no listening socket or client for that transport or address family.
+    #[error("transport of {0} is not available here")]
+    Unavailable(String),
+    /// Not a SIP URI.
+    #[error("{0} cannot be called: scheme not supported")]
+    Scheme(String),
+}

@@ -1,0 +1,63 @@
+//! The vocabulary: what one leg says and the other is told.
+
+use super::{Cause, Failure};
+use crate::{
+    sdp::Sdp,
+    sip::{Headers, Method, Status},
+};
+use bytes::Bytes;
+
+/// What one leg says and the other is told. RFC 3261 and 3264 semantics, no headers, no transactions.
+///
+/// Hold, resume, video on and off, codec change are one thing: an `Offer` that is passed on and an `Accept` or
+/// `Refuse` that comes back.
+#[derive(Clone, Debug)]
+pub enum Signal {
+    /// 180 without SDP.
+    Ring,
+    /// Any other provisional response, or 180 with SDP.
+    Progress {
+        /// 181 to 199, or 180 with a body.
+        status: Status,
+        /// Early media: an answer (or an offer, when the INVITE had none and the peer does 100rel).
+        body: Body,
+    },
+    /// 2xx to the initial INVITE.
+    Answer(Body),
+    /// An offer in mid-call, or `None` for an offerless re-INVITE: "make me an offer".
+    Offer(Option<Sdp>),
+    /// The answer to the last `Offer`; for `Offer(None)` an offer, whose answer comes back as `Accept` too.
+    Accept(Sdp),
+    /// The last `Offer` was refused; the former session stands.
+    Refuse(Failure),
+    /// INFO, MESSAGE, unknown methods inside the call: carried as they are.
+    Request(Payload),
+    /// Its answer.
+    Response(Status, Payload),
+    /// The initial INVITE failed.
+    Fail(Failure),
+    /// The leg was hung up: BYE, CANCEL, or a local end.
+    Hangup(Cause),
+}
+
+/// The SDP that travels with a [`Signal`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// None.
+    None,
+    /// An offer.
+    Offer(Sdp),
+    /// An answer.
+    Answer(Sdp),
+}
+
+/// A request or response that crosses as it is.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    /// The method.
+    pub method: Method,
+    /// Headers that belong to the payload: Content-Type and kin, Info-Package, X-….
+    pub headers: Headers,
+    /// The body.
+    pub body: Bytes,
+}

@@ -1,0 +1,3 @@
+//! The command `b2bua`.
+
+fn main() {}

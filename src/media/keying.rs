@@ -1,0 +1,33 @@
+//! What protects a direction of media.
+
+use super::Suite;
+
+/// How one direction of one side is protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Plain RTP.
+    Clear,
+    /// SRTP under this key.
+    Srtp(SrtpKey),
+    /// Nothing passes: keyed, but the key is not there yet. There is no clear fallback.
+    Blocked,
+}
+
+/// A master key and salt. Zeroised when dropped; `Debug` shows only the suite.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SrtpKey {
+    /// The suite.
+    pub suite: Suite,
+    /// Key, then salt: as long as the suite says.
+    pub master: zeroize::Zeroizing<Vec<u8>>,
+    /// Master key identifier, as it stands at the end of each packet.
+    pub mki: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for SrtpKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SrtpKey")
+            .field("suite", &self.suite)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,122 @@
+//! Media: keys, SRTP, and the relay that carries RTP between the legs on threads of its own.
+
+pub mod keying;
+pub mod packet;
+pub mod relay;
+pub mod sdes;
+pub mod srtp;
+pub mod suite;
+
+pub use keying::{Protection, SrtpKey};
+pub use suite::Suite;
+
+use crate::call::Side;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+/// One m-line of a call: its position, the same on both legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub usize);
+
+/// Which port range a stream takes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StreamKind {
+    /// `audio-port`
+    Audio,
+    /// `video-port`, and everything else.
+    Video,
+}
+
+/// What a call tells its relay thread.
+#[derive(Debug)]
+pub enum MediaCommand {
+    /// Bind an RTP and an RTCP port for one stream of one leg; answered by `Opened` or `OpenFailed`. Repeated for the
+    /// same side and stream it replaces the ports.
+    Open {
+        side: Side,
+        stream: StreamId,
+        kind: StreamKind,
+        address: IpAddr,
+    },
+    /// Set everything about one side of one stream. May be repeated: keys that stay the same keep their state.
+    Connect(Box<Connect>),
+    /// Stop both directions of a stream (port 0 in SDP); its ports are given back.
+    Shut { stream: StreamId },
+    /// Close everything; answered by `Closed`.
+    Close,
+}
+
+/// One side of one stream.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// Which leg.
+    pub side: Side,
+    /// Which stream.
+    pub stream: StreamId,
+    /// Where its packets go to and may come from.
+    pub remote: Remote,
+    /// How packets from this side are opened.
+    pub receive: Protection,
+    /// How packets to this side are sealed.
+    pub send: Protection,
+    /// Report `Silent` when nothing came from this side for that long; `None` while it is on hold or before answer.
+    pub silence: Option<Duration>,
+}
+
+/// Where the peer of one stream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// RTP, as signalled. `None`: it is told nothing (c=0.0.0.0, or not known yet).
+    pub rtp: Option<SocketAddr>,
+    /// RTCP: `a=rtcp`, else port + 1; the same as `rtp` with rtcp-mux.
+    pub rtcp: Option<SocketAddr>,
+    /// RTCP shares the RTP port.
+    pub mux: bool,
+    /// Further addresses it may send from: where a trusted proxy, or we ourselves, saw the phone's SIP come from.
+    pub also_from: Vec<IpAddr>,
+    /// `nat-latching=any`.
+    pub latch_any: bool,
+}
+
+/// What a relay thread tells a call.
+#[derive(Clone, Debug)]
+pub enum MediaEvent {
+    /// Ports are bound.
+    Opened {
+        side: Side,
+        stream: StreamId,
+        rtp: SocketAddr,
+        rtcp: SocketAddr,
+    },
+    /// No port could be bound.
+    OpenFailed {
+        side: Side,
+        stream: StreamId,
+        reason: String,
+    },
+    /// Nothing came for the time that `Connect` gave. Reported once, until a packet comes again.
+    Silent { side: Side, stream: StreamId },
+    /// All is closed; the counts.
+    Closed(Vec<StreamStats>),
+}
+
+/// What went through one side of one stream, in both directions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamStats {
+    /// Leg.
+    pub side: Side,
+    /// Stream.
+    pub stream: StreamId,
+    /// RTP packets from this side that were passed on.
+    pub received: u64,
+    /// RTP packets sent to this side.
+    pub sent: u64,
+    /// Octets of payload received.
+    pub octets: u64,
+    /// RTP lost on the way to us, by sequence numbers.
+    pub lost: u64,
+    /// Discarded, by reason (order of `relay::Discard`).
+    pub discarded: Vec<(&'static str, u64)>,
+}

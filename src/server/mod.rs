@@ -1,0 +1,1 @@
+//! The drivers: tasks, sockets, clocks.
