@@ -66,6 +66,9 @@ pub struct Incoming {
     pub message: Message,
     /// Its source.
     pub source: Source,
+    /// Our own address towards that sender for Contact and Via: host (IPv6 in brackets) and port. Like
+    /// [`Target::sent_by`], it is the advertised name where `source.local` is a wildcard.
+    pub sent_by: crate::sip::Text,
     /// The sender is a proxy that we trust (`trusted-hosts`), so what its Vias say of the phone's address is believed.
     pub trusted: bool,
 }

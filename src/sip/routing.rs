@@ -1,7 +1,14 @@
 //! Where messages come from and go to, and the keys by which a dispatcher finds whose they are. Values only.
 
-use super::{Text, Uri};
+use super::{Headers, Method, NameAddr, ParseError, Request, Response, Text, Uri, Via};
+use sha1::{Digest as _, Sha1};
 use std::net::{IpAddr, SocketAddr};
+
+/// Start of every branch of RFC 3261 (§8.1.1.7); without it the peer is one of RFC 2543.
+pub const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
+
+/// A request larger than this does not go by UDP where it can go otherwise (RFC 3261 §18.1.1), in bytes.
+pub const DATAGRAM_LIMIT: usize = 1300;
 
 /// How a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +23,34 @@ pub enum Transport {
     Ws,
     /// RFC 7118
     Wss,
+}
+
+impl Transport {
+    /// Whether it retransmits by itself, so that transactions need not (RFC 3261 §17).
+    pub const fn is_reliable(self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+    /// The word of Via (RFC 3261 §20.42, RFC 7118 §5.2).
+    pub const fn as_via(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
+        }
+    }
+    /// The `transport` parameter of a URI that leads here; `None` for UDP, which is what a URI means without one, and for
+    /// `sips`-less TLS this is the deprecated but universal `tls`.
+    pub const fn as_uri_param(self) -> Option<&'static str> {
+        match self {
+            Self::Udp => None,
+            Self::Tcp => Some("tcp"),
+            Self::Tls => Some("tls"),
+            Self::Ws => Some("ws"),
+            Self::Wss => Some("wss"),
+        }
+    }
 }
 
 /// One connection of a stream transport, or one listening datagram socket; never reused within a process.
@@ -78,7 +113,7 @@ pub struct TransactionKey {
     /// sent-by of the top Via.
     pub sent_by: Text,
     /// Method; INVITE for ACK and CANCEL.
-    pub method: super::Method,
+    pub method: Method,
 }
 
 /// Identifies a dialog, early or not, by our half of it. Found by exact match only.
@@ -89,3 +124,170 @@ pub struct DialogKey {
     /// Our tag.
     pub local_tag: Text,
 }
+
+impl Target {
+    /// The order in which a request of `size` bytes tries `targets` (RFC 3261 §18.1.1): what is too large for a datagram
+    /// goes to the same address by TCP first and by UDP when that has failed, unless the URI named UDP itself.
+    pub fn by_size(targets: &[Self], size: usize) -> Vec<Self> {
+        let mut order = Vec::with_capacity(targets.len());
+        for target in targets {
+            if size > DATAGRAM_LIMIT && target.transport == Transport::Udp && !target.fixed_transport {
+                order.push(Self {
+                    transport: Transport::Tcp,
+                    ..target.clone()
+                });
+            }
+            order.push(target.clone());
+        }
+        order
+    }
+}
+
+/// How a request of a dialog is addressed (RFC 3261 §12.2.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// Request-URI.
+    pub uri: Uri,
+    /// Route header values.
+    pub route: Vec<Text>,
+    /// What is looked up (RFC 3261 §8.1.2).
+    pub hop: NextHop,
+}
+
+impl Path {
+    /// Addresses a request for `target` through `route_set`, whose first member may be a strict router of RFC 2543.
+    pub fn new(route_set: &[NameAddr], target: &Uri) -> Self {
+        match route_set.split_first() {
+            None => Self {
+                uri: target.without_headers(),
+                route: Vec::new(),
+                hop: NextHop(target.clone()),
+            },
+            Some((first, _)) if first.uri.param("lr").is_some() => Self {
+                uri: target.without_headers(),
+                route: route_set.iter().map(NameAddr::to_text).collect(),
+                hop: NextHop(first.uri.clone()),
+            },
+            Some((strict, rest)) => Self {
+                uri: strict.uri.without_headers(),
+                route: rest
+                    .iter()
+                    .map(NameAddr::to_text)
+                    .chain([NameAddr::of(target.clone()).to_text()])
+                    .collect(),
+                hop: NextHop(strict.uri.clone()),
+            },
+        }
+    }
+}
+
+impl NextHop {
+    /// Where the first request to `target` through `route` goes: every member is taken for a loose router.
+    pub fn first(route: &[Uri], target: &Uri) -> Self {
+        Self(route.first().unwrap_or(target).clone())
+    }
+}
+
+impl TransactionKey {
+    /// The key of the server transaction that a request belongs to, or opens.
+    ///
+    /// # Errors
+    /// When Via, From, Call-ID or CSeq cannot be read.
+    pub fn of(request: &Request) -> Result<Self, ParseError> {
+        let via = request.headers.via()?;
+        let method = match &request.method {
+            Method::Ack | Method::Cancel => Method::Invite,
+            other => other.clone(),
+        };
+        let branch = match via.branch() {
+            Some(branch) if has_cookie(&branch) => branch,
+            _ => digest_of_2543(request, &via)?,
+        };
+        Ok(Self {
+            branch,
+            sent_by: sent_by(&via),
+            method,
+        })
+    }
+    /// The key of the client transaction of ours that a response answers; a CANCEL's response has its own.
+    ///
+    /// # Errors
+    /// When Via or CSeq cannot be read, or our branch is missing.
+    pub fn of_response(response: &Response) -> Result<Self, ParseError> {
+        let via = response.headers.via()?;
+        let branch = via.branch().ok_or(ParseError {
+            what: "branch missing",
+            place: "Via",
+            status: super::Status::BAD_REQUEST,
+        })?;
+        Ok(Self {
+            branch,
+            sent_by: sent_by(&via),
+            method: response.headers.cseq()?.method,
+        })
+    }
+}
+
+impl DialogKey {
+    /// The dialog that a request asks for: `None` without a To tag (or when Call-ID or To cannot be read), that is, for a
+    /// request that opens one.
+    pub fn of_request(request: &Request) -> Option<Self> {
+        let headers: &Headers = &request.headers;
+        Some(Self {
+            call_id: headers.call_id().ok()?,
+            local_tag: headers.to().ok()?.tag()?,
+        })
+    }
+    /// The dialog, or the dialog to be, of whose request this is the response.
+    pub fn of_response(response: &Response) -> Option<Self> {
+        let headers: &Headers = &response.headers;
+        Some(Self {
+            call_id: headers.call_id().ok()?,
+            local_tag: headers.from().ok()?.tag()?,
+        })
+    }
+}
+
+fn has_cookie(branch: &[u8]) -> bool {
+    branch
+        .get(..MAGIC_COOKIE.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+}
+
+/// `host:port` in lower case, with the port that is meant when none is written.
+fn sent_by(via: &Via) -> Text {
+    let default = if via.transport.eq_ignore_ascii_case(b"TLS") {
+        5061
+    } else {
+        5060
+    };
+    let mut text = via.host.to_ascii_lowercase();
+    text.extend_from_slice(format!(":{}", via.port.unwrap_or(default)).as_bytes());
+    text.into()
+}
+
+/// What identifies a transaction of an RFC 2543 peer (RFC 3261 §17.2.3), the same for INVITE, its ACK and its CANCEL:
+/// that is why the To tag is left out, which only the ACK has, and `received`, which depends on the path.
+fn digest_of_2543(request: &Request, via: &Via) -> Result<Text, ParseError> {
+    let headers = &request.headers;
+    let mut hash = Sha1::new();
+    let from_tag = headers.from()?.tag().unwrap_or_default();
+    let number = headers.cseq()?.number.to_string();
+    let branch = via.branch().unwrap_or_default();
+    for part in [
+        request.uri.as_str().as_bytes(),
+        &from_tag,
+        &headers.call_id()?,
+        number.as_bytes(),
+        &via.transport,
+        &sent_by(via),
+        &branch,
+    ] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    Ok(format!("2543-{}", hex::encode(hash.finalize())).into())
+}
+
+#[cfg(test)]
+mod tests;
