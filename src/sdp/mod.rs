@@ -1,27 +1,21 @@
 //! Session descriptions (RFC 8866) and the offer/answer rewriting of a B2BUA (RFC 3264). Pure.
+//!
+//! A description is kept line by line: what is not understood stays where it was, to the byte, Latin-1 included.
+//! The few attributes that belong to one leg (keys, addresses, ports) have types here; the rest crosses the bridge
+//! untouched, see [`forward()`].
 
-/// A session description. Lines that are not understood are kept.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sdp {}
+pub mod compare;
+pub mod crypto;
+pub mod direction;
+pub mod forward;
+pub mod model;
+pub mod parse;
+pub mod profile;
 
-/// Why a body is no SDP.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("SDP line {line}: {what}")]
-pub struct ParseError {
-    /// What is wrong.
-    pub what: String,
-    /// Line number, from 1.
-    pub line: usize,
-}
-
-impl Sdp {
-    /// Reads a body of type `application/sdp`.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        let _ = bytes;
-        todo!()
-    }
-    /// The body, CRLF line ends.
-    pub fn to_bytes(&self) -> bytes::Bytes {
-        todo!()
-    }
-}
+pub use compare::same_session;
+pub use crypto::Crypto;
+pub use direction::Direction;
+pub use forward::{Plan, StreamPlan, forward};
+pub use model::{Line, Media, Origin, Sdp};
+pub use parse::ParseError;
+pub use profile::{Protection, Transport};
