@@ -1,0 +1,354 @@
+//! Our own sections, `[global]` and `[b2bua-server]`: their tables of keys and the structs made of them.
+
+use super::{
+    key::{Key, Kind, Table, checked, parsed},
+    types::{Addresses, Milliseconds, Networks, PortRange, Seconds, SocketAddresses},
+    uris::{Proxy, Transports, UserAgent},
+};
+use crate::call::NatLatching;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// The tables of [`Global`] and [`Server`].
+pub(super) fn tables() -> Vec<Table> {
+    vec![
+        Table {
+            name: "global".into(),
+            help: "The process: what it logs and where.",
+            keys: GLOBAL,
+        },
+        Table {
+            name: "b2bua-server".into(),
+            help: "The server: where it listens, whom it trusts, and the limits of its calls.",
+            keys: SERVER,
+        },
+    ]
+}
+
+const LEVELS: Kind = Kind::OneOf(&["trace", "debug", "message", "info", "warning", "error"]);
+
+const GLOBAL: &[Key] = &[
+    Key {
+        name: "log-level",
+        kind: LEVELS,
+        default: "message",
+        help: "How much is logged: error, warning, message (one line for each phase of a call; info is the same), \
+               debug (every decision), trace (every SIP message). Follows a reload.",
+        example: "debug",
+    },
+    Key {
+        name: "syslog-level",
+        kind: LEVELS,
+        default: "error",
+        help: "How much of it goes to syslog too, when the server is started with --syslog. Follows a reload.",
+        example: "",
+    },
+    Key {
+        name: "log-directory",
+        kind: Kind::Text,
+        default: "",
+        help: "Directory of the log file; made when it is not there. Empty: no log file, only standard output, which \
+               systemd keeps in its journal. The file is opened anew at SIGHUP, for logrotate.",
+        example: "/var/log/b2bua",
+    },
+    Key {
+        name: "log-filename",
+        kind: Kind::Text,
+        default: "flexisip-{server}.log",
+        help: "Name of the log file; {server} becomes b2bua. Empty: no log file.",
+        example: "",
+    },
+    Key {
+        name: "watchdog-notify-interval",
+        kind: Kind::Milliseconds,
+        default: "1s",
+        help: "How often systemd is told that the server is alive, when its unit has a watchdog; at least twice \
+               within the unit's WatchdogSec, whatever stands here.",
+        example: "",
+    },
+];
+
+const SERVER: &[Key] = &[
+    Key {
+        name: "application",
+        kind: Kind::Text,
+        default: "trenscrypter",
+        help: "What decides about calls: trenscrypter calls the same callee with another media encryption.",
+        example: "",
+    },
+    Key {
+        name: "transport",
+        kind: Kind::Checked {
+            expected: "SIP URIs like sip:192.0.2.1:6067;transport=tcp, separated by spaces; UDP and TCP",
+            check: checked::<Transports>,
+        },
+        default: "sip:127.0.0.1:6067;transport=tcp",
+        help: "Where the server listens for SIP: one URI or several. Each binds exactly the address that it names \
+               (upstream binds all); sip:0.0.0.0:6067 and sip:[::]:6067 bind all on purpose. Without ;transport= it is \
+               UDP. Port 0 lets the kernel choose; without a port an IP address gets 5060. A host name needs a port \
+               and is looked up once, at start. sips: and ;transport=tls are not available in this build.",
+        example: "sip:192.0.2.1:6067;transport=udp sip:[2001:db8::1]:6067;transport=tcp",
+    },
+    Key {
+        name: "trusted-hosts",
+        kind: Kind::Checked {
+            expected: "IP addresses or networks, separated by spaces",
+            check: checked::<Networks>,
+        },
+        default: "127.0.0.1 ::1",
+        help: "Proxies in front of this server. The address at which such a proxy saw a phone (received, in its Via) \
+               is believed: media of an unencrypted leg may come from there too.",
+        example: "192.0.2.0/24 2001:db8::5",
+    },
+    Key {
+        name: "user-agent",
+        kind: Kind::Checked {
+            expected: "name or name/version, or {version} in place of the version",
+            check: checked::<UserAgent>,
+        },
+        default: "Flexisip-B2BUA/{version}",
+        help: "User-Agent of requests, Server of responses. Flexisip's proxy does not send a call back to us when \
+               this is, letter for letter, the user-agent of its own [b2bua-server]; {version} is this server's \
+               version, which is not Flexisip's, so give both the same text.",
+        example: "Our-B2BUA",
+    },
+    Key {
+        name: "outbound-proxy",
+        kind: Kind::Checked {
+            expected: "a SIP URI",
+            check: checked::<Proxy>,
+        },
+        default: "sip:127.0.0.1:5060;transport=tcp",
+        help: "Where calls of the trenscrypter go: the route of every request to the callee. Empty (in this dialect: \
+               a space after the =): calls go straight to the callee's domain.",
+        example: "sip:proxy.example.org;transport=udp",
+    },
+    Key {
+        name: "max-calls",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        default: "500",
+        help: "Calls at the same time. Beyond it, new calls get 503 with Retry-After. Follows a reload.",
+        example: "",
+    },
+    Key {
+        name: "max-call-duration",
+        kind: Kind::Seconds,
+        default: "0",
+        help: "An answered call older than this is ended; 0: never. Follows a reload, for new calls.",
+        example: "4h",
+    },
+    Key {
+        name: "unanswered-timeout",
+        kind: Kind::PositiveSeconds,
+        default: "240",
+        help: "A call that rings longer than this is given up. Follows a reload, for new calls.",
+        example: "",
+    },
+    Key {
+        name: "no-rtp-timeout",
+        kind: Kind::PositiveSeconds,
+        default: "30",
+        help: "A call is ended when a side that should send media has sent none for so long. A call on hold \
+               survives it. Follows a reload, for new calls.",
+        example: "",
+    },
+    Key {
+        name: "drain-timeout",
+        kind: Kind::Seconds,
+        default: "5",
+        help: "At a stop, how long calls may go on before they are ended; new ones are refused at once. A second \
+               signal ends everything at once.",
+        example: "10min",
+    },
+    Key {
+        name: "audio-port",
+        kind: Kind::PortRange,
+        default: "0",
+        help: "UDP ports for audio: 0 (the kernel chooses), one port, or a range. Each call takes two pairs.",
+        example: "20000-29999",
+    },
+    Key {
+        name: "video-port",
+        kind: Kind::PortRange,
+        default: "0",
+        help: "UDP ports for video and all other media.",
+        example: "30000-39999",
+    },
+    Key {
+        name: "media-address",
+        kind: Kind::Checked {
+            expected: "at most one IPv4 and one IPv6 address",
+            check: checked::<Addresses>,
+        },
+        default: "",
+        help: "Addresses where media is received and which SDP names. Empty: on each leg the address by which the \
+               leg's peer is reached.",
+        example: "192.0.2.1 2001:db8::1",
+    },
+    Key {
+        name: "nat-latching",
+        kind: Kind::OneOf(&["signalled", "any"]),
+        default: "signalled",
+        help: "From where media is taken. signalled: from the address in SDP, from where the phone's SIP was seen to \
+               come, and on encrypted legs from wherever a packet comes that proves itself. any: from the first \
+               source that sends, which lets strangers in who guess a port; only for trunks behind unknown NATs.",
+        example: "",
+    },
+    Key {
+        name: "relay-threads",
+        kind: Kind::Integer { min: 0, max: 1024 },
+        default: "0",
+        help: "Threads that carry media; 0: half of the cores, at least one.",
+        example: "",
+    },
+    Key {
+        name: "sip-threads",
+        kind: Kind::Integer { min: 0, max: 1024 },
+        default: "0",
+        help: "Threads that handle SIP; 0: half of the cores, at least one.",
+        example: "",
+    },
+    Key {
+        name: "name-servers",
+        kind: Kind::Checked {
+            expected: "IP addresses, with or without port, separated by spaces",
+            check: checked::<SocketAddresses>,
+        },
+        default: "",
+        help: "DNS servers to ask instead of the system's.",
+        example: "192.0.2.53 [2001:db8::53]:5353",
+    },
+    Key {
+        name: "enable-ice",
+        kind: Kind::Unavailable(&["false", "0"]),
+        default: "false",
+        help: "ICE. Not available in this build, so that only false is accepted (upstream's default is true).",
+        example: "",
+    },
+    Key {
+        name: "nat-addresses",
+        kind: Kind::Unavailable(&[""]),
+        default: "",
+        help: "Public addresses to offer by ICE. Not available in this build; see media-address.",
+        example: "",
+    },
+    Key {
+        name: "audio-codec",
+        kind: Kind::Unavailable(&[""]),
+        default: "",
+        help: "One audio codec for all. Not available in this build: the two parties choose from all they have.",
+        example: "",
+    },
+    Key {
+        name: "video-codec",
+        kind: Kind::Unavailable(&[""]),
+        default: "",
+        help: "One video codec for all. Not available in this build.",
+        example: "",
+    },
+];
+
+/// `[global]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Global {
+    /// How much is logged.
+    pub log_level: LogLevel,
+    /// How much of it goes to syslog.
+    pub syslog_level: LogLevel,
+    /// Where the log file is; `None`: there is none.
+    pub log_directory: Option<PathBuf>,
+    /// Its name, `{server}` still in it; `None`: there is none.
+    pub log_filename: Option<String>,
+    /// How often the watchdog is told.
+    pub watchdog_notify_interval: Milliseconds,
+}
+
+/// A level of logging, by upstream's names and ours.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Every message.
+    Trace,
+    /// Every decision.
+    Debug,
+    /// Each phase of a call.
+    #[serde(alias = "info")]
+    Message,
+    /// What an operator should look at.
+    Warning,
+    /// What is broken.
+    Error,
+}
+
+impl From<LogLevel> for tracing::Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Trace => Self::TRACE,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Message => Self::INFO,
+            LogLevel::Warning => Self::WARN,
+            LogLevel::Error => Self::ERROR,
+        }
+    }
+}
+
+/// `[b2bua-server]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Server {
+    /// The application's name.
+    pub application: String,
+    /// Where to listen.
+    #[serde(deserialize_with = "parsed")]
+    pub transport: Transports,
+    /// Proxies whose `received` is believed.
+    pub trusted_hosts: Networks,
+    /// `User-Agent` and `Server`.
+    #[serde(deserialize_with = "parsed")]
+    pub user_agent: UserAgent,
+    /// Route of leg B.
+    #[serde(deserialize_with = "parsed")]
+    pub outbound_proxy: Proxy,
+    /// Calls at the same time.
+    pub max_calls: usize,
+    /// Zero: unlimited.
+    pub max_call_duration: Seconds,
+    /// Before the answer.
+    pub unanswered_timeout: Seconds,
+    /// Silence that ends a call.
+    pub no_rtp_timeout: Seconds,
+    /// Between the signal to stop and the end of the last call.
+    pub drain_timeout: Seconds,
+    /// Ports of audio.
+    pub audio_port: PortRange,
+    /// Ports of other media.
+    pub video_port: PortRange,
+    /// Addresses of media; empty: by leg.
+    pub media_address: Addresses,
+    /// Where media may come from.
+    #[serde(deserialize_with = "latching")]
+    pub nat_latching: NatLatching,
+    /// Zero: by the machine.
+    pub relay_threads: usize,
+    /// Zero: by the machine.
+    pub sip_threads: usize,
+    /// Empty: the system's.
+    pub name_servers: SocketAddresses,
+}
+
+fn latching<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<NatLatching, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Word {
+        Signalled,
+        Any,
+    }
+    Ok(match Word::deserialize(deserializer)? {
+        Word::Signalled => NatLatching::Signalled,
+        Word::Any => NatLatching::Any,
+    })
+}
