@@ -10,7 +10,17 @@ use bytes::Bytes;
 /// What one leg says and the other is told. RFC 3261 and 3264 semantics, no headers, no transactions.
 ///
 /// Hold, resume, video on and off, codec change are one thing: an `Offer` that is passed on and an `Accept` or
-/// `Refuse` that comes back.
+/// `Refuse` that comes back. What each side may say, and when:
+///
+/// | phase | leg A says | leg A is told | leg B says | leg B is told |
+/// |---|---|---|---|---|
+/// | set-up | `Hangup` (CANCEL, BYE) | `Ring`, `Progress`, `Answer`, `Fail`, `Hangup` | `Ring`, `Progress`, `Answer`, `Fail` | `Hangup` |
+/// | after | `Offer`, `Accept`, `Refuse`, `Withdraw`, `Request`, `Response`, `Hangup` | the same | the same | the same |
+///
+/// `Fail` and `Hangup` are last words: after saying or hearing one, a leg only cleans up until it is `Closed`. A leg that is
+/// told something which does not fit its state ignores it. Each `Offer` is answered by exactly one `Accept` or `Refuse`,
+/// unless the call ends first; a leg that waits for an answer to its peer's offer says no second `Offer`. A leg takes an
+/// `Offer` at any time and sends it when it may.
 #[derive(Clone, Debug)]
 pub enum Signal {
     /// 180 without SDP.
@@ -26,10 +36,14 @@ pub enum Signal {
     Answer(Body),
     /// An offer in mid-call, or `None` for an offerless re-INVITE: "make me an offer".
     Offer(Option<Sdp>),
-    /// The answer to the last `Offer`; for `Offer(None)` an offer, whose answer comes back as `Accept` too.
+    /// The answer to the last `Offer`; for `Offer(None)` an offer, whose answer comes back as `Accept` too. After
+    /// `Answer(Body::Offer)` the answer that the ACK brought.
     Accept(Sdp),
-    /// The last `Offer` was refused; the former session stands.
+    /// The last `Offer` was refused; the former session stands. Instead of an `Accept` that is owed for an offer in a 2xx
+    /// it says that the ACK brought no answer.
     Refuse(Failure),
+    /// Who made the last `Offer` does not want it any more (CANCEL of a re-INVITE). Its `Accept` or `Refuse` still comes.
+    Withdraw,
     /// INFO, MESSAGE, unknown methods inside the call: carried as they are.
     Request(Payload),
     /// Its answer.
