@@ -19,6 +19,8 @@ use std::future::Future;
 pub trait Application: Sized + Send + Sync + 'static {
     /// Section `[b2bua-server::NAME]`, and the value of `application=`.
     const NAME: &'static str;
+    /// What it does: a sentence for the sample.
+    const HELP: &'static str;
     /// The keys of that section: read, documented and checked by this table.
     const KEYS: &'static [crate::config::Key];
     /// What the section is read into.
