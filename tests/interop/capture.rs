@@ -1,0 +1,64 @@
+//! What is on a wire: `dumpcap` writes it down, we read it after the call.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::Outcome;
+use crate::netns::Side;
+use crate::pcap::{self, Payload};
+use crate::process::Process;
+use crate::sip_text::Message;
+
+/// A running capture of one leg's wire.
+pub(crate) struct Capture {
+    process: Process,
+    file: PathBuf,
+}
+
+impl Capture {
+    /// Starts it and waits until it captures.
+    pub(crate) fn start(side: Side, dir: &Path) -> Outcome<Self> {
+        let name = format!("capture-{}", side.letter());
+        let file = dir.join(format!("{name}.pcap"));
+        let mut command = Command::new("dumpcap");
+        // Port 4444 is baresip's control connection: the test's, not the phone's.
+        command
+            .args([
+                "-q",
+                "-P",
+                "-i",
+                side.interface(),
+                "-f",
+                "not tcp port 4444",
+                "-w",
+            ])
+            .arg(&file);
+        let mut process = Process::start_here(&name, dir, command)?;
+        process.await_output("File: ", 1, Duration::from_secs(10))?;
+        Ok(Self { process, file })
+    }
+
+    /// Ends it and reads what it has seen.
+    pub(crate) fn finish(mut self) -> Outcome<Wire> {
+        // The kernel hands packets to dumpcap in blocks.
+        thread::sleep(Duration::from_millis(400));
+        self.process.stop("INT")?;
+        let payloads = pcap::read(&self.file)?;
+        let messages = payloads
+            .iter()
+            .filter(|p| p.tcp || p.bytes.windows(7).any(|w| w == b"SIP/2.0"))
+            .flat_map(Message::split)
+            .collect();
+        Ok(Wire { payloads, messages })
+    }
+}
+
+/// All that was said on one leg's wire.
+pub(crate) struct Wire {
+    /// Datagrams and streams as they were.
+    pub(crate) payloads: Vec<Payload>,
+    /// The SIP among them.
+    pub(crate) messages: Vec<Message>,
+}

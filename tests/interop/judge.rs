@@ -1,0 +1,88 @@
+//! What must be true of a conversation, by ear and on both wires.
+
+use std::net::IpAddr;
+
+use crate::Outcome;
+use crate::capture::Wire;
+use crate::converse::Timeline;
+use crate::netns::Side;
+use crate::phone::Phone;
+use crate::rtp;
+use crate::tone::{CALLEE, CALLER};
+
+/// What one leg must look like.
+#[derive(Clone, Copy)]
+pub(crate) struct Leg {
+    pub(crate) side: Side,
+    pub(crate) phone: IpAddr,
+    /// The suite that it is keyed with; `None`: plain.
+    pub(crate) suite: Option<&'static str>,
+}
+
+impl Leg {
+    /// A plain leg.
+    pub(crate) fn plain(side: Side) -> Self {
+        Self {
+            side,
+            phone: side.phone(),
+            suite: None,
+        }
+    }
+
+    /// A leg keyed by SDES.
+    pub(crate) fn keyed(side: Side, suite: &'static str) -> Self {
+        Self {
+            side,
+            phone: side.phone(),
+            suite: Some(suite),
+        }
+    }
+}
+
+/// AES-128 in counter mode with an 80-bit tag: what phones choose when they may.
+pub(crate) const AES_128: &str = "AES_CM_128_HMAC_SHA1_80";
+
+/// The ear: what each phone has recorded of the other.
+pub(crate) fn by_ear(a: &mut dyn Phone, b: &mut dyn Phone, timeline: &Timeline) -> Outcome {
+    one_ear(a, "caller", CALLEE, timeline)?;
+    one_ear(b, "callee", CALLER, timeline)
+}
+
+fn one_ear(listener: &mut dyn Phone, who: &str, tone: f64, timeline: &Timeline) -> Outcome {
+    let sound = listener.heard()?;
+    let who = format!("the {who}'s {}", listener.name());
+    let talks = timeline
+        .talks
+        .iter()
+        .take(if listener.records_on() { usize::MAX } else { 1 });
+    let least: f64 = talks.map(|span| span.to - span.from - 0.25).sum();
+    sound.must_be(&who, tone, least)?;
+    if listener.records_on() {
+        sound
+            .last(1.0)
+            .must_be(&format!("{who}, last second"), tone, 0.6)?;
+    }
+    Ok(())
+}
+
+/// One leg's wire: keyed or plain as it should be, the right tones in both directions whenever both
+/// talk, and nothing for the one who holds.
+pub(crate) fn by_wire(wire: &Wire, leg: Leg, timeline: &Timeline) -> Outcome {
+    let (out, back) =
+        rtp::listen(wire, leg.phone, leg.suite).map_err(|e| format!("leg {:?}: {e}", leg.side))?;
+    let (own, other) = if leg.side == Side::A {
+        (CALLER, CALLEE)
+    } else {
+        (CALLEE, CALLER)
+    };
+    for span in &timeline.talks {
+        out.must_be(own, *span, 0.25)?;
+        back.must_be(other, *span, 0.25)?;
+    }
+    for (holder, span) in &timeline.holds {
+        if *holder == leg.side {
+            back.must_be_still(*span)?;
+        }
+    }
+    Ok(())
+}

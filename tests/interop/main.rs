@@ -1,0 +1,55 @@
+//! Real phones, proxies and a name server against the real server, headless, each test in network
+//! namespaces of its own. Needs root and the Debian packages that `tests/run` installs; a peer that
+//! is not there is a failure.
+//!
+//! `cargo test --test interop -- [NAME…] [--jobs N] [--repeat N] [--list]`: NAME is any part of a
+//! test's name. A test that fails leaves its captures and the logs of its peers behind and says
+//! where.
+#![expect(clippy::disallowed_methods, reason = "real peers live in real time")]
+
+mod baresip;
+mod capture;
+mod converse;
+mod direct;
+mod judge;
+mod linphone;
+mod netns;
+mod pcap;
+mod phone;
+mod process;
+mod rtp;
+mod runner;
+mod scene;
+mod sip_text;
+mod tone;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What a step of a test comes to; the error says what was expected and what was seen.
+pub(crate) type Outcome<T = ()> = Result<T, String>;
+
+/// One test.
+pub(crate) struct Test {
+    /// A sentence of behaviour.
+    pub(crate) name: &'static str,
+    pub(crate) body: fn(&scene::Scene) -> Outcome,
+    /// After this it is ended, with all its peers.
+    pub(crate) limit: Duration,
+}
+
+impl Test {
+    /// A test of ordinary length.
+    pub(crate) const fn new(name: &'static str, body: fn(&scene::Scene) -> Outcome) -> Self {
+        Self {
+            name,
+            body,
+            limit: Duration::from_secs(90),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let tests: Vec<&Test> = [direct::TESTS].into_iter().flatten().collect();
+    runner::run(&tests)
+}

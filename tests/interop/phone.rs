@@ -1,0 +1,135 @@
+//! What the tests ask of a phone, whoever made it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::Outcome;
+use crate::baresip::{Baresip, literal};
+use crate::linphone::Linphone;
+use crate::netns::Side;
+use crate::tone::{self, Sound};
+
+/// Whose phone it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Make {
+    Linphone,
+    Baresip,
+}
+
+/// How a phone is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) make: Make,
+    pub(crate) side: Side,
+    /// The hub's namespace, and the folder of this test.
+    pub(crate) hub: String,
+    pub(crate) dir: PathBuf,
+    /// It offers SDES and takes nothing else.
+    pub(crate) encrypted: bool,
+    /// The suites that it offers, where that can be set (Linphone); empty: its own choice.
+    pub(crate) suites: &'static str,
+    /// The tone that it plays, in hertz; 0 is silence.
+    pub(crate) tone: f64,
+    /// It answers calls by itself.
+    pub(crate) answers: bool,
+    /// Where it sends all requests; `None`: to the target itself.
+    pub(crate) proxy: Option<String>,
+    pub(crate) ipv6: bool,
+}
+
+impl Setup {
+    /// A plain phone on that side, playing that side's tone. The callee answers.
+    pub(crate) fn new(make: Make, side: Side, hub: &str, dir: &std::path::Path) -> Self {
+        Self {
+            make,
+            side,
+            hub: hub.to_owned(),
+            dir: dir.to_owned(),
+            encrypted: false,
+            suites: "",
+            tone: if side == Side::A {
+                tone::CALLER
+            } else {
+                tone::CALLEE
+            },
+            answers: side == Side::B,
+            proxy: None,
+            ipv6: false,
+        }
+    }
+
+    /// The same with SDES.
+    pub(crate) fn encrypted(mut self) -> Self {
+        self.encrypted = true;
+        self
+    }
+
+    /// The same with all its requests going to that proxy.
+    pub(crate) fn through(mut self, proxy: &str) -> Self {
+        self.proxy = Some(proxy.to_owned());
+        self
+    }
+
+    /// The user's own address. Not a host of the rig: what a user is called passes through a
+    /// B2BUA, where the user is does not.
+    pub(crate) fn identity(&self) -> &'static str {
+        if self.side == Side::A {
+            "sip:alice@example.org"
+        } else {
+            "sip:bob@example.net"
+        }
+    }
+
+    pub(crate) fn ip(&self) -> IpAddr {
+        if self.ipv6 {
+            self.side.phone6()
+        } else {
+            self.side.phone()
+        }
+    }
+
+    /// The ports tell the legs apart on the wire, for the privacy scan.
+    pub(crate) fn sip_port(&self) -> u16 {
+        if self.side == Side::A { 5072 } else { 5082 }
+    }
+
+    pub(crate) fn media_port(&self) -> u16 {
+        if self.side == Side::A { 21000 } else { 22000 }
+    }
+
+    /// The URI at which the phone itself takes calls.
+    pub(crate) fn direct_uri(&self) -> String {
+        let user = if self.side == Side::A { "alice" } else { "bob" };
+        format!("sip:{user}@{}:{}", literal(self.ip()), self.sip_port())
+    }
+
+    /// Starts the phone.
+    pub(crate) fn start(&self) -> Outcome<Box<dyn Phone>> {
+        Ok(match self.make {
+            Make::Linphone => Box::new(Linphone::start(self)?),
+            Make::Baresip => Box::new(Baresip::start(self)?),
+        })
+    }
+}
+
+/// A running phone. Every wait in it is bounded.
+pub trait Phone {
+    fn name(&self) -> &'static str;
+    /// Calls `target`.
+    fn dial(&mut self, target: &str) -> Outcome;
+    /// Waits until the call is answered; an error when it fails instead.
+    fn await_call(&mut self) -> Outcome;
+    /// Puts the other end on hold and waits until that is agreed.
+    fn hold(&mut self) -> Outcome;
+    /// Takes the call back and waits until that is agreed.
+    fn resume(&mut self) -> Outcome;
+    fn hang_up(&mut self) -> Outcome;
+    /// Waits until the call is over.
+    fn await_end(&mut self) -> Outcome;
+    /// All that it has recorded of the other end. After the call.
+    fn heard(&mut self) -> Outcome<Sound>;
+    /// Whether it records on after a re-INVITE.
+    fn records_on(&self) -> bool;
+    /// Seconds of audio that it has decoded so far, where it says so.
+    fn decoded(&mut self) -> Outcome<Option<f64>>;
+}

@@ -1,0 +1,294 @@
+//! RTP as the wire shows it: found by the SDP beside it, decrypted with the keys in that SDP,
+//! decoded from G.711, and listened to.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use base64::Engine as _;
+use webrtc_srtp::context::Context;
+use webrtc_srtp::protection_profile::ProtectionProfile;
+
+use crate::Outcome;
+use crate::capture::Wire;
+use crate::sip_text::Message;
+use crate::tone::{self, Sound};
+
+/// What an end has said of one of its media ports, in all its SDPs together.
+#[derive(Default)]
+struct Announced {
+    profiles: Vec<String>,
+    /// Suite and base64 key of each `a=crypto`.
+    keys: Vec<(String, String)>,
+}
+
+/// One RTP packet in one direction of a leg.
+struct Packet {
+    time: f64,
+    from: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+/// What one leg carried in one direction.
+pub(crate) struct Stream {
+    name: String,
+    /// Time, payload type and payload, decrypted where the leg is keyed.
+    heard: Vec<(f64, u8, Vec<u8>)>,
+}
+
+/// A span of the capture's time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+}
+
+/// The audio of a leg in both directions: from the phone, to the phone. `suite` is what the leg
+/// must be keyed with; `None` means plain.
+pub(crate) fn listen(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcome<(Stream, Stream)> {
+    let announced = announced(&wire.messages);
+    for (port, end) in &announced {
+        let expected = if suite.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+        if let Some(other) = end
+            .profiles
+            .iter()
+            .find(|p| *p != expected && **p != format!("{expected}F"))
+        {
+            return Err(format!("{port} announced {other}, expected {expected}"));
+        }
+        if suite.is_none() && !end.keys.is_empty() {
+            return Err(format!("{port} announced a=crypto on a plain leg"));
+        }
+    }
+    let (mut out, mut back) = (Vec::new(), Vec::new());
+    for payload in wire.payloads.iter().filter(|p| !p.tcp && is_rtp(&p.bytes)) {
+        if !announced.contains_key(&payload.from) && !announced.contains_key(&payload.to) {
+            continue;
+        }
+        let (time, from) = (payload.time, payload.from);
+        let packet = Packet {
+            time,
+            from,
+            bytes: payload.bytes.clone(),
+        };
+        if from.ip() == phone {
+            out.push(packet)
+        } else {
+            back.push(packet)
+        }
+    }
+    let stream = |name: String, packets| match suite {
+        None => Ok(Stream {
+            name,
+            heard: parts(packets),
+        }),
+        Some(suite) => decrypt(name, packets, &announced, suite),
+    };
+    Ok((
+        stream(format!("RTP from {phone}"), out)?,
+        stream(format!("RTP to {phone}"), back)?,
+    ))
+}
+
+impl Stream {
+    /// In `span` this must be the tone `hertz`, for all but `slack` seconds, loud and clear.
+    pub(crate) fn must_be(&self, hertz: f64, span: Span, slack: f64) -> Outcome {
+        let sound = self.sound(span);
+        sound.must_be(
+            &format!("{} in {:.2}..{:.2}", self.name, span.from, span.to),
+            hertz,
+            span.to - span.from - slack,
+        )
+    }
+
+    /// In `span` there must be no audio packet.
+    pub(crate) fn must_be_still(&self, span: Span) -> Outcome {
+        let count = self
+            .heard
+            .iter()
+            .filter(|(t, ..)| *t >= span.from && *t < span.to)
+            .count();
+        if count == 0 {
+            return Ok(());
+        }
+        Err(format!(
+            "{}: {count} packets in a hold of {:.1} s",
+            self.name,
+            span.to - span.from
+        ))
+    }
+
+    /// Seconds of audio, counted in samples.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.sound(Span {
+            from: 0.0,
+            to: f64::MAX,
+        })
+        .seconds()
+    }
+
+    fn sound(&self, span: Span) -> Sound {
+        let samples = self
+            .heard
+            .iter()
+            .filter(|(time, ..)| *time >= span.from && *time < span.to)
+            .flat_map(|(_, kind, payload)| payload.iter().map(move |byte| g711(*kind, *byte)))
+            .collect();
+        Sound { rate: 8000, samples }
+    }
+}
+
+/// Decrypts all packets with the sender's announced keys; one that none of them opens is an error,
+/// and so is one that could be understood without a key.
+fn decrypt(
+    name: String,
+    packets: Vec<Packet>,
+    announced: &BTreeMap<SocketAddr, Announced>,
+    suite: &str,
+) -> Outcome<Stream> {
+    let raw = Stream {
+        name: name.clone(),
+        heard: packets.iter().filter_map(|p| part(p.time, &p.bytes)).collect(),
+    };
+    let whole = raw.sound(Span {
+        from: 0.0,
+        to: f64::MAX,
+    });
+    for hertz in [tone::CALLER, tone::CALLEE, tone::STRANGE] {
+        if whole.seconds_of(hertz) > 0.0 {
+            return Err(format!("{name}: clear {hertz} Hz G.711 on a keyed leg"));
+        }
+    }
+    let mut contexts: BTreeMap<SocketAddr, Vec<Context>> = BTreeMap::new();
+    for (port, end) in announced {
+        let contexts = contexts.entry(*port).or_default();
+        for (_, key) in end.keys.iter().filter(|(name, _)| same_suite(name, suite)) {
+            contexts.push(context(suite, key)?);
+        }
+    }
+    let mut heard = Vec::new();
+    for packet in packets {
+        let known = contexts
+            .get_mut(&packet.from)
+            .map(Vec::as_mut_slice)
+            .unwrap_or_default();
+        let opened = known.iter_mut().find_map(|c| c.decrypt_rtp(&packet.bytes).ok());
+        let Some(opened) = opened else {
+            return Err(format!(
+                "{name}: a packet from {} at {:.3} is not {suite} by any of its {} announced keys: {:02x?}",
+                packet.from,
+                packet.time,
+                known.len(),
+                &packet.bytes[..12]
+            ));
+        };
+        heard.extend(part(packet.time, &opened));
+    }
+    Ok(Stream { name, heard })
+}
+
+/// RFC 6188 says `AES_256_CM_…`, some clients say `AES_CM_256_…`.
+fn same_suite(one: &str, other: &str) -> bool {
+    let plain = |name: &str| name.to_ascii_uppercase().replace("AES_CM_256", "AES_256_CM");
+    plain(one) == plain(other)
+}
+
+fn context(suite: &str, key: &str) -> Outcome<Context> {
+    let profile = match suite {
+        "AES_CM_128_HMAC_SHA1_80" => ProtectionProfile::Aes128CmHmacSha1_80,
+        "AES_CM_128_HMAC_SHA1_32" => ProtectionProfile::Aes128CmHmacSha1_32,
+        "AES_256_CM_HMAC_SHA1_80" => ProtectionProfile::Aes256CmHmacSha1_80,
+        "AES_256_CM_HMAC_SHA1_32" => ProtectionProfile::Aes256CmHmacSha1_32,
+        "AEAD_AES_128_GCM" => ProtectionProfile::AeadAes128Gcm,
+        "AEAD_AES_256_GCM" => ProtectionProfile::AeadAes256Gcm,
+        other => return Err(format!("the judge does not know the suite {other}")),
+    };
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(key)
+        .map_err(|e| format!("key {key:?}: {e}"))?;
+    if bytes.len() != profile.key_len() + profile.salt_len() {
+        return Err(format!("a key of {} bytes for {suite}", bytes.len()));
+    }
+    let (key, salt) = bytes.split_at(profile.key_len());
+    Context::new(key, salt, profile, None, None).map_err(|e| format!("{suite}: {e}"))
+}
+
+fn announced(messages: &[Message]) -> BTreeMap<SocketAddr, Announced> {
+    let mut ends: BTreeMap<SocketAddr, Announced> = BTreeMap::new();
+    for message in messages {
+        let Some((session, media)) = message.body.split_once("m=audio ") else {
+            continue;
+        };
+        let media = media.split("\r\nm=").next().unwrap_or_default();
+        let address = |part: &str| -> Option<IpAddr> {
+            let line = part.lines().find_map(|line| line.strip_prefix("c=IN IP"))?;
+            line.get(2..)?.trim().parse().ok()
+        };
+        let mut words = media.split_whitespace();
+        let port = words.next().and_then(|port| port.parse().ok());
+        let profile = words.next().unwrap_or_default().to_owned();
+        let (Some(ip), Some(port)) = (address(media).or_else(|| address(session)), port) else {
+            continue;
+        };
+        let end = ends.entry(SocketAddr::new(ip, port)).or_default();
+        end.profiles.push(profile);
+        for line in media.lines().filter_map(|line| line.strip_prefix("a=crypto:")) {
+            let mut words = line.split_whitespace().skip(1);
+            let suite = words.next().unwrap_or_default().to_owned();
+            let key = words
+                .next()
+                .and_then(|w| w.strip_prefix("inline:"))
+                .unwrap_or_default();
+            let key = key.split('|').next().unwrap_or_default().to_owned();
+            if !end.keys.iter().any(|(_, known)| *known == key) {
+                end.keys.push((suite, key));
+            }
+        }
+    }
+    ends
+}
+
+fn is_rtp(bytes: &[u8]) -> bool {
+    // RFC 5761 §4: RTCP's packet types lie at 192..=223 in the second byte.
+    bytes.len() >= 12 && bytes[0] >> 6 == 2 && !(192..=223).contains(&bytes[1])
+}
+
+fn parts(packets: Vec<Packet>) -> Vec<(f64, u8, Vec<u8>)> {
+    packets.iter().filter_map(|p| part(p.time, &p.bytes)).collect()
+}
+
+/// Time, payload type and payload of an RTP packet that carries G.711.
+fn part(time: f64, bytes: &[u8]) -> Option<(f64, u8, Vec<u8>)> {
+    let kind = bytes.get(1)? & 0x7f;
+    if kind != 0 && kind != 8 {
+        return None;
+    }
+    let header = 12 + usize::from(bytes.first()? & 0x0f) * 4;
+    Some((time, kind, bytes.get(header..)?.to_vec()))
+}
+
+/// One byte of PCMU (0) or PCMA (8), as −1…1.
+fn g711(kind: u8, byte: u8) -> f64 {
+    let value = if kind == 8 { alaw(byte) } else { ulaw(byte) };
+    f64::from(value) / 32768.0
+}
+
+fn ulaw(byte: u8) -> i32 {
+    let byte = !byte;
+    let magnitude = ((i32::from(byte & 0x0f) << 3) + 0x84) << ((byte & 0x70) >> 4);
+    if byte & 0x80 == 0 {
+        magnitude - 0x84
+    } else {
+        0x84 - magnitude
+    }
+}
+
+fn alaw(byte: u8) -> i32 {
+    let byte = byte ^ 0x55;
+    let (mantissa, segment) = (i32::from(byte & 0x0f) << 4, (byte & 0x70) >> 4);
+    let magnitude = match segment {
+        0 => mantissa + 8,
+        1 => mantissa + 0x108,
+        _ => (mantissa + 0x108) << (segment - 1),
+    };
+    if byte & 0x80 == 0 { -magnitude } else { magnitude }
+}

@@ -1,0 +1,187 @@
+//! Runs the tests: each in a process of its own, inside namespaces of its own, ended when its time
+//! is up. What a test leaves running ends with its namespaces.
+
+use std::collections::VecDeque;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::netns::{self, Namespaces};
+use crate::process::Process;
+use crate::scene::Scene;
+use crate::{Outcome, Test};
+
+/// All our namespaces are named so, then the pid of the runner, `-`, a number and a letter.
+const PREFIX: &str = "b2bit";
+
+struct Options {
+    names: Vec<String>,
+    jobs: usize,
+    repeat: usize,
+    list: bool,
+}
+
+/// Runs what the command line asks for.
+pub(crate) fn run(tests: &[&Test]) -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    if let [flag, name, hub, dir] = args.as_slice()
+        && flag == "--inside"
+    {
+        return inside(tests, name, hub, Path::new(dir));
+    }
+    let options = match options(args) {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("interop: {problem}");
+            return ExitCode::from(2);
+        }
+    };
+    let chosen: Vec<&Test> = tests
+        .iter()
+        .copied()
+        .filter(|t| options.names.is_empty() || options.names.iter().any(|n| t.name.contains(n.as_str())))
+        .collect();
+    if options.list {
+        for test in chosen {
+            println!("{}: test", test.name);
+        }
+        return ExitCode::SUCCESS;
+    }
+    netns::remove_stale(PREFIX);
+    run_all(&chosen, &options)
+}
+
+fn options(args: Vec<String>) -> Outcome<Options> {
+    let number = |name: &str, value: Option<String>| -> Outcome<usize> {
+        let value = value.ok_or_else(|| format!("{name} wants a number"))?;
+        value.parse().map_err(|_| format!("{name} {value}: not a number"))
+    };
+    let mut options = Options {
+        names: Vec::new(),
+        jobs: 2,
+        repeat: 1,
+        list: false,
+    };
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        let (name, inline) = match arg.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (arg, None),
+        };
+        match name.as_str() {
+            "--jobs" | "--test-threads" => {
+                options.jobs = number(&name, inline.or_else(|| args.next()))?.max(1);
+            }
+            "--repeat" => options.repeat = number(&name, inline.or_else(|| args.next()))?,
+            "--list" => options.list = true,
+            // What `cargo test` and other harnesses pass and what changes nothing here.
+            "--nocapture" | "--no-capture" | "--exact" | "--include-ignored" | "--quiet" | "-q" => {}
+            other if other.starts_with('-') => return Err(format!("unknown option {other}")),
+            _ => options.names.push(name),
+        }
+    }
+    Ok(options)
+}
+
+fn run_all(tests: &[&Test], options: &Options) -> ExitCode {
+    let queue: VecDeque<(usize, &Test)> = (0..options.repeat)
+        .flat_map(|_| tests.iter().copied())
+        .enumerate()
+        .collect();
+    let total = queue.len();
+    println!("running {total} interop tests, {} at a time", options.jobs);
+    let (queue, failures) = (Mutex::new(queue), Mutex::new(Vec::new()));
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..options.jobs {
+            scope.spawn(|| {
+                while let Some((number, test)) = take(&queue) {
+                    let started = Instant::now();
+                    let outcome = one(number, test);
+                    let took = started.elapsed().as_secs_f64();
+                    match outcome {
+                        Ok(()) => println!("ok      {:5.1} s  {}", took, test.name),
+                        Err(why) => {
+                            println!(
+                                "FAILED  {:5.1} s  {}\n        {}",
+                                took,
+                                test.name,
+                                why.replace('\n', "\n        ")
+                            );
+                            if let Ok(mut failures) = failures.lock() {
+                                failures.push(test.name);
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let failed = failures.lock().map_or(total, |failures| failures.len());
+    println!(
+        "{} passed, {failed} failed, in {:.0} s",
+        total - failed,
+        began.elapsed().as_secs_f64()
+    );
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn take<'a>(queue: &Mutex<VecDeque<(usize, &'a Test)>>) -> Option<(usize, &'a Test)> {
+    queue.lock().ok()?.pop_front()
+}
+
+/// Runs one test in a process inside fresh namespaces.
+fn one(number: usize, test: &Test) -> Outcome {
+    let tag = format!("{PREFIX}{}-{number}", std::process::id());
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join("interop")
+        .join(&tag);
+    fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    let namespaces = Namespaces::create(&tag)?;
+    let exe = env::current_exe().map_err(|e| format!("my own path: {e}"))?;
+    let mut command = Command::new(exe);
+    command.args(["--inside", test.name, &namespaces.hub()]).arg(&dir);
+    let mut process = Process::start("test", &namespaces.hub(), &dir, &command)?;
+    let ended = process.await_end(test.limit);
+    let said = process.output();
+    drop(process);
+    drop(namespaces);
+    match ended {
+        Ok(0) => {
+            let _ = fs::remove_dir_all(&dir);
+            Ok(())
+        }
+        Ok(_) => Err(format!("{}\nkept: {}", said.trim(), dir.display())),
+        Err(_) => Err(format!(
+            "not done after {} s; ended\n{}\nkept: {}",
+            test.limit.as_secs(),
+            said.trim(),
+            dir.display()
+        )),
+    }
+}
+
+/// The test's own process.
+fn inside(tests: &[&Test], name: &str, hub: &str, dir: &Path) -> ExitCode {
+    let Some(test) = tests.iter().find(|test| test.name == name) else {
+        println!("no test named {name}");
+        return ExitCode::FAILURE;
+    };
+    match (test.body)(&Scene::new(hub, dir)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            println!("{why}");
+            // Peers that still talk would write into captures that are kept for reading.
+            thread::sleep(Duration::from_millis(100));
+            ExitCode::FAILURE
+        }
+    }
+}
