@@ -174,6 +174,7 @@ mod tests {
             kind,
             default,
             help: "",
+            reload: false,
             example: "",
         }
     }

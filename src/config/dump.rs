@@ -58,7 +58,12 @@ fn print(text: &mut String, table: &Table, format: Format) {
     for key in table.keys {
         text.push('\n');
         comment(text, key.help);
-        comment(text, &format!("Takes {}.", key.kind.expected()));
+        let reload = if key.reload {
+            " A reload takes a new value over."
+        } else {
+            ""
+        };
+        comment(text, &format!("Takes {}.{reload}", key.kind.expected()));
         if !key.example.is_empty() {
             *text += &format!("# Example: {}\n", setting(key, key.example, format));
         }

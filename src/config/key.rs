@@ -15,6 +15,8 @@ pub struct Key {
     pub default: &'static str,
     /// What it does: sentences for the sample file.
     pub help: &'static str,
+    /// Whether a reload takes a new value over, for new calls; otherwise it takes a restart.
+    pub reload: bool,
     /// A value that one might set, or empty when the default shows enough.
     pub example: &'static str,
 }

@@ -12,6 +12,8 @@ mod ini;
 mod key;
 mod regex_table;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod toml;
 mod tree;
 mod types;
@@ -133,6 +135,25 @@ impl Config {
     /// As [`Self::section`].
     pub fn server(&self) -> Result<Server, ConfigErrors> {
         self.section("b2bua-server")
+    }
+
+    /// Keys whose value differs between the two and takes a restart: `section/key`, in the order of the reference.
+    pub fn needing_restart(&self, newer: &Self) -> Vec<String> {
+        let mut names = Vec::new();
+        for table in self.schema.tables() {
+            for key in table.keys.iter().filter(|key| !key.reload) {
+                if self.value(table, key) != newer.value(table, key) {
+                    names.push(format!("{}/{}", table.name, key.name));
+                }
+            }
+        }
+        names
+    }
+
+    fn value(&self, table: &Table, key: &Key) -> &str {
+        let section = self.tree.section(&table.name);
+        let item = section.and_then(|section| section.item(key.name));
+        item.map_or(key.default, |item| &item.value)
     }
 
     /// A report about one key, with its line when the file sets it.

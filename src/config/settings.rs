@@ -33,14 +33,16 @@ const GLOBAL: &[Key] = &[
         kind: LEVELS,
         default: "message",
         help: "How much is logged: error, warning, message (one line for each phase of a call; info is the same), \
-               debug (every decision), trace (every SIP message). Follows a reload.",
+               debug (every decision), trace (every SIP message).",
+        reload: true,
         example: "debug",
     },
     Key {
         name: "syslog-level",
         kind: LEVELS,
         default: "error",
-        help: "How much of it goes to syslog too, when the server is started with --syslog. Follows a reload.",
+        help: "How much of it goes to syslog too, when the server is started with --syslog.",
+        reload: true,
         example: "",
     },
     Key {
@@ -49,6 +51,7 @@ const GLOBAL: &[Key] = &[
         default: "",
         help: "Directory of the log file; made when it is not there. Empty: no log file, only standard output, which \
                systemd keeps in its journal. The file is opened anew at SIGHUP, for logrotate.",
+        reload: false,
         example: "/var/log/b2bua",
     },
     Key {
@@ -56,6 +59,7 @@ const GLOBAL: &[Key] = &[
         kind: Kind::Text,
         default: "flexisip-{server}.log",
         help: "Name of the log file; {server} becomes b2bua. Empty: no log file.",
+        reload: false,
         example: "",
     },
     Key {
@@ -64,6 +68,7 @@ const GLOBAL: &[Key] = &[
         default: "1s",
         help: "How often systemd is told that the server is alive, when its unit has a watchdog; at least twice \
                within the unit's WatchdogSec, whatever stands here.",
+        reload: false,
         example: "",
     },
 ];
@@ -74,6 +79,7 @@ const SERVER: &[Key] = &[
         kind: Kind::Text,
         default: "trenscrypter",
         help: "What decides about calls: trenscrypter calls the same callee with another media encryption.",
+        reload: false,
         example: "",
     },
     Key {
@@ -87,6 +93,7 @@ const SERVER: &[Key] = &[
                (upstream binds all); sip:0.0.0.0:6067 and sip:[::]:6067 bind all on purpose. Without ;transport= it is \
                UDP. Port 0 lets the kernel choose; without a port an IP address gets 5060. A host name needs a port \
                and is looked up once, at start. sips: and ;transport=tls are not available in this build.",
+        reload: false,
         example: "sip:192.0.2.1:6067;transport=udp sip:[2001:db8::1]:6067;transport=tcp",
     },
     Key {
@@ -98,6 +105,7 @@ const SERVER: &[Key] = &[
         default: "127.0.0.1 ::1",
         help: "Proxies in front of this server. The address at which such a proxy saw a phone (received, in its Via) \
                is believed: media of an unencrypted leg may come from there too.",
+        reload: false,
         example: "192.0.2.0/24 2001:db8::5",
     },
     Key {
@@ -110,6 +118,7 @@ const SERVER: &[Key] = &[
         help: "User-Agent of requests, Server of responses. Flexisip's proxy does not send a call back to us when \
                this is, letter for letter, the user-agent of its own [b2bua-server]; {version} is this server's \
                version, which is not Flexisip's, so give both the same text.",
+        reload: false,
         example: "Our-B2BUA",
     },
     Key {
@@ -121,6 +130,7 @@ const SERVER: &[Key] = &[
         default: "sip:127.0.0.1:5060;transport=tcp",
         help: "Where calls of the trenscrypter go: the route of every request to the callee. Empty (in this dialect: \
                a space after the =): calls go straight to the callee's domain.",
+        reload: false,
         example: "sip:proxy.example.org;transport=udp",
     },
     Key {
@@ -130,21 +140,24 @@ const SERVER: &[Key] = &[
             max: 1_000_000,
         },
         default: "500",
-        help: "Calls at the same time. Beyond it, new calls get 503 with Retry-After. Follows a reload.",
+        help: "Calls at the same time. Beyond it, new calls get 503 with Retry-After.",
+        reload: true,
         example: "",
     },
     Key {
         name: "max-call-duration",
         kind: Kind::Seconds,
         default: "0",
-        help: "An answered call older than this is ended; 0: never. Follows a reload, for new calls.",
+        help: "An answered call older than this is ended; 0: never.",
+        reload: true,
         example: "4h",
     },
     Key {
         name: "unanswered-timeout",
         kind: Kind::PositiveSeconds,
         default: "240",
-        help: "A call that rings longer than this is given up. Follows a reload, for new calls.",
+        help: "A call that rings longer than this is given up.",
+        reload: true,
         example: "",
     },
     Key {
@@ -152,7 +165,8 @@ const SERVER: &[Key] = &[
         kind: Kind::PositiveSeconds,
         default: "30",
         help: "A call is ended when a side that should send media has sent none for so long. A call on hold \
-               survives it. Follows a reload, for new calls.",
+               survives it.",
+        reload: true,
         example: "",
     },
     Key {
@@ -161,6 +175,7 @@ const SERVER: &[Key] = &[
         default: "5",
         help: "At a stop, how long calls may go on before they are ended; new ones are refused at once. A second \
                signal ends everything at once.",
+        reload: false,
         example: "10min",
     },
     Key {
@@ -168,6 +183,7 @@ const SERVER: &[Key] = &[
         kind: Kind::PortRange,
         default: "0",
         help: "UDP ports for audio: 0 (the kernel chooses), one port, or a range. Each call takes two pairs.",
+        reload: false,
         example: "20000-29999",
     },
     Key {
@@ -175,6 +191,7 @@ const SERVER: &[Key] = &[
         kind: Kind::PortRange,
         default: "0",
         help: "UDP ports for video and all other media.",
+        reload: false,
         example: "30000-39999",
     },
     Key {
@@ -186,6 +203,7 @@ const SERVER: &[Key] = &[
         default: "",
         help: "Addresses where media is received and which SDP names. Empty: on each leg the address by which the \
                leg's peer is reached.",
+        reload: false,
         example: "192.0.2.1 2001:db8::1",
     },
     Key {
@@ -195,6 +213,7 @@ const SERVER: &[Key] = &[
         help: "From where media is taken. signalled: from the address in SDP, from where the phone's SIP was seen to \
                come, and on encrypted legs from wherever a packet comes that proves itself. any: from the first \
                source that sends, which lets strangers in who guess a port; only for trunks behind unknown NATs.",
+        reload: false,
         example: "",
     },
     Key {
@@ -202,6 +221,7 @@ const SERVER: &[Key] = &[
         kind: Kind::Integer { min: 0, max: 1024 },
         default: "0",
         help: "Threads that carry media; 0: half of the cores, at least one.",
+        reload: false,
         example: "",
     },
     Key {
@@ -209,6 +229,7 @@ const SERVER: &[Key] = &[
         kind: Kind::Integer { min: 0, max: 1024 },
         default: "0",
         help: "Threads that handle SIP; 0: half of the cores, at least one.",
+        reload: false,
         example: "",
     },
     Key {
@@ -219,6 +240,7 @@ const SERVER: &[Key] = &[
         },
         default: "",
         help: "DNS servers to ask instead of the system's.",
+        reload: false,
         example: "192.0.2.53 [2001:db8::53]:5353",
     },
     Key {
@@ -226,6 +248,7 @@ const SERVER: &[Key] = &[
         kind: Kind::Unavailable(&["false", "0"]),
         default: "false",
         help: "ICE. Not available in this build, so that only false is accepted (upstream's default is true).",
+        reload: false,
         example: "",
     },
     Key {
@@ -233,6 +256,7 @@ const SERVER: &[Key] = &[
         kind: Kind::Unavailable(&[""]),
         default: "",
         help: "Public addresses to offer by ICE. Not available in this build; see media-address.",
+        reload: false,
         example: "",
     },
     Key {
@@ -240,6 +264,7 @@ const SERVER: &[Key] = &[
         kind: Kind::Unavailable(&[""]),
         default: "",
         help: "One audio codec for all. Not available in this build: the two parties choose from all they have.",
+        reload: false,
         example: "",
     },
     Key {
@@ -247,6 +272,7 @@ const SERVER: &[Key] = &[
         kind: Kind::Unavailable(&[""]),
         default: "",
         help: "One video codec for all. Not available in this build.",
+        reload: false,
         example: "",
     },
 ];

@@ -101,7 +101,7 @@ fn sip_uri(word: &str) -> Result<Uri, BadValue> {
     Ok(uri)
 }
 
-/// `outbound-proxy`: `None` when empty. It always has `lr`, as we route loosely (RFC 3261 §16.4).
+/// `outbound-proxy`: `None` when empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy(pub Option<Uri>);
 
@@ -116,7 +116,7 @@ impl FromStr for Proxy {
         if !uri.headers().is_empty() {
             return Err(BadValue(format!("{text} has headers, which a route has not")));
         }
-        Ok(Self(Some(uri.with_param("lr", None))))
+        Ok(Self(Some(uri)))
     }
 }
 
@@ -212,11 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_routed_to_loosely() {
+    fn a_proxy_is_a_sip_uri_or_nothing() {
         let proxy: Proxy = "sip:p.example;transport=tcp".parse().expect("well formed");
         assert_eq!(
             proxy.0.map(|uri| uri.to_string()).as_deref(),
-            Some("sip:p.example;transport=tcp;lr")
+            Some("sip:p.example;transport=tcp")
         );
         assert_eq!("".parse(), Ok(Proxy(None)));
         for text in ["p.example", "tel:1", "sips:p.example", "sip:p?a=b"] {
