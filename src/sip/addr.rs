@@ -1,6 +1,6 @@
 //! `name-addr` / `addr-spec` with parameters: From, To, Contact, Route and kin (RFC 3261 §20.10, §25.1).
 
-use super::{ParseError, Text, Uri};
+use super::{ParseError, Text, Uri, lex};
 
 /// An address with its display name and header parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,12 +13,69 @@ pub struct NameAddr {
     pub params: Text,
 }
 
+const fn bad(what: &'static str) -> ParseError {
+    ParseError::bad(what, "address")
+}
+
 impl NameAddr {
-    /// Reads one address.
+    /// Reads one address: `"Name" <uri>;params`, `Name <uri>` or `uri;params`.
+    ///
+    /// Without `<>`, what follows the first `;` belongs to the header, not to the URI (RFC 3261 §20). A display name that
+    /// is neither quoted nor made of tokens is taken as meant (RFC 4475 §3.1.2.15) and quoted when it is sent on; white
+    /// space just inside the brackets is left out.
+    ///
+    /// # Errors
+    /// When a quote or bracket is not closed, the URI is none, or it has `?` or `,` that only brackets would allow
+    /// (RFC 3261 §20.10).
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
-        let _: Text = text.into();
-        todo!()
+        let text = text.into().trimmed();
+        let bytes = text.as_bytes();
+        let display_end = match bytes {
+            [b'"', ..] => lex::quoted_len(bytes).ok_or(bad("quoted string not closed"))?,
+            _ => 0,
+        };
+        let after = bytes.get(display_end..).unwrap_or_default();
+        let Some(open) = after.iter().position(|&b| b == b'<').map(|at| at + display_end) else {
+            return match display_end {
+                0 => Self::parse_bare(&text),
+                _ => Err(bad("no <URI> after the display name")),
+            };
+        };
+        // `sip:a@b;x=<` has its bracket in a parameter of an address without brackets.
+        let before = bytes.get(display_end..open).unwrap_or_default();
+        if display_end > 0 && !lex::trim(before).is_empty() {
+            return Err(bad("text between display name and <"));
+        }
+        if display_end == 0 && before.contains(&b'"') {
+            return Err(bad("quote within the display name"));
+        }
+        let inner = bytes.get(open + 1..).unwrap_or_default();
+        let close = inner.iter().position(|&b| b == b'>').ok_or(bad("< without >"))?;
+        let (uri, rest) = inner.split_at(close);
+        let params = lex::trim(rest.get(1..).unwrap_or_default());
+        if !matches!(params, [] | [b';', ..]) {
+            return Err(bad("text after >"));
+        }
+        Ok(Self {
+            display: text.part(0, open).trimmed(),
+            uri: Uri::parse(text.part_of(lex::trim(uri)))?,
+            params: text.part_of(params),
+        })
     }
+
+    fn parse_bare(text: &Text) -> Result<Self, ParseError> {
+        let semicolon = text.iter().position(|&b| b == b';').unwrap_or(text.len());
+        let uri = text.part(0, semicolon).trimmed();
+        if uri.iter().any(|&b| matches!(b, b'?' | b',')) {
+            return Err(bad("URI that needs <>"));
+        }
+        Ok(Self {
+            display: Text::default(),
+            uri: Uri::parse(uri)?,
+            params: text.part(semicolon, text.len()),
+        })
+    }
+
     /// A bare URI.
     pub fn of(uri: Uri) -> Self {
         Self {
@@ -31,25 +88,133 @@ impl NameAddr {
     pub fn tag(&self) -> Option<Text> {
         self.param("tag").flatten()
     }
-    /// A header parameter: `Some(None)` when it has no value.
+    /// A header parameter, as written: `Some(None)` when it has no value.
     pub fn param(&self, name: &str) -> Option<Option<Text>> {
-        let _ = name;
-        todo!()
+        let found = lex::param(&self.params, name)?;
+        Some(found.map(|value| self.params.part_of(value)))
+    }
+    /// The display name for people: quotes and escapes undone.
+    pub fn display_name(&self) -> Text {
+        self.display.unquoted()
     }
     /// The same with no header parameters but this tag.
+    #[must_use]
     pub fn with_tag(&self, tag: &str) -> Self {
-        let _ = tag;
-        todo!()
+        Self {
+            params: format!(";tag={tag}").into(),
+            ..self.clone()
+        }
     }
     /// The same without header parameters.
+    #[must_use]
     pub fn without_params(&self) -> Self {
         Self {
             params: Text::default(),
             ..self.clone()
         }
     }
-    /// For the wire: always with `<>`.
+    /// For the wire: always with `<>`, and with a display name that the grammar allows.
     pub fn to_text(&self) -> Text {
-        todo!()
+        let uri = self.uri.as_text();
+        let mut out = Vec::with_capacity(self.display.len() + uri.len() + self.params.len() + 5);
+        if !self.display.is_empty() {
+            if display_is_sound(&self.display) {
+                out.extend_from_slice(&self.display);
+            } else {
+                out.extend(lex::quote(&self.display));
+            }
+            out.push(b' ');
+        }
+        out.push(b'<');
+        out.extend_from_slice(uri);
+        out.push(b'>');
+        out.extend_from_slice(&self.params);
+        out.into()
+    }
+}
+
+/// One quoted string, or tokens with white space between them; bytes above ASCII may stand in either.
+fn display_is_sound(display: &[u8]) -> bool {
+    match display {
+        [b'"', ..] => lex::quoted_len(display) == Some(display.len()),
+        _ => display
+            .iter()
+            .all(|&b| lex::is_token_byte(b) || matches!(b, b' ' | b'\t') || !b.is_ascii()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> NameAddr {
+        NameAddr::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn display_name_uri_and_parameters_are_split() {
+        let addr = parse("\"Bell, \\\"A\\\"\"  <sip:a@b;x=1>;tag=abc;y");
+        assert_eq!(addr.display, "\"Bell, \\\"A\\\"\"");
+        assert_eq!(addr.display_name(), "Bell, \"A\"");
+        assert_eq!(addr.uri.as_str(), "sip:a@b;x=1");
+        assert_eq!(addr.tag(), Some("abc".into()));
+        assert_eq!(addr.param("Y"), Some(None));
+        assert_eq!(addr.param("x"), None);
+    }
+
+    #[test]
+    fn without_brackets_parameters_belong_to_the_header() {
+        let addr = parse("sip:a@b;tag=1");
+        assert_eq!((addr.uri.as_str(), addr.tag()), ("sip:a@b", Some("1".into())));
+        assert_eq!(addr.to_text(), "<sip:a@b>;tag=1");
+        assert_eq!(parse("sip:vivekg@h ;   tag    = 19").tag(), Some("19".into()));
+        assert_eq!(parse("tel:+12345;tag=2").uri.user(), Some("+12345"));
+    }
+
+    #[test]
+    fn a_bracket_may_follow_the_name_at_once_and_spaces_may_stand_inside() {
+        assert_eq!(parse("caller<sip:a@b>;tag=323").display, "caller");
+        assert_eq!(parse("< sip:a@b >").uri.as_str(), "sip:a@b");
+    }
+
+    #[test]
+    fn an_unquoted_name_is_quoted_when_sent_on() {
+        assert_eq!(parse("Bell, A <sip:a@b>").to_text(), "\"Bell, A\" <sip:a@b>");
+        assert_eq!(parse("A. Bell <sip:a@b>").to_text(), "A. Bell <sip:a@b>");
+        assert_eq!(parse("José <sip:a@b>").to_text(), "José <sip:a@b>");
+    }
+
+    #[test]
+    fn latin_1_names_are_kept_to_the_byte() {
+        let text = Text::from(b"\"J\xfcrgen\" <sip:j@h>;tag=1".to_vec());
+        assert_eq!(NameAddr::parse(text.clone()).unwrap().to_text(), text);
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for bad in [
+            "",
+            "*",
+            "\"Mr. J. User <sip:a@b>",
+            "\"x\"",
+            "\"x\" y <sip:a@b>",
+            "<sip:a@b",
+            "<sip:a@b> x",
+            "<>",
+            "sip:user@example.com?Route=%3Csip:x%3E",
+            "x\"y\" <sip:a@b>",
+            "<sip:a@b>,<sip:c@d>",
+        ] {
+            assert!(NameAddr::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tags_replace_all_parameters() {
+        assert_eq!(
+            parse("<sip:a@b>;x=1;tag=2").with_tag("3").to_text(),
+            "<sip:a@b>;tag=3"
+        );
+        assert_eq!(parse("<sip:a@b>;x=1").without_params().to_text(), "<sip:a@b>");
     }
 }

@@ -1,6 +1,6 @@
 //! Requests and responses (RFC 3261 §7).
 
-use super::{Headers, Text, Uri};
+use super::{Headers, NameAddr, Status, Text, Uri, lex, name::Known, print};
 use bytes::Bytes;
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub enum Message {
     Response(Response),
 }
 
-/// A request. Its start line is rebuilt at printing; headers and body are kept to the byte.
+/// A request. Its start line is rebuilt at printing if it was changed; headers and body are kept to the byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The method; open, because new ones are only words.
@@ -74,60 +74,6 @@ pub enum Method {
     Other(Text),
 }
 
-/// A status code, 100 to 699 (RFC 3261 §7.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Status(u16);
-
-impl Status {
-    /// A code in 100..=699; `None` outside.
-    pub const fn new(code: u16) -> Option<Self> {
-        if code >= 100 && code <= 699 {
-            Some(Self(code))
-        } else {
-            None
-        }
-    }
-    /// The number.
-    pub const fn code(self) -> u16 {
-        self.0
-    }
-    /// 1xx.
-    pub const fn is_provisional(self) -> bool {
-        self.0 < 200
-    }
-    /// 2xx.
-    pub const fn is_success(self) -> bool {
-        self.0 >= 200 && self.0 < 300
-    }
-    /// 200 and above.
-    pub const fn is_final(self) -> bool {
-        self.0 >= 200
-    }
-    /// The phrase that RFC 3261 §21 (or the defining RFC) gives.
-    pub fn reason(self) -> &'static str {
-        todo!()
-    }
-}
-
-/// The codes that this server itself sends or tests for: `Status::BUSY_HERE`…
-macro_rules! statuses {
-    ($($name:ident = $code:literal,)*) => {
-        impl Status { $(#[doc = concat!(stringify!($code))] pub const $name: Self = Self($code);)* }
-    };
-}
-statuses! {
-    TRYING = 100, RINGING = 180, SESSION_PROGRESS = 183, OK = 200, ACCEPTED = 202,
-    MOVED_TEMPORARILY = 302, BAD_REQUEST = 400, UNAUTHORIZED = 401, FORBIDDEN = 403, NOT_FOUND = 404,
-    METHOD_NOT_ALLOWED = 405, PROXY_AUTHENTICATION_REQUIRED = 407, REQUEST_TIMEOUT = 408, GONE = 410,
-    CONDITIONAL_REQUEST_FAILED = 412, REQUEST_ENTITY_TOO_LARGE = 413, UNSUPPORTED_MEDIA_TYPE = 415,
-    UNSUPPORTED_URI_SCHEME = 416, BAD_EXTENSION = 420, EXTENSION_REQUIRED = 421,
-    SESSION_INTERVAL_TOO_SMALL = 422, TEMPORARILY_UNAVAILABLE = 480, CALL_DOES_NOT_EXIST = 481,
-    LOOP_DETECTED = 482, TOO_MANY_HOPS = 483, BUSY_HERE = 486, REQUEST_TERMINATED = 487,
-    NOT_ACCEPTABLE_HERE = 488, REQUEST_PENDING = 491, SERVER_INTERNAL_ERROR = 500, NOT_IMPLEMENTED = 501,
-    SERVICE_UNAVAILABLE = 503, SERVER_TIMEOUT = 504, VERSION_NOT_SUPPORTED = 505, MESSAGE_TOO_LARGE = 513,
-    DECLINE = 603,
-}
-
 impl Message {
     /// Header fields of either kind.
     pub fn headers(&self) -> &Headers {
@@ -136,9 +82,39 @@ impl Message {
             Self::Response(response) => &response.headers,
         }
     }
+    /// Header fields of either kind, to change.
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        match self {
+            Self::Request(request) => &mut request.headers,
+            Self::Response(response) => &mut response.headers,
+        }
+    }
+    /// The body of either kind.
+    pub fn body(&self) -> &Bytes {
+        match self {
+            Self::Request(request) => &request.body,
+            Self::Response(response) => &response.body,
+        }
+    }
     /// The bytes for the wire. Content-Length is made true; all else is as it stands.
+    ///
+    /// A message that came without Content-Length in a datagram and that nobody touched is printed without it.
     pub fn to_bytes(&self) -> Bytes {
-        todo!()
+        match self {
+            Self::Request(request) => request.to_bytes(),
+            Self::Response(response) => response.to_bytes(),
+        }
+    }
+}
+
+impl From<Request> for Message {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}
+impl From<Response> for Message {
+    fn from(response: Response) -> Self {
+        Self::Response(response)
     }
 }
 
@@ -152,17 +128,102 @@ impl Request {
             body: Bytes::new(),
         }
     }
-    /// Answers this request as RFC 3261 §8.2.6.2: Via, From, To (with `to_tag` unless it has a tag), Call-ID and CSeq copied.
+    /// Answers this request as RFC 3261 §8.2.6.2: Via, From, To (with `to_tag` unless it has a tag), Call-ID and CSeq
+    /// copied; a 100 gets the Timestamp too (§8.2.6.1). What the request lacks, the response lacks.
     pub fn respond(&self, status: Status, to_tag: Option<&str>) -> Response {
-        let _ = (status, to_tag);
-        todo!()
+        let mut response = Response::new(status);
+        let headers = &mut response.headers;
+        headers.copy_known(&self.headers, Known::Via);
+        headers.copy_known(&self.headers, Known::From);
+        match (to_tag, self.headers.first(Known::To)) {
+            (Some(tag), Some(to)) if needs_tag(&to) => {
+                headers.push(Known::To, [&to, &b";tag="[..], tag.as_bytes()].concat());
+            }
+            _ => headers.copy_known(&self.headers, Known::To),
+        }
+        headers.copy_known(&self.headers, Known::CallId);
+        headers.copy_known(&self.headers, Known::CSeq);
+        if status == Status::TRYING {
+            headers.copy_known(&self.headers, Known::Timestamp);
+        }
+        response
+    }
+    /// The bytes for the wire, as [`Message::to_bytes`].
+    pub fn to_bytes(&self) -> Bytes {
+        print::request(self)
+    }
+}
+
+/// A To value that can be read (a tag could land inside of anything else) and has no tag.
+fn needs_tag(to: &Text) -> bool {
+    NameAddr::parse(to.clone()).is_ok_and(|to| to.param("tag").is_none())
+}
+
+impl Response {
+    /// A response with the code's own phrase, no headers and no body.
+    pub fn new(status: Status) -> Self {
+        Self {
+            status,
+            reason: Text::from_static(status.reason()),
+            headers: Headers::default(),
+            body: Bytes::new(),
+        }
+    }
+    /// The bytes for the wire, as [`Message::to_bytes`].
+    pub fn to_bytes(&self) -> Bytes {
+        print::response(self)
     }
 }
 
 impl Method {
+    /// Any word. One that is no token is kept, for a parser to complain of.
+    pub fn from_text(text: Text) -> Self {
+        match &*text {
+            b"INVITE" => Self::Invite,
+            b"ACK" => Self::Ack,
+            b"BYE" => Self::Bye,
+            b"CANCEL" => Self::Cancel,
+            b"OPTIONS" => Self::Options,
+            b"REGISTER" => Self::Register,
+            b"PRACK" => Self::Prack,
+            b"UPDATE" => Self::Update,
+            b"INFO" => Self::Info,
+            b"REFER" => Self::Refer,
+            b"SUBSCRIBE" => Self::Subscribe,
+            b"NOTIFY" => Self::Notify,
+            b"MESSAGE" => Self::Message,
+            b"PUBLISH" => Self::Publish,
+            _ => Self::Other(text),
+        }
+    }
     /// The word on the wire.
     pub fn as_bytes(&self) -> &[u8] {
-        todo!()
+        match self {
+            Self::Invite => b"INVITE",
+            Self::Ack => b"ACK",
+            Self::Bye => b"BYE",
+            Self::Cancel => b"CANCEL",
+            Self::Options => b"OPTIONS",
+            Self::Register => b"REGISTER",
+            Self::Prack => b"PRACK",
+            Self::Update => b"UPDATE",
+            Self::Info => b"INFO",
+            Self::Refer => b"REFER",
+            Self::Subscribe => b"SUBSCRIBE",
+            Self::Notify => b"NOTIFY",
+            Self::Message => b"MESSAGE",
+            Self::Publish => b"PUBLISH",
+            Self::Other(word) => word,
+        }
+    }
+    /// Whether the word is a token, as the grammar wants.
+    pub(crate) fn is_token(&self) -> bool {
+        lex::is_token(self.as_bytes())
+    }
+}
+impl From<&str> for Method {
+    fn from(word: &str) -> Self {
+        Self::from_text(word.into())
     }
 }
 impl fmt::Display for Method {
@@ -173,10 +234,5 @@ impl fmt::Display for Method {
 impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
     }
 }

@@ -4,14 +4,18 @@
 
 pub mod addr;
 pub mod auth;
+mod check;
 pub mod cseq;
 pub mod dialog;
 pub mod headers;
 pub mod ids;
+pub(crate) mod lex;
 pub mod message;
+pub mod name;
 pub mod parse;
 pub mod print;
 pub mod routing;
+pub mod status;
 pub mod text;
 pub mod timers;
 pub mod transaction;
@@ -20,10 +24,12 @@ pub mod via;
 
 pub use addr::NameAddr;
 pub use cseq::CSeq;
-pub use headers::{Headers, Name};
+pub use headers::Headers;
 pub use ids::Ids;
-pub use message::{Message, Method, Request, Response, Status};
+pub use message::{Message, Method, Request, Response};
+pub use name::Name;
 pub use parse::ParseError;
+pub use status::Status;
 pub use text::Text;
 pub use uri::Uri;
 pub use via::Via;

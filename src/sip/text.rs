@@ -1,5 +1,6 @@
 //! The byte string that messages are made of.
 
+use super::lex;
 use bytes::Bytes;
 use std::{borrow::Cow, fmt, ops::Deref};
 
@@ -25,6 +26,35 @@ impl Text {
     /// The counted bytes, to slice further without copying.
     pub fn bytes(&self) -> &Bytes {
         &self.0
+    }
+    /// Bytes `from..to` of it, without copying. Out of bounds is cut to what is there.
+    pub(crate) fn part(&self, from: usize, to: usize) -> Self {
+        let to = to.min(self.0.len());
+        Self(self.0.slice(from.min(to)..to))
+    }
+    /// The part of it that `part`, a slice borrowed from it, denotes; without copying.
+    pub(crate) fn part_of(&self, part: &[u8]) -> Self {
+        Self(self.0.slice_ref(part))
+    }
+    /// Without white space at both ends.
+    pub fn trimmed(&self) -> Self {
+        let inner = lex::trim(&self.0);
+        if inner.len() == self.0.len() {
+            self.clone()
+        } else {
+            self.part_of(inner)
+        }
+    }
+    /// The content of a quoted string (RFC 3261 §25.1) with its escapes undone; anything else as it is.
+    pub fn unquoted(&self) -> Self {
+        match &*self.0 {
+            [b'"', .., b'"'] => Self::from(lex::unquote(&self.0)),
+            _ => self.clone(),
+        }
+    }
+    /// A quoted string with this content.
+    pub fn quoted(&self) -> Self {
+        Self::from(lex::quote(&self.0))
     }
     /// The text, with what is not UTF-8 replaced: for people and for comparison, not for the wire.
     pub fn to_str(&self) -> Cow<'_, str> {

@@ -1,11 +1,29 @@
 //! URIs (RFC 3261 §19.1, RFC 3966 `tel:`, anything else kept whole).
 
-use super::{ParseError, Text};
-use std::fmt;
+use super::{ParseError, Text, lex};
+use std::{fmt, hash, net::Ipv6Addr};
+
+mod compare;
+#[cfg(test)]
+mod tests;
 
 /// A URI, printed as it came.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Uri(Text);
+///
+/// Where its parts lie is found once, at reading; two URIs are `==` when they are written alike
+/// ([`Uri::equivalent`] compares as RFC 3261 does).
+#[derive(Clone)]
+pub struct Uri {
+    text: Text,
+    scheme: Scheme,
+    /// Offsets into `text`, here and below.
+    user: Option<(u16, u16)>,
+    host: (u16, u16),
+    port: Option<u16>,
+    /// Parameters reach from here to `headers`.
+    params: u16,
+    /// Position of the `?`, or the end.
+    headers: u16,
+}
 
 /// The scheme of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,77 +38,412 @@ pub enum Scheme {
     Other,
 }
 
+const fn bad(what: &'static str) -> ParseError {
+    ParseError::bad(what, "URI")
+}
+
 impl Uri {
     /// Reads a URI: no `<>`, no white space.
+    ///
+    /// Of unknown schemes nothing is asked but that. A host in brackets need not be an address that exists:
+    /// RFC 5118 §4.10 shows one that a fault in the grammar allows.
+    ///
+    /// # Errors
+    /// When it has no scheme, illegal bytes, no host where the scheme wants one, or a port that is no port.
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
-        let _: Text = text.into();
-        todo!()
+        let text = text.into();
+        let bytes = text.as_bytes();
+        if bytes.len() > usize::from(u16::MAX) {
+            return Err(bad("too long"));
+        }
+        if !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
+            return Err(bad("bytes that are not UTF-8"));
+        }
+        if bytes
+            .iter()
+            .any(|&b| b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 0x7f))
+        {
+            return Err(bad("white space, quote or bracket"));
+        }
+        let colon = bytes.iter().position(|&b| b == b':').ok_or(bad("no scheme"))?;
+        let (scheme, rest) = bytes.split_at(colon);
+        let rest = rest.get(1..).unwrap_or_default();
+        let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+            && scheme
+                .iter()
+                .all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+        if !is_scheme {
+            return Err(bad("no scheme"));
+        }
+        let scheme = Scheme::of(scheme);
+        let start = colon + 1;
+        let layout = match scheme {
+            Scheme::Sip | Scheme::Sips => Layout::of_sip(rest, start)?,
+            Scheme::Tel => Layout::of_tel(rest, start)?,
+            Scheme::Other if rest.is_empty() => return Err(bad("nothing after the scheme")),
+            Scheme::Other => Layout::opaque(bytes.len()),
+        };
+        Ok(Self::laid_out(text, scheme, &layout))
     }
+
+    /// Keeps what is no URI, so that the request that carries it can be answered.
+    pub(crate) fn unreadable(text: &Text) -> Self {
+        let text = match std::str::from_utf8(text) {
+            Ok(_) => text.clone(),
+            Err(_) => Text::from(text.to_str().into_owned()),
+        };
+        let layout = Layout::opaque(0);
+        Self::laid_out(text, Scheme::Other, &layout)
+    }
+
+    fn laid_out(text: Text, scheme: Scheme, layout: &Layout) -> Self {
+        // `parse` has refused what is longer; an unreadable text has no parts.
+        let offset = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        Self {
+            scheme,
+            user: layout.user.map(|(from, to)| (offset(from), offset(to))),
+            host: (offset(layout.host.0), offset(layout.host.1)),
+            port: layout.port,
+            params: offset(layout.params),
+            headers: offset(layout.headers),
+            text,
+        }
+    }
+
     /// `sip:[user@]host[:port]`; `host` may be a name, an IPv4 or an IPv6 literal (brackets are added).
+    ///
+    /// Bytes of `user` that a user part may not hold are escaped (`%` is not: it is taken for an escape already).
+    /// Of `host`, what cannot stand in a host is left out.
     pub fn sip(user: Option<&str>, host: &str, port: Option<u16>) -> Self {
-        let _ = (user, host, port);
-        todo!()
+        let mut text = String::from("sip:");
+        if let Some(user) = user.filter(|user| !user.is_empty()) {
+            for byte in user.bytes() {
+                if is_user_byte(byte) || byte == b'%' {
+                    text.push(char::from(byte));
+                } else {
+                    text.push_str(&format!("%{byte:02X}"));
+                }
+            }
+            text.push('@');
+        }
+        let bare = host.trim_matches(['[', ']']);
+        if bare.contains(':') {
+            text.push('[');
+            text.extend(bare.chars().filter(|&c| c.is_ascii() && is_ipv6_byte(c as u8)));
+            text.push(']');
+        } else {
+            text.extend(bare.chars().filter(|&c| c.is_ascii() && is_host_byte(c as u8)));
+        }
+        if text.ends_with([':', '@']) {
+            text.push_str("invalid.invalid");
+        }
+        if let Some(port) = port {
+            text.push_str(&format!(":{port}"));
+        }
+        let text = Text::from(text);
+        Self::parse(text.clone()).unwrap_or_else(|_| Self::unreadable(&text))
     }
     /// The scheme.
     pub fn scheme(&self) -> Scheme {
-        todo!()
+        self.scheme
     }
-    /// The user part as written (escaped); of `tel:` the number.
+    /// The user part as written (escaped), without a password; of `tel:` the number.
     pub fn user(&self) -> Option<&str> {
-        todo!()
+        let (from, to) = self.user?;
+        let user = self.slice(from, to);
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips => Some(user.split_once(':').map_or(user, |(user, _)| user)),
+            Scheme::Tel | Scheme::Other => Some(user),
+        }
+    }
+    /// The user part with its escapes undone (RFC 3261 §19.1.2), for comparison and for people; never cut at `%00`.
+    pub fn user_unescaped(&self) -> Option<Vec<u8>> {
+        self.user().map(|user| unescape(user.as_bytes()))
+    }
+    /// The password of the user part, as written. Deprecated by RFC 3261 §19.1.1, but kept.
+    pub fn password(&self) -> Option<&str> {
+        let (from, to) = self.user?;
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips => self.slice(from, to).split_once(':').map(|(_, password)| password),
+            Scheme::Tel | Scheme::Other => None,
+        }
     }
     /// The host as written, IPv6 without brackets; empty for `tel:` and others.
     pub fn host(&self) -> &str {
-        todo!()
+        self.slice(self.host.0, self.host.1)
     }
     /// The port if written.
     pub fn port(&self) -> Option<u16> {
-        todo!()
+        self.port
     }
     /// A URI parameter: `Some(None)` when it has no value. Names compare without case.
     pub fn param(&self, name: &str) -> Option<Option<&str>> {
-        let _ = name;
-        todo!()
+        let found = lex::param(self.params().as_bytes(), name)?;
+        // A part of a `str` cut at ASCII bytes is a `str`.
+        Some(found.map(|value| std::str::from_utf8(value).unwrap_or_default()))
     }
     /// The parameters as written, with the leading `;`, or empty.
     pub fn params(&self) -> &str {
-        todo!()
+        self.slice(self.params, self.headers)
     }
     /// The URI headers as written, without `?`, or empty.
     pub fn headers(&self) -> &str {
-        todo!()
+        let headers = self.as_str().get(usize::from(self.headers)..).unwrap_or_default();
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips => headers.strip_prefix('?').unwrap_or_default(),
+            Scheme::Tel | Scheme::Other => "",
+        }
     }
-    /// The same with a parameter set or replaced.
+    /// The same with a parameter set or replaced. `sip:`, `sips:` and `tel:` only; others stay as they are.
+    #[must_use]
     pub fn with_param(&self, name: &str, value: Option<&str>) -> Self {
-        let _ = (name, value);
-        todo!()
+        let param = match value {
+            Some(value) => format!(";{name}={value}"),
+            None => format!(";{name}"),
+        };
+        self.edit_params(name, &param)
     }
     /// The same without a parameter.
+    #[must_use]
     pub fn without_param(&self, name: &str) -> Self {
-        let _ = name;
-        todo!()
+        if self.param(name).is_none() {
+            return self.clone();
+        }
+        self.edit_params(name, "")
+    }
+    /// The same without any URI parameter.
+    #[must_use]
+    pub fn without_params(&self) -> Self {
+        self.rebuilt("", self.tail())
     }
     /// The same without URI headers (`?…`), which never go into a Request-URI.
+    #[must_use]
     pub fn without_headers(&self) -> Self {
-        todo!()
-    }
-    /// Equality of RFC 3261 §19.1.4.
-    pub fn equivalent(&self, other: &Self) -> bool {
-        let _ = other;
-        todo!()
+        if self.headers().is_empty() && !self.tail().starts_with('?') {
+            return self.clone();
+        }
+        self.rebuilt(self.params(), "")
     }
     /// As written.
     pub fn as_str(&self) -> &str {
-        todo!()
+        // Checked when it was made.
+        std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+    /// As written, counted.
+    pub fn as_text(&self) -> &Text {
+        &self.text
+    }
+
+    fn slice(&self, from: u16, to: u16) -> &str {
+        self.as_str()
+            .get(usize::from(from)..usize::from(to))
+            .unwrap_or_default()
+    }
+    /// What follows the parameters.
+    fn tail(&self) -> &str {
+        self.as_str().get(usize::from(self.headers)..).unwrap_or_default()
+    }
+    /// Everything of that name goes; `param` comes at the end.
+    fn edit_params(&self, name: &str, param: &str) -> Self {
+        let mut params = String::new();
+        for kept in self.params().split(';').skip(1) {
+            let kept_name = kept.split_once('=').map_or(kept, |(name, _)| name);
+            if !kept_name.eq_ignore_ascii_case(name) {
+                params.push(';');
+                params.push_str(kept);
+            }
+        }
+        params.push_str(param);
+        self.rebuilt(&params, self.tail())
+    }
+    fn rebuilt(&self, params: &str, tail: &str) -> Self {
+        if self.scheme == Scheme::Other {
+            return self.clone();
+        }
+        let before = self.as_str().get(..usize::from(self.params)).unwrap_or_default();
+        Self::parse(format!("{before}{params}{tail}")).unwrap_or_else(|_| self.clone())
+    }
+}
+
+impl Scheme {
+    fn of(word: &[u8]) -> Self {
+        match word.len() {
+            3 if word.eq_ignore_ascii_case(b"sip") => Self::Sip,
+            4 if word.eq_ignore_ascii_case(b"sips") => Self::Sips,
+            3 if word.eq_ignore_ascii_case(b"tel") => Self::Tel,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Where the parts of a URI lie, from its first byte.
+struct Layout {
+    user: Option<(usize, usize)>,
+    host: (usize, usize),
+    port: Option<u16>,
+    params: usize,
+    headers: usize,
+}
+
+impl Layout {
+    const fn opaque(end: usize) -> Self {
+        Self {
+            user: None,
+            host: (end, end),
+            port: None,
+            params: end,
+            headers: end,
+        }
+    }
+
+    /// `[userinfo@]hostport[;params][?headers]`, which begins at `start`.
+    fn of_sip(rest: &[u8], start: usize) -> Result<Self, ParseError> {
+        let end = start + rest.len();
+        // A user part may hold `;`, `?` and `/` (RFC 3261 §25.1), no other part an unescaped `@`.
+        let (user, host_start, after_user) = match rest.iter().position(|&b| b == b'@') {
+            Some(at) => (
+                Some((start, start + at)),
+                start + at + 1,
+                rest.get(at + 1..).unwrap_or_default(),
+            ),
+            None => (None, start, rest),
+        };
+        let (host, after_host) = split_host(after_user)?;
+        let host_at = host_start + after_user.len() - after_host.len() - host.len();
+        let (host_from, host_to) = match host {
+            [b'[', .., b']'] => (host_at + 1, host_at + host.len() - 1),
+            _ => (host_at, host_at + host.len()),
+        };
+        let (port, rest) = split_port(after_host)?;
+        if !matches!(rest, [] | [b';' | b'?', ..]) {
+            return Err(bad("illegal byte after the host"));
+        }
+        let params = end - rest.len();
+        let headers = rest.iter().position(|&b| b == b'?').map_or(end, |at| params + at);
+        Ok(Self {
+            user,
+            host: (host_from, host_to),
+            port,
+            params,
+            headers,
+        })
+    }
+
+    /// `number[;params]` (RFC 3966 §3).
+    fn of_tel(rest: &[u8], start: usize) -> Result<Self, ParseError> {
+        let end = start + rest.len();
+        let params = rest.iter().position(|&b| b == b';').unwrap_or(rest.len());
+        if params == 0 {
+            return Err(bad("no number"));
+        }
+        Ok(Self {
+            user: Some((start, start + params)),
+            host: (start + params, start + params),
+            port: None,
+            params: start + params,
+            headers: end,
+        })
+    }
+}
+
+/// Cuts a host (brackets included) off the front of a `hostport`; shared with Via.
+pub(super) fn split_host(bytes: &[u8]) -> Result<(&[u8], &[u8]), ParseError> {
+    if let [b'[', inner @ ..] = bytes {
+        let close = inner.iter().position(|&b| b == b']').ok_or(bad("[ without ]"))?;
+        let (address, _) = inner.split_at(close);
+        if address.is_empty() || !address.iter().all(|&b| is_ipv6_byte(b)) {
+            return Err(bad("no IPv6 address between [ and ]"));
+        }
+        return Ok(bytes.split_at(close + 2));
+    }
+    let end = bytes
+        .iter()
+        .position(|&b| !is_host_byte(b))
+        .unwrap_or(bytes.len());
+    if end == 0 {
+        return Err(bad("no host"));
+    }
+    Ok(bytes.split_at(end))
+}
+
+/// Cuts `:port` off the front, if there is one; shared with Via.
+pub(super) fn split_port(bytes: &[u8]) -> Result<(Option<u16>, &[u8]), ParseError> {
+    let [b':', rest @ ..] = bytes else {
+        return Ok((None, bytes));
+    };
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (port, rest) = rest.split_at(digits);
+    let port = lex::number(port)
+        .and_then(|port| u16::try_from(port).ok())
+        .ok_or(bad("port missing or above 65535"))?;
+    Ok((Some(port), rest))
+}
+
+const fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
+}
+const fn is_ipv6_byte(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
+}
+/// `unreserved` and `user-unreserved` of RFC 3261 §25.1.
+const fn is_user_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
+        )
+        || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/')
+}
+
+/// Undoes `%HH`, once; a `%` that is no escape stays.
+fn unescape(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first == b'%'
+            && let [high, low, tail @ ..] = tail
+            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
+            && let Ok(byte) = u8::try_from(high * 16 + low)
+        {
+            plain.push(byte);
+            rest = tail;
+        } else {
+            plain.push(*first);
+        }
+    }
+    plain
+}
+
+/// Whether two host parts name the same: as addresses where they are addresses, else without case.
+pub(super) fn same_host(one: &str, other: &str) -> bool {
+    if one.eq_ignore_ascii_case(other) {
+        return true;
+    }
+    match (one.parse::<Ipv6Addr>(), other.parse::<Ipv6Addr>()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+impl PartialEq for Uri {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+impl Eq for Uri {}
+impl hash::Hash for Uri {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        f.write_str(self.as_str())
     }
 }
 impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
