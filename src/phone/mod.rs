@@ -1,1 +1,30 @@
 //! Built-in phones on rsip, sdp-rs and webrtc-srtp: code that is not ours judges what is.
+//!
+//! Nothing of `sip`, `sdp`, `call` or `media` is used here, so that a fault of ours cannot cancel itself out.
+
+pub mod audio;
+pub mod crypto;
+pub mod message;
+pub mod session;
+pub mod tone;
+pub mod ua;
+
+/// What can go wrong with a phone, or with what is said to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A session description that is not what was expected.
+    #[error("session description: {0}")]
+    Session(String),
+    /// A SIP message that is not what was expected.
+    #[error("SIP message: {0}")]
+    Message(String),
+    /// A socket or file failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// How it failed.
+        source: std::io::Error,
+    },
+}
