@@ -254,6 +254,12 @@ impl Listener {
         }
     }
 
+    /// A packet arrived from where this stream does not come from.
+    pub fn stranger(&mut self) {
+        self.tally.received += 1;
+        self.tally.unknown += 1;
+    }
+
     fn judge(&mut self, packet: &[u8]) {
         let Some(open) = &mut self.open else { return };
         match open.rtp(packet) {

@@ -4,8 +4,10 @@
 
 pub mod audio;
 pub mod crypto;
+pub mod handset;
 pub mod message;
 pub mod session;
+pub mod stream;
 pub mod tone;
 pub mod ua;
 

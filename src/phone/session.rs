@@ -51,6 +51,11 @@ impl Direction {
         matches!(self, Self::SendRecv | Self::SendOnly)
     }
 
+    /// Whether the writer receives.
+    pub fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
     fn attribute(self) -> Attribute {
         match self {
             Self::SendRecv => Attribute::Sendrecv,
