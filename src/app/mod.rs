@@ -7,7 +7,7 @@ pub use crate::call::{
     CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, InCall, Invite, Lease,
     Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Side, Summary,
 };
-pub use registry::{Bound, Registered};
+pub use registry::{Bound, CallState, Registered};
 pub use services::Services;
 
 use serde::de::DeserializeOwned;

@@ -1,5 +1,153 @@
 //! The object-safe twin of [`super::Application`], by which the server holds any of them.
-/// An application that the binary knows, before it is built.
-pub struct Registered {}
-/// An application in use.
-pub struct Bound {}
+
+use super::{Application, BuildError, CallEvent, Services};
+use crate::{
+    call::{Question, Verdict},
+    config::{Config, ConfigErrors, Key, Problem},
+};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An application that the binary knows, before it is built: one line of its list.
+#[derive(Clone, Copy)]
+pub struct Registered {
+    /// The value of `application=`.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub help: &'static str,
+    /// The keys of its section.
+    pub keys: &'static [Key],
+    build: for<'a> fn(&'a Config, &'a Services) -> Boxed<'a, Result<Bound, ConfigErrors>>,
+}
+
+impl Registered {
+    /// The entry of an application.
+    pub const fn of<A: Application>() -> Self {
+        Self {
+            name: A::NAME,
+            help: A::HELP,
+            keys: A::KEYS,
+            build: |config, services| Box::pin(build::<A>(config, services)),
+        }
+    }
+    /// The name of its section: `b2bua-server::NAME`.
+    pub fn section(&self) -> String {
+        section(self.name)
+    }
+    /// Makes the application from its section.
+    ///
+    /// # Errors
+    /// All that is wrong with the section, each with its line.
+    pub async fn build(&self, config: &Config, services: &Services) -> Result<Bound, ConfigErrors> {
+        (self.build)(config, services).await
+    }
+}
+
+impl fmt::Debug for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registered").field(&self.name).finish()
+    }
+}
+
+fn section(name: &str) -> String {
+    format!("b2bua-server::{name}")
+}
+
+async fn build<A: Application>(config: &Config, services: &Services) -> Result<Bound, ConfigErrors> {
+    let section = section(A::NAME);
+    let settings = config.section::<A::Config>(&section)?;
+    match A::build(settings, services).await {
+        Ok(app) => Ok(Bound::new(app)),
+        Err(BuildError(faults)) => {
+            let problems: Vec<Problem> = faults
+                .iter()
+                .flat_map(|(key, what)| config.refuse(&section, key, what, "").problems)
+                .collect();
+            Err(ConfigErrors::new(config.path(), problems))
+        }
+    }
+}
+
+/// An application in use. Cheap to clone; a call keeps the one that it began with.
+#[derive(Clone)]
+pub struct Bound(Arc<dyn Erased>);
+
+impl Bound {
+    /// Wraps an application.
+    pub fn new<A: Application>(app: A) -> Self {
+        Self(Arc::new(Host(Arc::new(app))))
+    }
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    /// What it remembers about a new call.
+    pub fn begin(&self) -> CallState {
+        CallState(self.0.begin())
+    }
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bound").field(&self.name()).finish()
+    }
+}
+
+/// One call as its application sees it: the application and what it remembers about the call.
+pub struct CallState(Box<dyn ErasedCall>);
+
+impl CallState {
+    /// Asks the application. Dropping the future withdraws the question; what it remembers stays.
+    pub fn ask(&mut self, question: Question) -> Pin<Box<dyn Future<Output = Verdict> + Send + '_>> {
+        self.0.ask(question)
+    }
+    /// Tells the application what happened.
+    pub fn observe(&mut self, event: &CallEvent) {
+        self.0.observe(event);
+    }
+}
+
+trait Erased: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn begin(&self) -> Box<dyn ErasedCall>;
+}
+
+trait ErasedCall: Send {
+    fn ask(&mut self, question: Question) -> Boxed<'_, Verdict>;
+    fn observe(&mut self, event: &CallEvent);
+}
+
+struct Host<A>(Arc<A>);
+
+impl<A: Application> Erased for Host<A> {
+    fn name(&self) -> &'static str {
+        A::NAME
+    }
+    fn begin(&self) -> Box<dyn ErasedCall> {
+        Box::new(HostCall::<A> {
+            app: self.0.clone(),
+            call: A::Call::default(),
+        })
+    }
+}
+
+struct HostCall<A: Application> {
+    app: Arc<A>,
+    call: A::Call,
+}
+
+impl<A: Application> ErasedCall for HostCall<A> {
+    fn ask(&mut self, question: Question) -> Boxed<'_, Verdict> {
+        let Self { app, call } = self;
+        Box::pin(async move {
+            match question {
+                Question::Route(invite) => Verdict::Route(app.route(call, &invite).await),
+                Question::Rescue(failure) => Verdict::Rescue(app.rescue(call, &failure).await),
+            }
+        })
+    }
+    fn observe(&mut self, event: &CallEvent) {
+        self.app.observe(&mut self.call, event);
+    }
+}

@@ -1,0 +1,27 @@
+//! What a server is told at start and at a reload.
+
+use crate::{call::bridge::CallSettings, config::Networks, net::Listen};
+use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
+
+/// Everything that a server needs to know. A reload changes the fields that say so; the others take a restart.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Where to listen, in the order of preference for what we write of ourselves.
+    pub listen: Vec<Listen>,
+    /// Who may place calls, and whose word about a phone's address is believed; all others get 403. Reloaded.
+    pub trusted_hosts: Networks,
+    /// Calls at the same time; beyond it, new ones get 503 with `Retry-After`. Reloaded.
+    pub max_calls: usize,
+    /// What new calls are made with: user agent, timers, durations. Reloaded, for new calls.
+    pub calls: Arc<CallSettings>,
+    /// Threads of the media relay, at least 1.
+    pub relay_threads: usize,
+    /// Ports of audio streams, inclusive; `0..=0` lets the kernel choose.
+    pub audio_ports: RangeInclusive<u16>,
+    /// Ports of all other streams.
+    pub video_ports: RangeInclusive<u16>,
+    /// DNS servers; empty: those of `/etc/resolv.conf`.
+    pub name_servers: Vec<SocketAddr>,
+    /// How long calls may go on after [`super::Server::drain`]. Reloaded.
+    pub drain_timeout: Duration,
+}
