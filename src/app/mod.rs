@@ -1,5 +1,6 @@
 //! Applications: they decide how calls are bridged. Everything an author needs is re-exported here.
 
+mod header_list;
 pub mod registry;
 pub mod services;
 
@@ -7,6 +8,7 @@ pub use crate::call::{
     CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, InCall, Invite, Lease,
     Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Side, Summary,
 };
+pub use header_list::{HeaderList, HeaderListError};
 pub use registry::{Bound, CallState, Registered};
 pub use services::Services;
 
