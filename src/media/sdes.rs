@@ -1,1 +1,219 @@
-//! To be written.
+//! SDES (RFC 4568): keys that travel in SDP. Offer and answer of one stream of one leg, from crypto lines to SRTP keys.
+//!
+//! **When our own sending key changes.** It stays for as long as the stream lives and its suite stays, whatever the peer does
+//! with its own key. A receiver keeps the rollover counter of a key that did not change; whether it resets it for a key that did
+//! is a matter of taste: RFC 3711 §3.3.1 says no, much of the world (and RFC 4568 §7.1.4, which makes a changed key a new
+//! session) says yes, and nothing on the wire tells which. So a re-INVITE by the peer, with a new key or a new port, is answered with
+//! the key that it already has. A new key is made when it must be:
+//!
+//! - the suite changed: the transform and the key's length are others;
+//! - another party took the peer's place ([`Sdes::renew`]): it knows no counter of ours, so it must get a key whose counter begins at 0;
+//! - the stream was taken out and added again: the counter was forgotten with the ports, and one key must never
+//!   protect two packets with one index (RFC 3711 §9.1). For the same reason a key is thrown away when its suite is left.
+
+use super::{SrtpKey, Suite};
+use crate::{sdp::Crypto, sip::Ids};
+use zeroize::Zeroizing;
+
+/// The suites that are offered when a rule names none, best first.
+pub const DEFAULT_SUITES: [Suite; 4] = [
+    Suite::AeadAes128Gcm,
+    Suite::AesCm128HmacSha1_80,
+    Suite::AeadAes256Gcm,
+    Suite::AesCm256HmacSha1_80,
+];
+
+/// Most crypto lines of one m-line that are looked at.
+const MAX_LINES: usize = 32;
+
+/// Why a stream cannot be keyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SdesError {
+    /// A secure profile without a usable key.
+    #[error("no usable a=crypto line")]
+    NoCrypto,
+    /// Keys, but for no suite that is allowed here.
+    #[error("no common crypto suite")]
+    NoCommonSuite,
+}
+
+/// What both sides agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// Protects what we send.
+    pub send: SrtpKey,
+    /// Protects what the peer sends.
+    pub receive: SrtpKey,
+}
+
+/// SDES of one stream of one leg. `Debug` shows no key.
+#[derive(Clone, Debug)]
+pub struct Sdes {
+    /// What is allowed, best first.
+    suites: Vec<Suite>,
+    /// Our sending keys, one a suite; made when first needed.
+    own: Vec<SrtpKey>,
+    agreed: Option<Agreed>,
+}
+
+impl Sdes {
+    /// A stream that may use these suites, best first; all that we know when empty.
+    pub fn new(suites: &[Suite]) -> Self {
+        Self {
+            suites: if suites.is_empty() {
+                DEFAULT_SUITES.to_vec()
+            } else {
+                suites.to_vec()
+            },
+            own: Vec::new(),
+            agreed: None,
+        }
+    }
+
+    /// The keys, once an answer was given or taken.
+    pub fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.as_ref()
+    }
+
+    /// Another party took the peer's place: our next offer or answer carries new keys.
+    pub fn renew(&mut self) {
+        self.own.clear();
+    }
+
+    /// The lines of our offer: one per suite, the agreed one first so that it is chosen again; then the other spelling of
+    /// those that have two. Tags and keys are the same in each offer.
+    pub fn offer(&mut self, ids: &mut Ids) -> Vec<Crypto> {
+        let current = self.agreed.as_ref().map(|agreed| agreed.send.suite);
+        let mut ranked: Vec<(usize, Suite)> = self.suites.iter().copied().enumerate().collect();
+        ranked.sort_by_key(|&(rank, suite)| (Some(suite) != current, rank));
+        let count = ranked.len();
+        let names =
+            ranked
+                .iter()
+                .map(|&(rank, suite)| (rank + 1, suite, suite.name()))
+                .chain(ranked.iter().filter_map(|&(rank, suite)| {
+                    suite.other_name().map(|name| (count + rank + 1, suite, name))
+                }));
+        names
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|(tag, suite, name)| line(tag as u32, name, &self.own_key(suite, ids)))
+            .collect()
+    }
+
+    /// Takes the peer's answer to [`Self::offer`].
+    ///
+    /// A tag that is not the one of its suite is forgiven: some clients always write 1.
+    ///
+    /// # Errors
+    /// When no line of it names a suite that was offered, with a key of the right length.
+    pub fn take_answer<'a>(&mut self, lines: impl Iterator<Item = &'a str>) -> Result<(), SdesError> {
+        let (_, _, receive) = self.choose(lines, None)?;
+        let suite = receive.suite;
+        let send = self
+            .own
+            .iter()
+            .find(|key| key.suite == suite)
+            .cloned()
+            .ok_or(SdesError::NoCommonSuite)?;
+        self.agree(Agreed { send, receive });
+        Ok(())
+    }
+
+    /// Answers the peer's offer: the suite in use if it is offered again, else the first of the peer's order that is
+    /// allowed (RFC 4568 §5.1.2), in the peer's spelling.
+    ///
+    /// # Errors
+    /// When no line can be accepted.
+    pub fn answer<'a>(
+        &mut self,
+        lines: impl Iterator<Item = &'a str>,
+        ids: &mut Ids,
+    ) -> Result<Crypto, SdesError> {
+        let current = self.agreed.as_ref().map(|agreed| agreed.send.suite);
+        let (tag, spelling, receive) = self.choose(lines, current)?;
+        let send = self.own_key(receive.suite, ids);
+        let answer = line(tag, &spelling, &send);
+        self.agree(Agreed { send, receive });
+        Ok(answer)
+    }
+
+    /// The best usable line: tag, suite as spelt, the peer's key.
+    fn choose<'a>(
+        &self,
+        lines: impl Iterator<Item = &'a str>,
+        current: Option<Suite>,
+    ) -> Result<(u32, String, SrtpKey), SdesError> {
+        let mut reason = SdesError::NoCrypto;
+        let mut best = None;
+        for value in lines.take(MAX_LINES) {
+            let crypto = match Crypto::parse(value) {
+                Ok(crypto) => crypto,
+                Err(error) => {
+                    tracing::debug!(%error, "crypto line skipped");
+                    continue;
+                }
+            };
+            let suite = crypto.suite.parse::<Suite>().ok();
+            let Some(suite) = suite.filter(|suite| self.suites.contains(suite)) else {
+                reason = SdesError::NoCommonSuite;
+                continue;
+            };
+            if crypto.key.len() != suite.master_length() {
+                tracing::debug!(%suite, octets = crypto.key.len(), "key of the wrong length skipped");
+                continue;
+            }
+            let key = SrtpKey {
+                suite,
+                master: crypto.key,
+                mki: crypto.mki,
+            };
+            if Some(suite) == current {
+                return Ok((crypto.tag, crypto.suite, key));
+            }
+            best.get_or_insert((crypto.tag, crypto.suite, key));
+        }
+        best.ok_or(reason)
+    }
+
+    fn agree(&mut self, agreed: Agreed) {
+        if let Some(before) = &self.agreed
+            && before.send.suite != agreed.send.suite
+        {
+            let left = before.send.suite;
+            self.own.retain(|key| key.suite != left);
+        }
+        self.agreed = Some(agreed);
+    }
+
+    /// Our key of a suite; made now if it was never needed.
+    fn own_key(&mut self, suite: Suite, ids: &mut Ids) -> SrtpKey {
+        if let Some(key) = self.own.iter().find(|key| key.suite == suite) {
+            return key.clone();
+        }
+        let mut master = Zeroizing::new(vec![0; suite.master_length()]);
+        ids.fill(&mut master);
+        let key = SrtpKey {
+            suite,
+            master,
+            mki: None,
+        };
+        self.own.push(key.clone());
+        key
+    }
+}
+
+fn line(tag: u32, name: &str, key: &SrtpKey) -> Crypto {
+    Crypto {
+        tag,
+        suite: name.to_owned(),
+        key: key.master.clone(),
+        lifetime: None,
+        mki: None,
+        session: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[path = "sdes_tests.rs"]
+mod tests;

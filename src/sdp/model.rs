@@ -217,12 +217,9 @@ impl Sdp {
         let address = self.address(media)?;
         (media.is_active() && !address.is_unspecified()).then(|| SocketAddr::new(address, media.port))
     }
-    /// Where RTCP goes: `a=rtcp` (RFC 3605), else the next port; with `rtcp-mux` the port of RTP.
+    /// Where RTCP goes while it has a port of its own: `a=rtcp` (RFC 3605), else the next port.
     pub fn rtcp(&self, media: &Media) -> Option<SocketAddr> {
         let rtp = self.rtp(media)?;
-        if media.attribute("rtcp-mux").is_some() {
-            return Some(rtp);
-        }
         let Some(Some(value)) = media.attribute("rtcp") else {
             return Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?));
         };

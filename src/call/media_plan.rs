@@ -1,1 +1,0 @@
-//! Which leg speaks what, per stream: ports, keys, profiles.

@@ -1,0 +1,404 @@
+//! Which leg speaks what, per stream: ports, keys, profiles; and what the relay is to do about it.
+//!
+//! An offer works on a copy ([`Session`]) of what is agreed. Only when its answer has come does the copy take the place of the
+//! original ([`MediaPlan::commit`]); a refusal forgets it, and with it nothing has changed for the relay. What was *said* on a
+//! leg cannot be unsaid, so `o=` versions live outside of the copy, and so do bound ports.
+
+mod leg;
+
+use leg::LegState;
+pub use leg::asked;
+
+use super::{
+    Encryption, EncryptionPolicy, Env, Failure, MediaPolicy, NatLatching, Origin as By, Side,
+    bridge::CallSettings, failure::Kind,
+};
+use crate::{
+    media::{Connect, MediaCommand, Protection, Remote, StreamId, StreamKind},
+    sdp::{self, Sdp, StreamPlan, model::network},
+    sip::{Ids, Status},
+};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+/// A failure that is answered with 488.
+pub(super) fn not_acceptable(by: By, reason: &str) -> Failure {
+    Failure::new(Status::NOT_ACCEPTABLE_HERE, by, Kind::NotAcceptable).because(reason)
+}
+
+/// The media of one call.
+#[derive(Debug)]
+pub struct MediaPlan {
+    a: Voice,
+    b: Voice,
+    agreed: Session,
+    latching: NatLatching,
+    configured: Vec<IpAddr>,
+    no_rtp: Option<Duration>,
+}
+
+/// What is negotiated on both legs: agreed, or being offered.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    a: LegState,
+    b: LegState,
+}
+
+/// What stays on one leg whatever becomes of an offer.
+#[derive(Debug, Default)]
+struct Voice {
+    /// Our media address on this leg.
+    address: Option<IpAddr>,
+    /// Our session id in `o=`.
+    id: u64,
+    version: u64,
+    /// The last description that we sent.
+    said: Option<Sdp>,
+    /// Bound ports: RTP and RTCP.
+    ports: BTreeMap<usize, (SocketAddr, SocketAddr)>,
+    /// Further addresses that the peer may send from.
+    also_from: Vec<IpAddr>,
+}
+
+impl Session {
+    fn leg(&self, side: Side) -> &LegState {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+    fn leg_mut(&mut self, side: Side) -> &mut LegState {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+    /// How a leg is keyed; `None` before it is known.
+    pub fn encryption(&self, side: Side) -> Option<Encryption> {
+        self.leg(side).mode
+    }
+}
+
+impl Voice {
+    /// Numbers a description: one more than the last if it says something else (RFC 3264 §8).
+    fn say(&mut self, mut sdp: Sdp) -> Sdp {
+        if let Some(said) = &self.said
+            && !sdp::same_session(said, &sdp)
+        {
+            self.version += 1;
+        }
+        sdp.origin.version = self.version.to_string();
+        self.said = Some(sdp.clone());
+        sdp
+    }
+}
+
+impl MediaPlan {
+    /// No media yet.
+    pub fn new(settings: &CallSettings) -> Self {
+        Self {
+            a: Voice::default(),
+            b: Voice::default(),
+            agreed: Session::default(),
+            latching: NatLatching::Signalled,
+            configured: settings.media_addresses.clone(),
+            no_rtp: settings.no_rtp,
+        }
+    }
+    /// What is agreed.
+    pub fn agreed(&self) -> &Session {
+        &self.agreed
+    }
+    fn voice(&self, side: Side) -> &Voice {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+    fn voice_mut(&mut self, side: Side) -> &mut Voice {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+    /// A leg begins (leg B: with each attempt anew): its media lives at the configured address of its family, else where its SIP
+    /// does. Ports of a former attempt are forgotten: the relay replaces them when they are opened again, so that nothing of
+    /// the former callee comes through.
+    pub fn begin(&mut self, side: Side, local: IpAddr, env: &mut Env<'_>) {
+        let family = |address: &&IpAddr| address.is_ipv4() == local.is_ipv4();
+        let address = self.configured.iter().find(family).copied().unwrap_or(local);
+        // A number that RFC 8866 §5.2 allows and no client chokes on: below 2^62.
+        let id = env.ids.below(1 << 62);
+        *self.voice_mut(side) = Voice {
+            address: Some(address),
+            id,
+            version: 1,
+            ..Voice::default()
+        };
+    }
+    /// Sets how leg B is keyed. `session` holds what leg A asked for.
+    pub fn apply(
+        &mut self,
+        policy: &MediaPolicy,
+        default_suites: &[crate::media::Suite],
+        session: &mut Session,
+    ) {
+        self.latching = policy.latching;
+        let mode = match policy.encryption {
+            EncryptionPolicy::AsCaller => session.a.mode,
+            EncryptionPolicy::Only(mode) => Some(mode),
+        };
+        let suites = if policy.suites.is_empty() {
+            default_suites
+        } else {
+            &policy.suites
+        };
+        session.b = LegState::new(mode, suites.to_vec());
+    }
+    /// Further addresses that a leg's peer may send from.
+    pub fn trust(&mut self, side: Side, address: IpAddr) {
+        let known = &mut self.voice_mut(side).also_from;
+        if !known.contains(&address) {
+            // Two: a phone that moved, and where it was. The newest counts.
+            if known.len() == 2 {
+                known.remove(0);
+            }
+            known.push(address);
+        }
+    }
+
+    /// Takes an offer from one leg into a copy of what is agreed.
+    ///
+    /// # Errors
+    /// 488 when nothing of it can be taken, or not with the encryption that the leg has.
+    pub fn take_offer(
+        &self,
+        session: &mut Session,
+        from: Side,
+        offer: &Sdp,
+        ids: &mut Ids,
+    ) -> Result<(), Failure> {
+        session.leg_mut(from).take_offer(offer, from, ids)
+    }
+
+    /// The ports that the streams of `session` need and that are not open.
+    pub fn missing(&self, session: &Session, offerer: Side) -> Vec<MediaCommand> {
+        let leg = session.leg(offerer);
+        let mut commands = Vec::new();
+        for (index, _) in leg.streams.iter().enumerate().filter(|(_, stream)| stream.active) {
+            for side in [Side::A, Side::B] {
+                let voice = self.voice(side);
+                if let (false, Some(address)) = (voice.ports.contains_key(&index), voice.address) {
+                    commands.push(MediaCommand::Open {
+                        side,
+                        stream: StreamId(index),
+                        kind: leg.kind(index),
+                        address,
+                    });
+                }
+            }
+        }
+        commands
+    }
+    /// Ports are bound.
+    pub fn opened(&mut self, side: Side, stream: StreamId, rtp: SocketAddr, rtcp: SocketAddr) {
+        self.voice_mut(side).ports.insert(stream.0, (rtp, rtcp));
+    }
+
+    /// What `to` is offered when the other leg said `received`.
+    pub fn offer_to(&mut self, session: &mut Session, to: Side, received: &Sdp, ids: &mut Ids) -> Sdp {
+        let from = to.other();
+        // M-lines never go away (RFC 3264 §8): what the offer left out is refused in its place.
+        let mut received = received.clone();
+        if let Some(said) = &self.voice(to).said {
+            let missing = said.media.iter().skip(received.media.len());
+            received.media.extend(missing.map(sdp::Media::refused));
+        }
+        // Unknown for an INVITE without offer: then leg A speaks as leg B does.
+        let mode = session.leg(from).mode;
+        session
+            .leg_mut(to)
+            .mode
+            .get_or_insert(mode.unwrap_or(Encryption::None));
+        let (offerer, leg) = match to {
+            Side::A => (&session.b, &mut session.a),
+            Side::B => (&session.a, &mut session.b),
+        };
+        let streams = (0..received.media.len())
+            .map(|index| {
+                let &(rtp, rtcp) = self.voice(to).ports.get(&index)?;
+                offerer
+                    .is_active(index)
+                    .then(|| leg.offer_stream(index, rtp, rtcp, ids))
+            })
+            .collect();
+        leg.streams.truncate(received.media.len());
+        self.speak(to, &received, streams, None)
+    }
+
+    /// Takes the answer of a leg to what [`Self::offer_to`] said.
+    ///
+    /// # Errors
+    /// 488 when it is not keyed as it was offered: there is no clear fallback.
+    pub fn take_answer(&self, session: &mut Session, from: Side, answer: &Sdp) -> Result<(), Failure> {
+        let offer = self.voice(from).said.as_ref();
+        let offer = offer.ok_or_else(|| not_acceptable(By::Local, "answer without an offer"))?;
+        session.leg_mut(from).take_answer(offer, answer, from)
+    }
+
+    /// What `to`, who offered, is answered when the other leg said `received`; closes the exchange in `session`.
+    pub fn answer_to(&mut self, session: &mut Session, to: Side, received: &Sdp) -> Option<Sdp> {
+        let offer = session.leg(to).heard.clone()?;
+        let (answerer, leg) = match to {
+            Side::A => (&session.b, &mut session.a),
+            Side::B => (&session.a, &mut session.b),
+        };
+        let ports = &self.voice(to).ports;
+        let streams = (0..offer.media.len())
+            .map(|index| {
+                if !(answerer.is_active(index) && leg.is_active(index)) {
+                    leg.drop_stream(index);
+                    return None;
+                }
+                let &(rtp, rtcp) = ports.get(&index)?;
+                leg.answer_stream(index, rtp, rtcp)
+            })
+            .collect();
+        let answer = self.speak(to, received, streams, Some(&offer));
+        // Whoever offered sends what we said that we receive.
+        for (stream, media) in session.leg_mut(to).streams.iter_mut().zip(&answer.media) {
+            stream.sends = media.is_active() && answer.direction(media).receives();
+        }
+        let active: Vec<bool> = session
+            .leg(to)
+            .streams
+            .iter()
+            .map(|stream| stream.active)
+            .collect();
+        for index in 0..session.leg(to.other()).streams.len() {
+            if !active.get(index).copied().unwrap_or(false) {
+                session.leg_mut(to.other()).drop_stream(index);
+            }
+        }
+        Some(answer)
+    }
+
+    fn speak(
+        &mut self,
+        to: Side,
+        received: &Sdp,
+        streams: Vec<Option<StreamPlan>>,
+        answering: Option<&Sdp>,
+    ) -> Sdp {
+        let voice = self.voice_mut(to);
+        let address = voice.address.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let plan = sdp::Plan {
+            origin: sdp::Origin {
+                username: "-".to_owned(),
+                id: voice.id.to_string(),
+                version: voice.version.to_string(),
+                address: network(address),
+            },
+            address,
+            streams,
+            answering,
+        };
+        voice.say(sdp::forward(received, &plan))
+    }
+
+    /// The answer to a session refresh: an offer that says what its party said last, but for the version (RFC 4028 §7.4).
+    /// `None` when it says something new, or no session is agreed.
+    pub fn refresh(&mut self, from: Side, offer: &Sdp, ids: &mut Ids) -> Option<Sdp> {
+        let heard = self.agreed.leg(from).heard.as_ref()?;
+        let other = self.agreed.leg(from.other()).heard.clone()?;
+        if !sdp::same_session(heard, offer) {
+            return None;
+        }
+        let mut session = self.agreed.clone();
+        self.take_offer(&mut session, from, offer, ids).ok()?;
+        let answer = self.answer_to(&mut session, from, &other)?;
+        self.agreed = session;
+        Some(answer)
+    }
+
+    /// An exchange has its answer: this is what is agreed from now on. Returns what the relay is to do; silence is watched
+    /// once the call is `answered`.
+    pub fn commit(&mut self, session: Session, answered: bool) -> Vec<MediaCommand> {
+        self.agreed = session;
+        self.commands(answered)
+    }
+
+    /// What the relay is to do: each stream that is agreed, and ports that nobody uses closed.
+    pub fn commands(&mut self, answered: bool) -> Vec<MediaCommand> {
+        let mut commands = Vec::new();
+        let mut open: Vec<usize> = self.a.ports.keys().chain(self.b.ports.keys()).copied().collect();
+        open.sort_unstable();
+        open.dedup();
+        for index in open {
+            if !(self.agreed.a.is_active(index) && self.agreed.b.is_active(index)) {
+                self.a.ports.remove(&index);
+                self.b.ports.remove(&index);
+                commands.push(MediaCommand::Shut {
+                    stream: StreamId(index),
+                });
+                continue;
+            }
+            for side in [Side::A, Side::B] {
+                commands.extend(
+                    self.connect(side, index, answered)
+                        .map(Box::new)
+                        .map(MediaCommand::Connect),
+                );
+            }
+        }
+        commands
+    }
+
+    /// An offer was refused: ports that were opened for it are closed.
+    pub fn abandon(&mut self) -> Vec<MediaCommand> {
+        let commands = self.commands(false);
+        let shut = |command: &MediaCommand| matches!(command, MediaCommand::Shut { .. });
+        commands.into_iter().filter(shut).collect()
+    }
+
+    fn connect(&self, side: Side, index: usize, answered: bool) -> Option<Connect> {
+        let (voice, leg) = (self.voice(side), self.agreed.leg(side));
+        let stream = leg.streams.get(index)?;
+        let heard = leg.heard.as_ref()?;
+        let media = heard.media.get(index)?;
+        let rtp = heard.rtp(media);
+        let (send, receive) = match (leg.mode, stream.keys()) {
+            (Some(Encryption::None), _) => (Protection::Clear, Protection::Clear),
+            (_, Some(keys)) => (
+                Protection::Srtp(keys.send.clone()),
+                Protection::Srtp(keys.receive.clone()),
+            ),
+            // Keyed, but no key: nothing passes.
+            (_, None) => (Protection::Blocked, Protection::Blocked),
+        };
+        Some(Connect {
+            side,
+            stream: StreamId(index),
+            remote: Remote {
+                rtp,
+                rtcp: if stream.mux { rtp } else { heard.rtcp(media) },
+                mux: stream.mux,
+                also_from: voice.also_from.clone(),
+                latch_any: self.latching == NatLatching::Any,
+            },
+            receive,
+            send,
+            // Only who is to send can be silent; video may pause as it likes.
+            silence: self
+                .no_rtp
+                .filter(|_| answered && stream.sends && leg.kind(index) == StreamKind::Audio),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

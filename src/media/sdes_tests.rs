@@ -1,0 +1,161 @@
+use super::*;
+
+fn ids() -> Ids {
+    Ids::seeded(4)
+}
+fn texts(lines: &[Crypto]) -> Vec<String> {
+    lines.iter().map(Crypto::to_string).collect()
+}
+fn strs(lines: &[String]) -> impl Iterator<Item = &str> {
+    lines.iter().map(String::as_str)
+}
+/// Offers from one end, answers at the other: the lines that crossed.
+fn exchange(offerer: &mut Sdes, answerer: &mut Sdes, ids: &mut Ids) -> (Vec<String>, String) {
+    let offer = texts(&offerer.offer(ids));
+    let answer = answerer.answer(strs(&offer), ids).unwrap().to_string();
+    offerer.take_answer([answer.as_str()].into_iter()).unwrap();
+    (offer, answer)
+}
+
+#[test]
+fn both_ends_have_each_others_keys() {
+    let (mut a, mut b, mut ids) = (Sdes::new(&[]), Sdes::new(&[]), ids());
+    exchange(&mut a, &mut b, &mut ids);
+    let (a, b) = (a.agreed().unwrap(), b.agreed().unwrap());
+    assert_eq!((&a.send, &a.receive), (&b.receive, &b.send));
+    assert_eq!(a.send.suite, DEFAULT_SUITES[0]);
+    assert_ne!(a.send.master, a.receive.master);
+}
+
+#[test]
+fn the_offer_has_a_line_for_each_suite_and_each_spelling() {
+    let offer = Sdes::new(&[]).offer(&mut ids());
+    let named: Vec<_> = offer.iter().map(|line| (line.tag, line.suite.as_str())).collect();
+    assert_eq!(
+        named,
+        [
+            (1, "AEAD_AES_128_GCM"),
+            (2, "AES_CM_128_HMAC_SHA1_80"),
+            (3, "AEAD_AES_256_GCM"),
+            (4, "AES_256_CM_HMAC_SHA1_80"),
+            (8, "AES_CM_256_HMAC_SHA1_80"),
+        ]
+    );
+    for line in &offer {
+        let suite: Suite = line.suite.parse().unwrap();
+        assert_eq!(line.key.len(), suite.master_length());
+    }
+}
+
+#[test]
+fn the_answer_takes_the_peers_first_that_is_allowed_in_its_spelling_and_with_its_tag() {
+    let mut ids = ids();
+    let key = |suite: Suite| {
+        "A".repeat(suite.master_length().div_ceil(3) * 4 - (3 - suite.master_length() % 3) % 3)
+    };
+    let offer = [
+        format!("7 F8_128_HMAC_SHA1_80 inline:{}", key(Suite::AesCm128HmacSha1_80)),
+        format!(
+            "8 AES_CM_256_HMAC_SHA1_80 inline:{}",
+            key(Suite::AesCm256HmacSha1_80)
+        ),
+        format!(
+            "9 AES_CM_128_HMAC_SHA1_80 inline:{}",
+            key(Suite::AesCm128HmacSha1_80)
+        ),
+    ];
+    let answer = Sdes::new(&[]).answer(strs(&offer), &mut ids).unwrap();
+    assert_eq!(
+        (answer.tag, answer.suite.as_str()),
+        (8, "AES_CM_256_HMAC_SHA1_80")
+    );
+    let only = Sdes::new(&[Suite::AesCm128HmacSha1_80])
+        .answer(strs(&offer), &mut ids)
+        .unwrap();
+    assert_eq!(only.tag, 9);
+    assert_eq!(
+        Sdes::new(&[Suite::AeadAes256Gcm]).answer(strs(&offer), &mut ids),
+        Err(SdesError::NoCommonSuite)
+    );
+}
+
+#[test]
+fn a_key_of_the_wrong_length_or_none_at_all_keys_nothing() {
+    let mut ids = ids();
+    let short = ["1 AES_CM_128_HMAC_SHA1_80 inline:AAAA".to_owned()];
+    assert_eq!(
+        Sdes::new(&[]).answer(strs(&short), &mut ids),
+        Err(SdesError::NoCrypto)
+    );
+    let mut offerer = Sdes::new(&[]);
+    offerer.offer(&mut ids);
+    assert_eq!(offerer.take_answer(std::iter::empty()), Err(SdesError::NoCrypto));
+    assert_eq!(offerer.take_answer(strs(&short)), Err(SdesError::NoCrypto));
+    assert_eq!(offerer.agreed(), None);
+}
+
+/// Acceptance #1: whatever the peer does with its key, ours stays, and with it the counter that the peer has of it.
+#[test]
+fn our_key_outlives_the_peers() {
+    let (mut ours, mut peer, mut ids) = (Sdes::new(&[]), Sdes::new(&[]), ids());
+    exchange(&mut peer, &mut ours, &mut ids);
+    let before = ours.agreed().unwrap().clone();
+    let mut rekeyed = Sdes::new(&[]);
+    exchange(&mut rekeyed, &mut ours, &mut ids);
+    let after = ours.agreed().unwrap();
+    assert_eq!(after.send, before.send);
+    assert_ne!(after.receive, before.receive);
+    // And our own next offer repeats it.
+    let offer = ours.offer(&mut ids);
+    assert_eq!(
+        (&offer[0].suite[..], &offer[0].key),
+        (before.send.suite.name(), &before.send.master)
+    );
+}
+
+#[test]
+fn the_suite_in_use_stays_when_it_is_offered_again_in_another_place() {
+    let (mut ours, mut ids) = (Sdes::new(&[]), ids());
+    let mut peer = Sdes::new(&[Suite::AesCm128HmacSha1_80]);
+    exchange(&mut peer, &mut ours, &mut ids);
+    let before = ours.agreed().unwrap().send.clone();
+    let mut reordered = Sdes::new(&[Suite::AeadAes256Gcm, Suite::AesCm128HmacSha1_80]);
+    exchange(&mut reordered, &mut ours, &mut ids);
+    assert_eq!(ours.agreed().unwrap().send, before);
+}
+
+#[test]
+fn a_suite_that_is_left_loses_its_key_for_good() {
+    let (mut ours, mut ids) = (Sdes::new(&[]), ids());
+    let first = Suite::AesCm128HmacSha1_80;
+    exchange(&mut Sdes::new(&[first]), &mut ours, &mut ids);
+    let before = ours.agreed().unwrap().send.clone();
+    exchange(&mut Sdes::new(&[Suite::AeadAes256Gcm]), &mut ours, &mut ids);
+    exchange(&mut Sdes::new(&[first]), &mut ours, &mut ids);
+    let after = &ours.agreed().unwrap().send;
+    assert_eq!(after.suite, before.suite);
+    assert_ne!(after.master, before.master);
+}
+
+#[test]
+fn another_party_gets_another_key() {
+    let (mut ours, mut ids) = (Sdes::new(&[]), ids());
+    exchange(&mut Sdes::new(&[]), &mut ours, &mut ids);
+    let before = ours.agreed().unwrap().send.clone();
+    ours.renew();
+    exchange(&mut Sdes::new(&[]), &mut ours, &mut ids);
+    assert_ne!(ours.agreed().unwrap().send.master, before.master);
+}
+
+#[test]
+fn a_wrong_tag_in_an_answer_is_forgiven() {
+    let (mut ours, mut ids) = (Sdes::new(&[]), ids());
+    let offer = texts(&ours.offer(&mut ids));
+    let mut answer = Sdes::new(&[Suite::AesCm256HmacSha1_80])
+        .answer(strs(&offer), &mut ids)
+        .unwrap();
+    answer.tag = 1;
+    ours.take_answer([answer.to_string().as_str()].into_iter())
+        .unwrap();
+    assert_eq!(ours.agreed().unwrap().send.suite, Suite::AesCm256HmacSha1_80);
+}
