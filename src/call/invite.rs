@@ -1,7 +1,7 @@
 //! The initial INVITE of leg A as applications see it: read-only.
 
-use super::Encryption;
-use crate::sip::{Headers, NameAddr, Request, Uri, routing::Source};
+use super::{Encryption, Failure, Incoming, Origin, failure::Kind};
+use crate::sip::{Headers, Message, NameAddr, ParseError, Request, Uri, routing::Source};
 
 /// The caller's INVITE.
 #[derive(Clone, Debug)]
@@ -19,6 +19,22 @@ pub struct Invite {
 }
 
 impl Invite {
+    /// Reads the parts that applications decide on; the offer's encryption is filled in where the offer is read.
+    pub(super) fn of(incoming: &Incoming) -> Result<Self, Failure> {
+        let Message::Request(request) = &incoming.message else {
+            return Err(Failure::of(Kind::Protocol, Origin::LegA).because("Not a request"));
+        };
+        let bad = |error: ParseError| {
+            Failure::new(error.status, Origin::LegA, Kind::Protocol).because(&error.to_string())
+        };
+        Ok(Self {
+            source: incoming.source,
+            from: request.headers.from().map_err(bad)?,
+            to: request.headers.to().map_err(bad)?,
+            request: request.clone(),
+            encryption: None,
+        })
+    }
     /// The Request-URI.
     pub fn uri(&self) -> &Uri {
         &self.request.uri

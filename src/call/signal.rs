@@ -75,3 +75,15 @@ pub struct Payload {
     /// The body.
     pub body: Bytes,
 }
+
+impl Payload {
+    /// An empty payload of the same method, to answer it without a body.
+    #[must_use]
+    pub fn without_body(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            headers: Headers::default(),
+            body: Bytes::new(),
+        }
+    }
+}

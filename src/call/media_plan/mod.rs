@@ -140,12 +140,15 @@ impl MediaPlan {
         };
     }
     /// Sets how leg B is keyed. `session` holds what leg A asked for.
+    ///
+    /// # Errors
+    /// 488 for an encryption that this build does not have.
     pub fn apply(
         &mut self,
         policy: &MediaPolicy,
         default_suites: &[crate::media::Suite],
         session: &mut Session,
-    ) {
+    ) -> Result<(), Failure> {
         self.latching = policy.latching;
         let mode = match policy.encryption {
             EncryptionPolicy::AsCaller => session.a.mode,
@@ -157,6 +160,12 @@ impl MediaPlan {
             &policy.suites
         };
         session.b = LegState::new(mode, suites.to_vec());
+        match mode {
+            Some(mode @ (Encryption::DtlsSrtp | Encryption::Zrtp)) => {
+                Err(not_acceptable(By::Local, &format!("{mode} is not available")))
+            }
+            None | Some(Encryption::None | Encryption::Sdes) => Ok(()),
+        }
     }
     /// Further addresses that a leg's peer may send from.
     pub fn trust(&mut self, side: Side, address: IpAddr) {
@@ -322,6 +331,38 @@ impl MediaPlan {
         let answer = self.answer_to(&mut session, from, &other)?;
         self.agreed = session;
         Some(answer)
+    }
+
+    /// An answer before the answer (early media): connects what it agrees to, and closes nothing, because the next fork may take
+    /// what this one refused.
+    pub fn preview(&mut self, session: Session) -> Vec<MediaCommand> {
+        self.agreed = session;
+        let connect = |side, index| self.connect(side, index, false);
+        let active = |&index: &usize| self.agreed.a.is_active(index) && self.agreed.b.is_active(index);
+        (0..self.agreed.a.streams.len())
+            .filter(active)
+            .flat_map(|index| [connect(Side::A, index), connect(Side::B, index)])
+            .flatten()
+            .map(|connect| MediaCommand::Connect(Box::new(connect)))
+            .collect()
+    }
+    /// Whether an answer came before the answer.
+    pub fn is_previewed(&self) -> bool {
+        self.agreed.b.heard.is_some()
+    }
+    /// The last description that we sent on a leg.
+    pub fn said(&self, side: Side) -> Option<Sdp> {
+        self.voice(side).said.clone()
+    }
+    /// The description of a leg's peer that is agreed.
+    pub fn heard(&self, side: Side) -> Option<Sdp> {
+        self.agreed.leg(side).heard.clone()
+    }
+    /// Answers `offerer` with what the other party said before: it has not answered the new offer, so its former description stands.
+    pub fn answer_with_former(&mut self, session: &mut Session, offerer: Side, former: &Sdp) -> Option<Sdp> {
+        let other = offerer.other();
+        *session.leg_mut(other) = self.agreed.leg(other).clone();
+        self.answer_to(session, offerer, former)
     }
 
     /// An exchange has its answer: this is what is agreed from now on. Returns what the relay is to do; silence is watched

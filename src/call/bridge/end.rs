@@ -1,0 +1,100 @@
+//! Hanging up, and what is left to do after it.
+
+use super::*;
+
+impl Call {
+    /// Leg A gets a final failure; an attempt at leg B is cancelled.
+    pub(super) fn fail(&mut self, failure: Failure, env: &mut Env<'_>) {
+        if matches!(self.phase, Phase::Over) {
+            return;
+        }
+        let cause = Cause {
+            origin: failure.origin,
+            kind: Some(failure.kind),
+            reasons: Vec::new(),
+        };
+        self.tell(Side::A, Signal::Fail(failure.clone()), env);
+        self.retire(Some(cause), env);
+        self.record.status = failure.status;
+        self.record.failure = Some(failure);
+        self.over(env);
+    }
+
+    /// A leg has hung up (`by`), or the call is ended from outside: who does not know yet is told.
+    pub(super) fn hang_up(&mut self, by: Option<Side>, cause: Cause, env: &mut Env<'_>) {
+        if matches!(self.phase, Phase::Over) {
+            return;
+        }
+        if self.record.answered.is_none() {
+            let mut failure = cause.to_failure();
+            if by == Some(Side::A) {
+                // CANCEL, or the caller is gone: its leg has answered 487 itself.
+                failure.kind = cause.kind.unwrap_or(Kind::Cancelled);
+                failure.status = Status::REQUEST_TERMINATED;
+            }
+            self.record.status = failure.status;
+            self.record.failure = Some(failure);
+        }
+        if by != Some(Side::A) {
+            self.tell(Side::A, Signal::Hangup(cause.clone()), env);
+        }
+        self.retire((by != Some(Side::B)).then(|| cause.clone()), env);
+        self.record.cause = Some(cause);
+        self.over(env);
+    }
+
+    /// Nothing is decided any more: questions, timers, routes and media end.
+    fn over(&mut self, env: &Env<'_>) {
+        if std::mem::take(&mut self.asked) {
+            self.put(Output::Withdraw);
+        }
+        self.phase = Phase::Over;
+        self.record.ended = Some(env.now);
+        self.exchange = None;
+        self.routes.clear();
+        self.current = None;
+        self.later.clear();
+        self.unanswered = None;
+        self.no_answer = None;
+        self.too_long = None;
+        self.relay.opening.clear();
+        if self.relay.used {
+            self.put(Output::Media(MediaCommand::Close));
+            self.relay.closing = Some(env.now + RELAY_PATIENCE);
+        } else {
+            self.relay.closed = true;
+        }
+    }
+
+    /// Whether everything is over: first the record goes out, and when both legs are closed the call.
+    pub(super) fn finish_if_done(&mut self, env: &Env<'_>) {
+        if !(matches!(self.phase, Phase::Over) && self.relay.closed) {
+            return;
+        }
+        if !self.record.reported {
+            self.record.reported = true;
+            let summary = self.summary(env.now);
+            self.event(CallEvent::Ended(Box::new(summary)));
+        }
+        if self.a_closed && self.b.is_empty() && !self.record.finished {
+            self.record.finished = true;
+            let summary = self.summary(env.now);
+            self.put(Output::Finished(Box::new(summary)));
+        }
+    }
+
+    fn summary(&self, now: Instant) -> Summary {
+        let encryption = |side| self.media.agreed().encryption(side);
+        Summary {
+            call_ids: self.record.call_ids.clone(),
+            began: self.record.began,
+            answered: self.record.answered,
+            ended: self.record.ended.unwrap_or(now),
+            status: self.record.status,
+            failure: self.record.failure.clone(),
+            cause: self.record.cause.clone(),
+            encryption: (encryption(Side::A), encryption(Side::B)),
+            media: self.record.media.clone(),
+        }
+    }
+}

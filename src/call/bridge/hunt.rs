@@ -1,0 +1,200 @@
+//! Leg B's progress, answer or failure; further routes; rescue.
+
+use super::*;
+use crate::call::signal::Body;
+
+impl Call {
+    pub(super) fn from_b(&mut self, signal: Signal, env: &mut Env<'_>) {
+        match (signal, &self.phase) {
+            (signal, Phase::Over) => tracing::debug!(?signal, "leg B says after the end"),
+            (signal, Phase::Up) => match signal {
+                Signal::Hangup(cause) => self.hang_up(Some(Side::B), cause, env),
+                Signal::Fail(failure) => {
+                    let cause = Cause {
+                        origin: failure.origin,
+                        kind: Some(failure.kind),
+                        reasons: failure.reasons(),
+                    };
+                    self.hang_up(Some(Side::B), cause, env);
+                }
+                signal => self.in_call(Side::B, signal, env),
+            },
+            (signal, _) => self.from_b_in_setup(signal, env),
+        }
+    }
+
+    fn from_b_in_setup(&mut self, signal: Signal, env: &mut Env<'_>) {
+        match signal {
+            Signal::Ring => {
+                self.event(CallEvent::Ringing(Status::RINGING));
+                self.tell(Side::A, Signal::Ring, env);
+            }
+            Signal::Progress { status, body } => self.progress(status, body, env),
+            Signal::Answer(body) => self.answer(body, env),
+            Signal::Fail(failure) => {
+                self.retire(None, env);
+                self.attempt_failed(failure, env);
+            }
+            // BYE by the callee before its answer, or the network is gone: for the caller a failed attempt.
+            Signal::Hangup(cause) => {
+                self.retire(None, env);
+                self.attempt_failed(cause.to_failure(), env);
+            }
+            Signal::Request(payload) => self.tell(Side::A, Signal::Request(payload), env),
+            Signal::Response(status, payload) => self.tell(Side::A, Signal::Response(status, payload), env),
+            signal @ (Signal::Offer(_) | Signal::Accept(_) | Signal::Refuse(_) | Signal::Withdraw) => {
+                tracing::debug!(?signal, "leg B says out of turn");
+            }
+        }
+    }
+
+    /// A provisional response. With SDP it brings early media, both ways; of several forks the last one that spoke is heard.
+    fn progress(&mut self, status: Status, body: Body, env: &mut Env<'_>) {
+        self.event(CallEvent::Ringing(status));
+        let body = match body {
+            Body::Answer(answer) => match self.connect(&answer, false) {
+                Ok(answer) => Body::Answer(answer),
+                // Not the answer yet: the 2xx may still bring one that can be used.
+                Err(failure) => {
+                    tracing::debug!(?failure, "early answer ignored");
+                    Body::None
+                }
+            },
+            Body::Offer(_) => {
+                tracing::debug!("offer in a provisional response ignored: no reliable responses yet");
+                Body::None
+            }
+            Body::None => Body::None,
+        };
+        self.tell(Side::A, Signal::Progress { status, body }, env);
+    }
+
+    /// Takes leg B's answer to the caller's offer and makes ours; the relay learns of it.
+    ///
+    /// Each answer is taken afresh, because the next fork may accept what this one refused.
+    fn connect(&mut self, answer: &Sdp, answered: bool) -> Result<Sdp, Failure> {
+        let Some(exchange) = &self.exchange else {
+            return Err(Self::no_body());
+        };
+        let mut session = exchange.session.clone();
+        self.media.take_answer(&mut session, Side::B, answer)?;
+        let answer = self
+            .media
+            .answer_to(&mut session, Side::A, answer)
+            .ok_or_else(Self::no_body)?;
+        let commands = if answered {
+            self.media.commit(session, true)
+        } else {
+            self.media.preview(session)
+        };
+        self.command(commands);
+        Ok(answer)
+    }
+
+    /// 2xx.
+    fn answer(&mut self, body: Body, env: &mut Env<'_>) {
+        let offered = self
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| exchange.offer.is_some());
+        let taken = match body {
+            Body::Answer(answer) if offered => self
+                .connect(&answer, true)
+                .map(|answer| self.joined(Some(answer), env)),
+            Body::Offer(offer) if !offered => self.late_offer(offer, env),
+            // The answer came early and is not repeated (RFC 6337 §3.1.1).
+            Body::None if offered && self.media.is_previewed() => {
+                let commands = self.media.commands(true);
+                self.command(commands);
+                let answer = self.media.said(Side::A);
+                self.joined(answer, env);
+                Ok(())
+            }
+            Body::None | Body::Offer(_) | Body::Answer(_) => Err(Self::no_body()),
+        };
+        if let Err(failure) = taken {
+            // What the callee said cannot be had: hang it up, and never in clear instead.
+            self.retire(Some(Self::unkeyed()), env);
+            self.attempt_failed(failure, env);
+        }
+    }
+
+    /// Both legs have answers.
+    fn joined(&mut self, answer: Option<Sdp>, env: &mut Env<'_>) {
+        self.exchange = None;
+        self.answered(answer.map_or(Body::None, Body::Answer), env);
+    }
+
+    /// The call is up: leg A gets its 2xx.
+    pub(super) fn answered(&mut self, body: Body, env: &mut Env<'_>) {
+        self.phase = Phase::Up;
+        self.unanswered = None;
+        self.no_answer = None;
+        self.routes.clear();
+        self.record.answered = Some(env.now);
+        let route = self.current.as_ref().and_then(|route| route.limits.duration);
+        let longest = [route, self.settings.max_duration].into_iter().flatten().min();
+        self.too_long = longest.map(|longest| env.now + longest);
+        self.tell(Side::A, Signal::Answer(body), env);
+        self.event(CallEvent::Answered);
+        self.report_keys();
+    }
+
+    /// An INVITE without offer was answered with one: it goes to the caller, whose ACK answers it.
+    fn late_offer(&mut self, offer: Sdp, env: &mut Env<'_>) -> Result<(), Failure> {
+        let Some(exchange) = &mut self.exchange else {
+            return Err(Self::no_body());
+        };
+        self.media
+            .take_offer(&mut exchange.session, Side::B, &offer, env.ids)?;
+        exchange.offerer = Some(Side::B);
+        exchange.offer = Some(offer);
+        self.no_answer = None;
+        self.open_ports(env);
+        Ok(())
+    }
+
+    /// The current leg B is no longer leg A's other end. With a cause it is hung up; it cleans up by itself.
+    pub(super) fn retire(&mut self, cause: Option<Cause>, env: &mut Env<'_>) {
+        if let Some(b) = self.b.iter_mut().find(|b| b.current) {
+            b.current = false;
+            b.lease = None;
+            if let Some(cause) = cause {
+                b.leg.handle_signal(Signal::Hangup(cause), env);
+            }
+        }
+    }
+
+    /// The current route rang long enough.
+    pub(super) fn give_up_ringing(&mut self, env: &mut Env<'_>) {
+        if !matches!(self.phase, Phase::Dialling) {
+            return;
+        }
+        self.retire(Some(Cause::of(Kind::NoAnswer, Origin::Local)), env);
+        self.attempt_failed(Failure::of(Kind::NoAnswer, Origin::Local), env);
+    }
+
+    /// An attempt failed: the route's other addresses, then the other routes, then the application.
+    pub(super) fn attempt_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
+        tracing::info!(status = %failure.status, kind = failure.kind.label(), "leg B failed");
+        self.no_answer = None;
+        // RFC 3263 §4.3: a transport failure, a timeout or a 503 sends the request to the next address.
+        let unreachable = matches!(failure.kind, Kind::Unreachable | Kind::Timeout)
+            || failure.status == Status::SERVICE_UNAVAILABLE;
+        if unreachable && !self.later.is_empty() {
+            let targets = std::mem::take(&mut self.later);
+            return self.dial_first_of(targets, env);
+        }
+        self.later.clear();
+        let stop = self
+            .current
+            .as_ref()
+            .is_some_and(|route| route.limits.stop_codes.contains(&failure.status));
+        if !stop && !self.routes.is_empty() {
+            return self.try_next(failure, env);
+        }
+        self.routes.clear();
+        self.phase = Phase::Rescuing(failure.clone());
+        self.ask(Question::Rescue(failure));
+    }
+}

@@ -1,0 +1,416 @@
+//! The bridge: two legs, their routes, their media plan, their limits.
+//!
+//! | file | activity |
+//! |---|---|
+//! | `setup` | from the caller's INVITE to the first attempt: question, lookup, ports, leg B |
+//! | `hunt` | leg B's progress, answer or failure; further routes; rescue |
+//! | `update` | offers and answers in mid-call, from either side |
+//! | `end` | hanging up, and what is left to do after it |
+
+mod end;
+mod hunt;
+mod setup;
+mod update;
+
+use super::{
+    CallEvent, Cause, Command, Env, Failure, Incoming, Input, Lease, Leg, LookupError, Outgoing, Output,
+    Question, Side, Signal, Summary,
+    failure::{Kind, Origin},
+    leg::{LegOutput, Profile},
+    media_plan::{MediaPlan, Session},
+};
+use crate::{
+    media::{MediaCommand, MediaEvent, StreamId, StreamStats},
+    sdp::Sdp,
+    sip::{
+        Status, Text,
+        routing::{NextHop, Target},
+    },
+};
+use std::{
+    collections::VecDeque,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What all calls of a server have in common.
+#[derive(Clone, Debug)]
+pub struct CallSettings {
+    /// Of both legs.
+    pub profile: Arc<Profile>,
+    /// `max-call-duration`.
+    pub max_duration: Option<Duration>,
+    /// `no-rtp-timeout`.
+    pub no_rtp: Option<Duration>,
+    /// `media-address`: what is bound and signalled instead of the leg's own SIP address, by family.
+    pub media_addresses: Vec<IpAddr>,
+    /// SDES suites offered when a rule names none.
+    pub suites: Vec<crate::media::Suite>,
+}
+
+/// How long a call waits for its relay's last word before it ends without counts.
+const RELAY_PATIENCE: Duration = Duration::from_secs(5);
+/// Most attempts at a leg B in one call, whatever an application says.
+const MAX_ATTEMPTS: u32 = 64;
+
+/// One call.
+pub struct Call {
+    settings: Arc<CallSettings>,
+    a: Leg,
+    a_closed: bool,
+    /// The callee's leg, and former attempts that still clean up.
+    b: Vec<LegB>,
+    phase: Phase,
+    /// A question is open.
+    asked: bool,
+    media: MediaPlan,
+    relay: Relay,
+    exchange: Option<Exchange>,
+    routes: VecDeque<Outgoing>,
+    /// The route that is being tried or was answered.
+    current: Option<Outgoing>,
+    /// Its addresses of which media would live elsewhere than at those that are tried first.
+    later: Vec<Target>,
+    attempts: u32,
+    max_forwards: u8,
+    lookups: Lookups,
+    /// No answer by then: the call fails.
+    unanswered: Option<Instant>,
+    /// The current route rings no longer than this.
+    no_answer: Option<Instant>,
+    /// The answered call ends then.
+    too_long: Option<Instant>,
+    record: Record,
+    outputs: VecDeque<Output>,
+}
+
+/// A leg towards a callee.
+struct LegB {
+    leg: Leg,
+    /// Whether this is the leg that leg A is joined with.
+    current: bool,
+    /// Given back when the leg is hung up.
+    lease: Option<Lease>,
+}
+
+/// Where a call is.
+#[derive(Debug)]
+enum Phase {
+    /// The application thinks where it goes.
+    Routing,
+    /// The first hop of a route is looked up.
+    LookingUp,
+    /// Ports are being bound for this attempt.
+    Opening(Vec<Target>),
+    /// Leg B has its INVITE.
+    Dialling,
+    /// The application thinks about a failure.
+    Rescuing(Failure),
+    /// Answered.
+    Up,
+    /// Both legs have heard that it is over.
+    Over,
+}
+
+/// An offer on its way, and what will be agreed if it is accepted.
+struct Exchange {
+    /// Who began it.
+    asker: Side,
+    /// Whose description is the offer; unknown while an offerless re-INVITE waits for it.
+    offerer: Option<Side>,
+    /// The offer as it came.
+    offer: Option<Sdp>,
+    session: Session,
+    /// Waits for ports, then goes on.
+    ports: bool,
+}
+
+/// The relay's part of this call.
+#[derive(Debug, Default)]
+struct Relay {
+    /// Whether it was ever told anything.
+    used: bool,
+    /// Ports asked for and not yet there.
+    opening: Vec<(Side, StreamId)>,
+    /// `Close` was sent: its answer is awaited until then.
+    closing: Option<Instant>,
+    closed: bool,
+}
+
+/// Lookups: one at a time for each side, so that answers cannot be confused.
+#[derive(Default)]
+struct Lookups {
+    a: VecDeque<(Asker, NextHop)>,
+    b: VecDeque<(Asker, NextHop)>,
+}
+
+/// Who wants a lookup's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asker {
+    /// The next attempt.
+    Setup,
+    /// A leg, by Call-ID.
+    Leg(Text),
+}
+
+/// What the summary will say.
+struct Record {
+    call_ids: (Text, Option<Text>),
+    began: Instant,
+    answered: Option<Instant>,
+    ended: Option<Instant>,
+    status: Status,
+    failure: Option<Failure>,
+    cause: Option<Cause>,
+    media: Vec<StreamStats>,
+    /// `Ended` and `Finished` were put out.
+    reported: bool,
+    finished: bool,
+}
+
+impl Call {
+    /// Feeds one input.
+    pub fn handle(&mut self, input: Input, env: &mut Env<'_>) {
+        match input {
+            Input::Message(side, incoming) => self.message(side, incoming, env),
+            Input::Undeliverable(side, to) => match side {
+                Side::A => self.a.handle_undeliverable(&to, env),
+                Side::B => self
+                    .b
+                    .iter_mut()
+                    .for_each(|b| b.leg.handle_undeliverable(&to, env)),
+            },
+            Input::Targets(side, targets) => self.targets(side, targets, env),
+            Input::Verdict(verdict) => self.verdict(verdict, env),
+            Input::Media(event) => self.media_event(event, env),
+            Input::Command(Command::Hangup(cause)) => self.hang_up(None, cause, env),
+        }
+        self.settle(env);
+    }
+
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
+        let now = env.now;
+        let is_due = |at: &mut Instant| *at <= now;
+        if !self.a_closed && self.a.poll_timeout().is_some_and(|at| at <= now) {
+            self.a.handle_timeout(env);
+        }
+        for b in &mut self.b {
+            if b.leg.poll_timeout().is_some_and(|at| at <= now) {
+                b.leg.handle_timeout(env);
+            }
+        }
+        // What a leg has to say at this very moment comes first: an answer in time is in time.
+        self.settle(env);
+        if self.relay.closing.take_if(is_due).is_some() {
+            tracing::warn!("relay did not answer, call ends without packet counts");
+            self.relay.closed = true;
+        }
+        if self.too_long.take_if(is_due).is_some() {
+            self.hang_up(None, Cause::of(Kind::MaxDuration, Origin::Local), env);
+        }
+        if self.unanswered.take_if(is_due).is_some() {
+            self.fail(Failure::of(Kind::NoAnswer, Origin::Local), env);
+        }
+        if self.no_answer.take_if(is_due).is_some() {
+            self.give_up_ringing(env);
+        }
+        self.settle(env);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call `handle_timeout`.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let legs = self
+            .b
+            .iter()
+            .map(|b| &b.leg)
+            .chain((!self.a_closed).then_some(&self.a));
+        legs.filter_map(Leg::poll_timeout)
+            .chain(self.unanswered)
+            .chain(self.no_answer)
+            .chain(self.too_long)
+            .chain(self.relay.closing)
+            .min()
+    }
+
+    /// What tells both parties that the call is over, should its task die: the BYE of each leg that has a dialog.
+    pub fn farewells(&self) -> Vec<(Side, super::Transmit)> {
+        let a = (!self.a_closed).then(|| self.a.farewell()).flatten();
+        let b = self.b.iter().filter_map(|b| b.leg.farewell());
+        a.into_iter()
+            .map(|bye| (Side::A, bye))
+            .chain(b.map(|bye| (Side::B, bye)))
+            .collect()
+    }
+
+    fn message(&mut self, side: Side, incoming: Incoming, env: &mut Env<'_>) {
+        if let Some(address) = setup::media_source(side, &incoming, self.current.as_ref()) {
+            self.media.trust(side, address);
+        }
+        match side {
+            Side::A if self.a_closed => tracing::debug!("message for a leg that is closed"),
+            Side::A => self.a.handle_message(incoming, env),
+            Side::B => {
+                let call_id = incoming.message.headers().call_id().ok();
+                let leg = self
+                    .b
+                    .iter_mut()
+                    .find(|b| call_id.as_ref() == Some(b.leg.call_id()));
+                match leg {
+                    Some(b) => b.leg.handle_message(incoming, env),
+                    None => tracing::debug!("message for an attempt that is closed"),
+                }
+            }
+        }
+    }
+
+    /// Tells one side. A leg that is closed, or not there, has nobody to tell.
+    fn tell(&mut self, side: Side, signal: Signal, env: &mut Env<'_>) {
+        match side {
+            Side::A if !self.a_closed => self.a.handle_signal(signal, env),
+            Side::A => {}
+            Side::B => {
+                if let Some(b) = self.b.iter_mut().find(|b| b.current) {
+                    b.leg.handle_signal(signal, env);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+    fn ask(&mut self, question: Question) {
+        self.asked = true;
+        self.put(Output::Ask(question));
+    }
+    fn event(&mut self, event: CallEvent) {
+        self.put(Output::Event(event));
+    }
+    fn command(&mut self, commands: Vec<MediaCommand>) {
+        self.relay.used |= !commands.is_empty();
+        self.outputs.extend(commands.into_iter().map(Output::Media));
+    }
+
+    /// Drains the legs and carries what they say across, until nobody has more to say; then sees whether the call is finished.
+    fn settle(&mut self, env: &mut Env<'_>) {
+        loop {
+            if !self.a_closed
+                && let Some(output) = self.a.poll_output()
+            {
+                match output {
+                    LegOutput::Signal(signal) => self.from_a(signal, env),
+                    LegOutput::Closed => self.a_closed = true,
+                    other => self.pass(Side::A, self.a.call_id().clone(), other),
+                }
+                continue;
+            }
+            let next = self
+                .b
+                .iter_mut()
+                .enumerate()
+                .find_map(|(index, b)| Some((index, b.leg.poll_output()?)));
+            let Some((index, output)) = next else { break };
+            let (current, call_id) = (self.b[index].current, self.b[index].leg.call_id().clone());
+            match output {
+                LegOutput::Signal(signal) if current => self.from_b(signal, env),
+                LegOutput::Signal(signal) => tracing::debug!(?signal, "a former attempt says"),
+                LegOutput::Closed => drop(self.b.remove(index)),
+                other => self.pass(Side::B, call_id, other),
+            }
+        }
+        self.finish_if_done(env);
+    }
+
+    /// Leg outputs that go straight out.
+    fn pass(&mut self, side: Side, call_id: Text, output: LegOutput) {
+        match output {
+            LegOutput::Transmit(transmit) => self.put(Output::Transmit(side, transmit)),
+            LegOutput::Dialog(key) => self.put(Output::Dialog(side, key)),
+            LegOutput::Tombstone(key, transmit) => self.put(Output::Tombstone(key, transmit)),
+            LegOutput::Lookup(hop) => self.look_up(side, Asker::Leg(call_id), hop),
+            // Handled by the caller.
+            LegOutput::Signal(_) | LegOutput::Closed => {}
+        }
+    }
+
+    fn look_up(&mut self, side: Side, asker: Asker, hop: NextHop) {
+        let queue = self.lookups.of(side);
+        queue.push_back((asker, hop.clone()));
+        if queue.len() == 1 {
+            self.put(Output::Lookup(side, hop));
+        }
+    }
+
+    fn targets(&mut self, side: Side, targets: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
+        let queue = self.lookups.of(side);
+        let Some((asker, _)) = queue.pop_front() else {
+            return tracing::debug!("targets that nobody asked for");
+        };
+        if let Some((_, hop)) = queue.front().cloned() {
+            self.put(Output::Lookup(side, hop));
+        }
+        match (asker, side) {
+            (Asker::Setup, _) => self.dial_targets(targets, env),
+            (Asker::Leg(_), Side::A) => self.a.handle_targets(targets, env),
+            (Asker::Leg(id), Side::B) => {
+                if let Some(b) = self.b.iter_mut().find(|b| *b.leg.call_id() == id) {
+                    b.leg.handle_targets(targets, env);
+                }
+            }
+        }
+    }
+
+    fn media_event(&mut self, event: MediaEvent, env: &mut Env<'_>) {
+        match event {
+            MediaEvent::Opened {
+                side,
+                stream,
+                rtp,
+                rtcp,
+            } => {
+                let before = self.relay.opening.len();
+                self.relay.opening.retain(|&wanted| wanted != (side, stream));
+                if self.relay.opening.len() < before {
+                    self.media.opened(side, stream, rtp, rtcp);
+                    if self.relay.opening.is_empty() {
+                        self.ports_are_open(env);
+                    }
+                }
+            }
+            MediaEvent::OpenFailed { side, stream, reason } => {
+                tracing::warn!(?side, ?stream, reason, "no media port");
+                if !self.relay.opening.is_empty() {
+                    self.relay.opening.clear();
+                    self.ports_failed(env);
+                }
+            }
+            MediaEvent::Silent { side, stream } => {
+                tracing::info!(?side, ?stream, "no media, call ends");
+                if matches!(self.phase, Phase::Up) {
+                    self.hang_up(None, Cause::of(Kind::MediaLost, Origin::Local), env);
+                }
+            }
+            MediaEvent::Closed(stats) => {
+                self.record.media = stats;
+                self.relay.closing = None;
+                self.relay.closed = true;
+            }
+        }
+    }
+}
+
+impl Lookups {
+    fn of(&mut self, side: Side) -> &mut VecDeque<(Asker, NextHop)> {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! From the caller's INVITE to the first attempt: question, lookup, ports, leg B.
+
+use super::*;
+use crate::{
+    call::{
+        Decision, Invite, Rescue, Verdict,
+        media_plan::{asked, not_acceptable},
+        signal::Body,
+    },
+    sip::Message,
+};
+
+impl Call {
+    /// Takes the caller's INVITE.
+    ///
+    /// # Errors
+    /// What the INVITE is to be answered with.
+    pub fn new(invite: Incoming, settings: Arc<CallSettings>, env: &mut Env<'_>) -> Result<Self, Failure> {
+        let view = Invite::of(&invite)?;
+        let source = media_source(Side::A, &invite, None);
+        let leg = Leg::accept(invite, settings.profile.clone(), env)?;
+        let mut call = Self {
+            a_closed: false,
+            b: Vec::new(),
+            phase: Phase::Routing,
+            asked: false,
+            media: MediaPlan::new(&settings),
+            relay: Relay::default(),
+            exchange: None,
+            routes: VecDeque::new(),
+            current: None,
+            later: Vec::new(),
+            attempts: 0,
+            max_forwards: 0,
+            lookups: Lookups::default(),
+            unanswered: Some(env.now + settings.profile.timers.unanswered),
+            no_answer: None,
+            too_long: None,
+            record: Record::new(leg.call_id().clone(), env.now),
+            outputs: VecDeque::new(),
+            a: leg,
+            settings,
+        };
+        call.begin(view, source, env);
+        call.settle(env);
+        Ok(call)
+    }
+
+    fn begin(&mut self, mut invite: Invite, source: Option<IpAddr>, env: &mut Env<'_>) {
+        let local = self.a.local_ip().unwrap_or(invite.source.local.ip());
+        self.media.begin(Side::A, local, env);
+        if let Some(source) = source {
+            self.media.trust(Side::A, source);
+        }
+        // RFC 3261 §16.3: a request that may go no further. Absent it counts as 70; more than that nobody needs.
+        match invite.headers().max_forwards() {
+            Ok(Some(0)) => {
+                let failure = Failure::new(Status::TOO_MANY_HOPS, Origin::Local, Kind::Loop);
+                return self.fail(failure, env);
+            }
+            Ok(Some(hops)) => self.max_forwards = (hops - 1).min(70),
+            Ok(None) | Err(_) => self.max_forwards = 70,
+        }
+        let mut session = Session::default();
+        let offer = match self.a.offer() {
+            Body::Offer(offer) => Some(offer),
+            Body::None | Body::Answer(_) => None,
+        };
+        if let Some(offer) = &offer {
+            invite.encryption = Some(asked(offer));
+            if let Err(failure) = self.media.take_offer(&mut session, Side::A, offer, env.ids) {
+                return self.fail(failure, env);
+            }
+        }
+        self.exchange = Some(Exchange {
+            asker: Side::A,
+            offerer: offer.as_ref().map(|_| Side::A),
+            offer,
+            session,
+            ports: false,
+        });
+        self.ask(Question::Route(Box::new(invite)));
+    }
+
+    pub(super) fn verdict(&mut self, verdict: Verdict, env: &mut Env<'_>) {
+        self.asked = false;
+        match (verdict, &self.phase) {
+            (Verdict::Route(Decision::Bridge(routes)), Phase::Routing) => {
+                self.routes = routes.into();
+                self.try_next(Failure::of(Kind::Internal, Origin::App).because("no route"), env);
+            }
+            (Verdict::Route(Decision::Decline(failure)), Phase::Routing) => self.fail(failure, env),
+            (Verdict::Route(Decision::Redirect(contacts)), Phase::Routing) => {
+                let moved = Failure::new(Status::MOVED_TEMPORARILY, Origin::App, Kind::Declined);
+                let failure = contacts.iter().fold(moved, |failure, contact| {
+                    failure.with("Contact", contact.0.to_text())
+                });
+                self.fail(failure, env);
+            }
+            (Verdict::Rescue(rescue), Phase::Rescuing(failure)) => {
+                let failure = failure.clone();
+                match rescue {
+                    Rescue::Relay => self.fail(failure, env),
+                    Rescue::Replace(failure) => self.fail(failure, env),
+                    Rescue::Try(routes) => {
+                        self.routes = routes.into();
+                        self.try_next(failure, env);
+                    }
+                }
+            }
+            (verdict, phase) => tracing::debug!(?verdict, ?phase, "a verdict that nobody waits for"),
+        }
+    }
+
+    /// Tries the next route; without one leg A gets `failure`.
+    pub(super) fn try_next(&mut self, failure: Failure, env: &mut Env<'_>) {
+        self.no_answer = None;
+        self.later.clear();
+        if self.attempts >= MAX_ATTEMPTS {
+            tracing::warn!(attempts = self.attempts, "too many attempts");
+            return self.fail(failure, env);
+        }
+        let Some(route) = self.routes.pop_front() else {
+            return self.fail(failure, env);
+        };
+        self.attempts += 1;
+        let hop = route.route.first().unwrap_or(&route.target).clone();
+        self.current = Some(route);
+        self.phase = Phase::LookingUp;
+        self.look_up(Side::B, Asker::Setup, NextHop(hop));
+    }
+
+    /// The first hop's addresses are known.
+    pub(super) fn dial_targets(&mut self, targets: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
+        if !matches!(self.phase, Phase::LookingUp) {
+            return tracing::debug!("targets for an attempt that is over");
+        }
+        match targets {
+            Ok(targets) if !targets.is_empty() => self.dial_first_of(targets, env),
+            Ok(_) => self.attempt_failed(Failure::of(Kind::Unreachable, Origin::Local), env),
+            Err(error) => self.attempt_failed(Failure::of_lookup(&error), env),
+        }
+    }
+
+    /// Opens ports for those targets where media would live at the same address; the others come after them.
+    pub(super) fn dial_first_of(&mut self, mut targets: Vec<Target>, env: &mut Env<'_>) {
+        let (Some(local), Some(route), Some(exchange)) = (
+            targets.first().map(|target| target.local),
+            &self.current,
+            &mut self.exchange,
+        ) else {
+            return;
+        };
+        self.later = targets.extract_if(.., |target| target.local != local).collect();
+        if let Err(failure) = self
+            .media
+            .apply(&route.media, &self.settings.suites, &mut exchange.session)
+        {
+            return self.attempt_failed(failure, env);
+        }
+        self.media.begin(Side::B, local, env);
+        self.phase = Phase::Opening(targets);
+        self.open_ports(env);
+    }
+
+    /// Asks for the ports that the open exchange needs; goes on at once when it needs none.
+    pub(super) fn open_ports(&mut self, env: &mut Env<'_>) {
+        let Some(exchange) = &mut self.exchange else {
+            return;
+        };
+        exchange.ports = true;
+        let missing = match exchange.offerer {
+            Some(offerer) => self.media.missing(&exchange.session, offerer),
+            None => Vec::new(),
+        };
+        self.relay.opening = missing
+            .iter()
+            .filter_map(|command| match command {
+                MediaCommand::Open { side, stream, .. } => Some((*side, *stream)),
+                _ => None,
+            })
+            .collect();
+        self.command(missing);
+        if self.relay.opening.is_empty() {
+            self.ports_are_open(env);
+        }
+    }
+
+    pub(super) fn ports_are_open(&mut self, env: &mut Env<'_>) {
+        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.ports) else {
+            return;
+        };
+        exchange.ports = false;
+        match std::mem::replace(&mut self.phase, Phase::Dialling) {
+            Phase::Opening(targets) => self.dial(targets, env),
+            phase => {
+                self.phase = phase;
+                self.pass_offer(env);
+            }
+        }
+    }
+
+    /// No port: the call cannot be, or the change cannot be made.
+    pub(super) fn ports_failed(&mut self, env: &mut Env<'_>) {
+        let failure = Failure::of(Kind::Capacity, Origin::Local)
+            .because("No media port")
+            .with("Retry-After", "10");
+        match self.phase {
+            Phase::Up => self.exchange_failed(failure, env),
+            _ => self.fail(failure, env),
+        }
+    }
+
+    fn dial(&mut self, targets: Vec<Target>, env: &mut Env<'_>) {
+        let (Some(exchange), Some(route)) = (&mut self.exchange, &mut self.current) else {
+            return;
+        };
+        let body = match &exchange.offer {
+            Some(offer) => {
+                let offer = self
+                    .media
+                    .offer_to(&mut exchange.session, Side::B, offer, env.ids);
+                Body::Offer(offer)
+            }
+            None => Body::None,
+        };
+        let profile = self.settings.profile.clone();
+        let leg = Leg::dial(route, body, targets, self.max_forwards, profile, env);
+        self.record.call_ids.1 = Some(leg.call_id().clone());
+        self.no_answer = route.limits.no_answer.map(|after| env.now + after);
+        let target = route.target.to_string();
+        self.b.push(LegB {
+            leg,
+            current: true,
+            lease: route.lease.take(),
+        });
+        self.event(CallEvent::Dialled { target });
+    }
+
+    pub(super) fn from_a(&mut self, signal: Signal, env: &mut Env<'_>) {
+        match (signal, &self.phase) {
+            (signal, Phase::Over) => tracing::debug!(?signal, "leg A says after the end"),
+            (Signal::Hangup(cause), _) => self.hang_up(Some(Side::A), cause, env),
+            (signal, Phase::Up) => self.in_call(Side::A, signal, env),
+            // In set-up a caller can only hang up; its requests find nobody yet.
+            (Signal::Offer(_), _) => {
+                let pending = Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol);
+                self.tell(Side::A, Signal::Refuse(pending), env);
+            }
+            (Signal::Request(payload), Phase::Dialling) => self.tell(Side::B, Signal::Request(payload), env),
+            (Signal::Response(status, payload), Phase::Dialling) => {
+                self.tell(Side::B, Signal::Response(status, payload), env);
+            }
+            (Signal::Request(payload), _) => {
+                let signal = Signal::Response(Status::TEMPORARILY_UNAVAILABLE, payload.without_body());
+                self.tell(Side::A, signal, env);
+            }
+            (signal, phase) => tracing::debug!(?signal, ?phase, "leg A says out of turn"),
+        }
+    }
+}
+
+/// Where a phone's media may come from besides where its SDP says: the address that its SIP came from, as seen by the first
+/// hop (`received` of the bottom Via, believed from trusted proxies only), or by ourselves when no proxy is between.
+pub(super) fn media_source(side: Side, incoming: &Incoming, route: Option<&Outgoing>) -> Option<IpAddr> {
+    let headers = incoming.message.headers();
+    match &incoming.message {
+        Message::Request(_) => {
+            let vias: Vec<Text> = headers.values("Via").collect();
+            let bottom = crate::sip::Via::parse(vias.last()?.clone()).ok()?;
+            if vias.len() == 1 {
+                return Some(incoming.source.remote.ip());
+            }
+            let seen = bottom.param("received").flatten().unwrap_or(bottom.host);
+            incoming.trusted.then(|| seen.to_str().parse().ok()).flatten()
+        }
+        // A response bears only our own Via. It came straight from the phone if nobody stood in its way.
+        Message::Response(response) => {
+            let direct = side == Side::B
+                && route.is_some_and(|route| route.route.is_empty())
+                && !headers.contains("Record-Route")
+                && response.status != Status::TRYING
+                && !response.body.is_empty();
+            direct.then(|| incoming.source.remote.ip())
+        }
+    }
+}
+
+impl Record {
+    fn new(call_id: Text, now: Instant) -> Self {
+        Self {
+            call_ids: (call_id, None),
+            began: now,
+            answered: None,
+            ended: None,
+            status: Status::OK,
+            failure: None,
+            cause: None,
+            media: Vec::new(),
+            reported: false,
+            finished: false,
+        }
+    }
+}
+
+impl Call {
+    /// The failure of an exchange that no leg can be told of as a refusal.
+    pub(super) fn unkeyed() -> Cause {
+        Cause::of(Kind::NotAcceptable, Origin::Local)
+    }
+    pub(super) fn no_body() -> Failure {
+        not_acceptable(Origin::LegB, "answer without SDP")
+    }
+}

@@ -1,0 +1,190 @@
+//! Offers and answers in mid-call, from either side: hold, resume, video on and off, codecs, addresses, keys.
+//!
+//! One exchange at a time. Whoever begins a second one meanwhile is told 491 and tries again (RFC 3261 §14.1); that both ends began
+//! at once is settled by the legs, each towards its own peer.
+
+use super::*;
+use crate::call::signal::Body;
+
+impl Call {
+    /// What a leg says while the call is up.
+    pub(super) fn in_call(&mut self, from: Side, signal: Signal, env: &mut Env<'_>) {
+        match signal {
+            Signal::Offer(offer) => self.offered(from, offer, env),
+            Signal::Accept(sdp) => self.accepted(from, sdp, env),
+            Signal::Refuse(failure) => self.refused(from, failure, env),
+            Signal::Withdraw => self.withdrawn(from, env),
+            Signal::Request(_) | Signal::Response(..) => self.tell(from.other(), signal, env),
+            Signal::Ring
+            | Signal::Progress { .. }
+            | Signal::Answer(_)
+            | Signal::Fail(_)
+            | Signal::Hangup(_) => tracing::debug!(?from, ?signal, "out of turn"),
+        }
+    }
+
+    fn offered(&mut self, from: Side, offer: Option<Sdp>, env: &mut Env<'_>) {
+        if self.exchange.is_some() {
+            let pending = Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol);
+            return self.tell(from, Signal::Refuse(pending), env);
+        }
+        let mut exchange = Exchange {
+            asker: from,
+            offerer: None,
+            offer: None,
+            session: self.media.agreed().clone(),
+            ports: false,
+        };
+        let Some(offer) = offer else {
+            self.exchange = Some(exchange);
+            return self.tell(from.other(), Signal::Offer(None), env);
+        };
+        if let Some(answer) = self.media.refresh(from, &offer, env.ids) {
+            tracing::debug!(?from, "session refresh answered from what is agreed");
+            return self.tell(from, Signal::Accept(answer), env);
+        }
+        match self
+            .media
+            .take_offer(&mut exchange.session, from, &offer, env.ids)
+        {
+            Ok(()) => {
+                exchange.offerer = Some(from);
+                exchange.offer = Some(offer);
+                self.exchange = Some(exchange);
+                self.open_ports(env);
+            }
+            Err(failure) => self.tell(from, Signal::Refuse(failure), env),
+        }
+    }
+
+    /// Ports are there: the offer goes to the other leg, in the signal that fits.
+    pub(super) fn pass_offer(&mut self, env: &mut Env<'_>) {
+        let Some(exchange) = &mut self.exchange else {
+            return;
+        };
+        let (Some(offerer), Some(offer)) = (exchange.offerer, &exchange.offer) else {
+            return;
+        };
+        let to = offerer.other();
+        let offer = self.media.offer_to(&mut exchange.session, to, offer, env.ids);
+        match (offerer == exchange.asker, &self.phase) {
+            (true, _) => self.tell(to, Signal::Offer(Some(offer)), env),
+            // Offerless, in mid-call: the asker's 2xx carries it.
+            (false, Phase::Up) => self.tell(to, Signal::Accept(offer), env),
+            // Offerless INVITE.
+            (false, _) => self.answered(Body::Offer(offer), env),
+        }
+    }
+
+    fn accepted(&mut self, from: Side, sdp: Sdp, env: &mut Env<'_>) {
+        let Some(exchange) = &mut self.exchange else {
+            return tracing::debug!(?from, "an answer that nobody waits for");
+        };
+        match exchange.offerer {
+            None if from != exchange.asker => {
+                let taken = self.media.take_offer(&mut exchange.session, from, &sdp, env.ids);
+                match taken {
+                    Ok(()) => {
+                        exchange.offerer = Some(from);
+                        exchange.offer = Some(sdp);
+                        self.open_ports(env);
+                    }
+                    // Its 2xx is sent: there is no refusing it, only ending.
+                    Err(failure) => self.cannot_go_on(&failure, env),
+                }
+            }
+            Some(offerer) if from != offerer && !exchange.ports => {
+                let mut session = exchange.session.clone();
+                let answer = self.media.take_answer(&mut session, from, &sdp).and_then(|()| {
+                    let answer = self.media.answer_to(&mut session, offerer, &sdp);
+                    answer.ok_or_else(Self::no_body)
+                });
+                match answer {
+                    Ok(answer) => self.agree(session, offerer, answer, env),
+                    Err(failure) => self.cannot_go_on(&failure, env),
+                }
+            }
+            _ => tracing::debug!(?from, "an answer out of turn"),
+        }
+    }
+
+    fn agree(&mut self, session: Session, offerer: Side, answer: Sdp, env: &mut Env<'_>) {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        let before = [Side::A, Side::B].map(|side| self.media.agreed().encryption(side));
+        let commands = self.media.commit(session, true);
+        self.command(commands);
+        self.tell(offerer, Signal::Accept(answer), env);
+        self.event(CallEvent::Updated { by: exchange.asker });
+        if before != [Side::A, Side::B].map(|side| self.media.agreed().encryption(side)) {
+            self.report_keys();
+        }
+    }
+
+    fn refused(&mut self, from: Side, failure: Failure, env: &mut Env<'_>) {
+        let Some(exchange) = &self.exchange else {
+            return tracing::debug!(?from, "a refusal that nobody waits for");
+        };
+        if from != exchange.asker {
+            return self.exchange_failed(failure, env);
+        }
+        // The asker's ACK brought no answer to the offer that it asked for. Its former description stands, and answers.
+        let session = exchange.session.clone();
+        match (exchange.offerer, self.media.heard(from)) {
+            (Some(offerer), Some(former)) if offerer != from => {
+                let mut session = session;
+                match self.media.answer_with_former(&mut session, offerer, &former) {
+                    Some(answer) => self.agree(session, offerer, answer, env),
+                    None => self.cannot_go_on(&failure, env),
+                }
+            }
+            _ => self.cannot_go_on(&failure, env),
+        }
+    }
+
+    /// The offer led nowhere: what was agreed before stands, on both legs.
+    pub(super) fn exchange_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        let commands = self.media.abandon();
+        self.command(commands);
+        match exchange.offerer {
+            // The other leg waits for an answer in its ACK, which can be no refusal.
+            Some(offerer) if offerer != exchange.asker => self.cannot_go_on(&failure, env),
+            _ => self.tell(exchange.asker, Signal::Refuse(failure), env),
+        }
+    }
+
+    /// The one who asked does not want it any more.
+    fn withdrawn(&mut self, from: Side, env: &mut Env<'_>) {
+        match &self.exchange {
+            Some(exchange) if exchange.asker == from && exchange.ports && exchange.offerer == Some(from) => {
+                self.relay.opening.clear();
+                let cancelled = Failure::of(Kind::Cancelled, Origin::Local);
+                self.exchange_failed(cancelled, env);
+            }
+            Some(exchange) if exchange.asker == from => self.tell(from.other(), Signal::Withdraw, env),
+            _ => tracing::debug!(?from, "a withdrawal of nothing"),
+        }
+    }
+
+    /// A leg has accepted what the other cannot have: there is no way back but to end the call. Never in clear instead.
+    fn cannot_go_on(&mut self, failure: &Failure, env: &mut Env<'_>) {
+        tracing::info!(reason = ?failure.reason, "offer and answer do not fit, call ends");
+        let cause = Cause {
+            reasons: failure.reasons(),
+            ..Self::unkeyed()
+        };
+        self.hang_up(None, cause, env);
+    }
+
+    pub(super) fn report_keys(&mut self) {
+        for side in [Side::A, Side::B] {
+            if let Some(encryption) = self.media.agreed().encryption(side) {
+                self.event(CallEvent::Keyed { side, encryption });
+            }
+        }
+    }
+}
