@@ -1,7 +1,38 @@
 //! The relay: its own threads, its own sockets; packets never enter tokio.
+//!
+//! A call has one [`Session`]; all its sockets are on one thread, so that both directions of a stream meet without
+//! locks. Commands go in, facts come out. Per packet there is no lock, no allocation, no clock and no other thread.
+
+mod flow;
+mod peer;
+mod ports;
+mod rtcp;
+mod socket;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use super::packet::Discard;
+pub use stats::Gauges;
 
 use super::{MediaCommand, MediaEvent};
-use std::{io, sync::Arc};
+use crossbeam_channel::Sender;
+use ports::Ports;
+use socket::Waker;
+use stats::Totals;
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
+use worker::{Order, Worker};
+
+/// Orders that may wait for a thread before calls that are not open yet are refused ports.
+const BACKLOG: usize = 8192;
 
 /// Where relay threads bind and how many there are.
 #[derive(Clone, Debug)]
@@ -14,14 +45,35 @@ pub struct RelayConfig {
     pub video_ports: std::ops::RangeInclusive<u16>,
 }
 
-/// All relay threads of a server.
-pub struct Relay {}
+/// All relay threads of a server. Dropping it ends them, and with them every session.
+#[derive(Debug)]
+pub struct Relay {
+    threads: Vec<Thread>,
+    sessions: AtomicU64,
+}
 
-/// One call's share of one relay thread: both legs, all streams.
-pub struct Session {}
+/// One call's share of one relay thread: both legs, all streams. Dropping it closes all that is open.
+pub struct Session {
+    id: u64,
+    line: Line,
+    events: EventSink,
+}
 
 /// Called on the relay thread; must not block.
 pub type EventSink = Arc<dyn Fn(MediaEvent) + Send + Sync>;
+
+struct Thread {
+    line: Line,
+    handle: Option<JoinHandle<()>>,
+}
+
+/// The way to a thread.
+#[derive(Clone)]
+struct Line {
+    orders: Sender<Order>,
+    waker: Waker,
+    totals: Arc<Totals>,
+}
 
 impl Relay {
     /// Starts the threads.
@@ -29,20 +81,118 @@ impl Relay {
     /// # Errors
     /// When the kernel gives no thread or poller.
     pub fn start(config: RelayConfig) -> io::Result<Self> {
-        let _ = config;
-        todo!()
+        let ports = Arc::new(Ports::new(config.audio_ports, config.video_ports));
+        let threads = (0..config.threads.max(1))
+            .map(|number| Thread::start(number, &ports))
+            .collect::<io::Result<_>>()?;
+        Ok(Self {
+            threads,
+            sessions: AtomicU64::new(0),
+        })
     }
+
     /// A session on the least loaded thread.
     pub fn session(&self, events: EventSink) -> Session {
-        let _ = events;
-        todo!()
+        let line = self
+            .threads
+            .iter()
+            .map(|thread| &thread.line)
+            .min_by_key(|line| line.totals.sessions.load(Ordering::Relaxed))
+            .expect("a relay has at least one thread");
+        let id = self.sessions.fetch_add(1, Ordering::Relaxed);
+        line.totals.sessions.fetch_add(1, Ordering::Relaxed);
+        line.send(Order::Begin(id, Arc::clone(&events)));
+        Session {
+            id,
+            line: line.clone(),
+            events,
+        }
+    }
+
+    /// What is open and what has passed.
+    pub fn gauges(&self) -> Gauges {
+        let mut gauges = Gauges::default();
+        for thread in &self.threads {
+            thread.line.totals.read(&mut gauges);
+        }
+        gauges
     }
 }
 
 impl Session {
-    /// Queues a command. Commands of calls that exist always find room.
+    /// Queues a command. Commands of calls that exist always find room: only asking for ports is refused, with
+    /// `OpenFailed` at once, when the thread is far behind.
     pub fn send(&self, command: MediaCommand) {
-        let _ = command;
-        todo!()
+        if let MediaCommand::Open { side, stream, .. } = &command
+            && self.line.orders.len() >= BACKLOG
+        {
+            (self.events)(MediaEvent::OpenFailed {
+                side: *side,
+                stream: *stream,
+                reason: "the relay thread is overloaded".to_owned(),
+            });
+            return;
+        }
+        self.line.send(Order::Command(self.id, command));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.line.send(Order::End(self.id));
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Thread {
+    fn start(number: usize, ports: &Arc<Ports>) -> io::Result<Self> {
+        let totals = Arc::new(Totals::default());
+        let (orders, receiver) = crossbeam_channel::unbounded();
+        let (worker, waker) = Worker::new(receiver, Arc::clone(ports), Arc::clone(&totals))?;
+        let handle = std::thread::Builder::new()
+            .name(format!("relay-{number}"))
+            .spawn(move || worker.run())?;
+        Ok(Self {
+            line: Line {
+                orders,
+                waker,
+                totals,
+            },
+            handle: Some(handle),
+        })
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.line.send(Order::Stop);
+        if let Some(handle) = self.handle.take() {
+            // A thread that panicked has told so on stderr already.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thread")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Line {
+    fn send(&self, order: Order) {
+        // Once the thread has ended there is nothing left to be told.
+        if self.orders.send(order).is_ok() {
+            self.waker.wake();
+        }
     }
 }

@@ -1,0 +1,292 @@
+//! One stream between two legs. A packet that comes in at one end is opened, edited and sealed in place, and leaves at
+//! the other.
+
+use super::{
+    peer::{Peer, Source},
+    ports::PortPair,
+    rtcp,
+    socket::Socket,
+    stats::Counts,
+};
+use crate::{
+    call::Side,
+    media::{
+        Connect, Protection, StreamKind,
+        packet::{self, Discard, Kind, Packet, RtpHeader},
+    },
+};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// Which of the two sockets of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Component {
+    /// The even port; with rtcp-mux for RTCP too.
+    Rtp,
+    /// The port above.
+    Rtcp,
+}
+
+/// How packets from one side are opened.
+#[derive(Debug, Default)]
+pub(crate) enum Open {
+    /// Nothing passes: keys are agreed on, but not there yet.
+    #[default]
+    Blocked,
+    /// Plain RTP.
+    Clear,
+}
+
+/// How packets to one side are sealed.
+#[derive(Debug, Default)]
+pub(crate) enum Seal {
+    /// Nothing passes.
+    #[default]
+    Blocked,
+    /// Plain RTP.
+    Clear,
+}
+
+/// One m-line: its two ends.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    ends: [End; 2],
+}
+
+/// One side of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct End {
+    /// Its sockets; `None` before `Open` and after `Shut`.
+    pub(crate) ports: Option<PortPair>,
+    pub(crate) counts: Counts,
+    burst: usize,
+    rtp: Peer,
+    rtcp: Peer,
+    mux: bool,
+    open: Open,
+    seal: Seal,
+    silence: Silence,
+}
+
+/// Watches for the silence of a side.
+#[derive(Debug, Default)]
+struct Silence {
+    limit: Option<Duration>,
+    heard: Option<Instant>,
+    reported: bool,
+}
+
+/// One direction of a stream.
+pub(crate) struct Flow<'a> {
+    from: &'a mut End,
+    to: &'a mut End,
+}
+
+/// A packet that was opened.
+enum Opened {
+    Rtp(RtpHeader),
+    Rtcp,
+}
+
+impl Stream {
+    /// One side.
+    pub(crate) const fn end(&mut self, side: Side) -> &mut End {
+        let [a, b] = &mut self.ends;
+        match side {
+            Side::A => a,
+            Side::B => b,
+        }
+    }
+
+    /// Closes the sockets of both sides and says how many sides had some. Keys stay: should the stream come back under
+    /// the same ones, its numbers go on.
+    pub(crate) fn shut(&mut self) -> usize {
+        self.ends.iter_mut().filter_map(End::shut).count()
+    }
+
+    /// The direction of packets that come from `side`.
+    #[inline]
+    pub(crate) const fn flow(&mut self, side: Side) -> Flow<'_> {
+        let [a, b] = &mut self.ends;
+        match side {
+            Side::A => Flow { from: a, to: b },
+            Side::B => Flow { from: b, to: a },
+        }
+    }
+}
+
+impl End {
+    /// Takes its sockets; returns those that they replace.
+    pub(crate) const fn open(&mut self, ports: PortPair, kind: StreamKind) -> Option<PortPair> {
+        // Voice has one packet waiting at a time: asking for a second would cost a system call and find none. Video
+        // comes in bursts. Whatever is left keeps the socket readable, after the others had their turn.
+        self.burst = match kind {
+            StreamKind::Audio => 1,
+            StreamKind::Video => 16,
+        };
+        self.ports.replace(ports)
+    }
+
+    fn shut(&mut self) -> Option<PortPair> {
+        self.rtp = Peer::default();
+        self.rtcp = Peer::default();
+        self.silence = Silence::default();
+        self.ports.take()
+    }
+
+    /// Packets taken from one of its sockets before others have their turn.
+    #[inline]
+    pub(crate) const fn burst(&self) -> usize {
+        self.burst
+    }
+
+    /// Takes all that is said of this side. Keys that stay the same keep their state.
+    pub(crate) fn connect(&mut self, connect: &Connect, now: Instant) {
+        let remote = &connect.remote;
+        self.mux = remote.mux;
+        self.rtp.connect(remote.rtp, remote, now);
+        self.rtcp.connect(remote.rtcp, remote, now);
+        self.open = match &connect.receive {
+            Protection::Clear => Open::Clear,
+            Protection::Srtp(_) | Protection::Blocked => Open::Blocked,
+        };
+        self.seal = match &connect.send {
+            Protection::Clear => Seal::Clear,
+            Protection::Srtp(_) | Protection::Blocked => Seal::Blocked,
+        };
+        self.silence = Silence {
+            limit: connect.silence,
+            heard: Some(now),
+            reported: false,
+        };
+    }
+
+    /// Whether it has just become silent: nothing came for the time that `Connect` gave. Told once.
+    pub(crate) fn fell_silent(&mut self, now: Instant) -> bool {
+        let silence = &mut self.silence;
+        let (Some(limit), Some(heard), false) = (silence.limit, silence.heard, silence.reported) else {
+            return false;
+        };
+        silence.reported = now.saturating_duration_since(heard) >= limit;
+        silence.reported
+    }
+
+    /// The socket and address that packets to this side take.
+    #[inline]
+    fn destination(&self, opened: &Opened) -> Option<(&Socket, SocketAddr)> {
+        let ports = self.ports.as_ref()?;
+        match opened {
+            Opened::Rtcp if !self.mux => Some((&ports.rtcp, self.rtcp.to()?)),
+            Opened::Rtp(_) | Opened::Rtcp => Some((&ports.rtp, self.rtp.to()?)),
+        }
+    }
+}
+
+impl Silence {
+    #[inline]
+    const fn heard(&mut self, now: Instant) {
+        self.heard = Some(now);
+        self.reported = false;
+    }
+}
+
+impl Flow<'_> {
+    /// Passes a packet on that came from `source` to that component: opened, edited and sealed in place, then sent.
+    ///
+    /// # Errors
+    /// Why it was not passed on; it is counted already.
+    #[inline]
+    pub(crate) fn relay(
+        &mut self,
+        packet: &mut Packet,
+        component: Component,
+        source: SocketAddr,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        let outcome = self.forward(packet, component, source, now);
+        if let Err(why) = outcome {
+            self.from.counts.discarded(why);
+        }
+        outcome
+    }
+
+    #[inline]
+    fn forward(
+        &mut self,
+        packet: &mut Packet,
+        component: Component,
+        source: SocketAddr,
+        now: Instant,
+    ) -> Result<(), Discard> {
+        let opened = self.open(packet, component, source, now)?;
+        self.from.silence.heard(now);
+        let payload = match &opened {
+            Opened::Rtp(header) => {
+                self.from.counts.came(header);
+                packet.len() - header.length
+            }
+            Opened::Rtcp => 0,
+        };
+        let (socket, to) = self.to.destination(&opened).ok_or(Discard::Held)?;
+        match self.to.seal {
+            Seal::Clear => {}
+            Seal::Blocked => return Err(Discard::NotKeyed),
+        }
+        if !socket.send(packet, to) {
+            return Err(Discard::NotSent);
+        }
+        if matches!(opened, Opened::Rtp(_)) {
+            self.from.counts.received(payload);
+            self.to.counts.sent();
+        }
+        Ok(())
+    }
+
+    /// Checks where the packet is from, takes its protection off, and follows a peer that has moved.
+    #[inline]
+    fn open(
+        &mut self,
+        packet: &mut Packet,
+        component: Component,
+        source: SocketAddr,
+        now: Instant,
+    ) -> Result<Opened, Discard> {
+        let end = &mut *self.from;
+        let peer = match component {
+            Component::Rtp => &mut end.rtp,
+            Component::Rtcp => &mut end.rtcp,
+        };
+        let standing = peer.judge(source, now);
+        let rtcp = match (packet::classify(packet.bytes()), component) {
+            (Kind::Rtp, Component::Rtp) => false,
+            // Without rtcp-mux these are payload types like others (RFC 5761 §4 keeps them free only for mux).
+            (Kind::Rtcp, Component::Rtp) => end.mux,
+            (Kind::Rtcp, Component::Rtcp) => true,
+            (_, _) if standing == Source::Stranger => return Err(Discard::WrongPeer),
+            // Their place to be handed up, once there are machines for them.
+            (Kind::Stun, _) => return Err(Discard::Stun),
+            (Kind::Dtls, _) => return Err(Discard::Dtls),
+            (Kind::Zrtp, _) => return Err(Discard::Zrtp),
+            (Kind::Rtp | Kind::Unknown, _) => return Err(Discard::Malformed),
+        };
+        match &mut end.open {
+            Open::Blocked => return Err(Discard::NotKeyed),
+            Open::Clear if standing == Source::Stranger => return Err(Discard::WrongPeer),
+            Open::Clear => {}
+        }
+        let opened = if rtcp {
+            if !rtcp::well_formed(packet.bytes()) {
+                return Err(Discard::Malformed);
+            }
+            Opened::Rtcp
+        } else {
+            Opened::Rtp(packet::rtp_header(packet.bytes()).ok_or(Discard::Malformed)?)
+        };
+        if standing != Source::Known {
+            peer.settle(source);
+        }
+        Ok(opened)
+    }
+}

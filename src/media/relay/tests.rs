@@ -1,0 +1,8 @@
+//! The relay with real sockets on loopback.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "real sockets have real time; only patience is measured with it"
+)]
+
+mod plain;
+mod rig;

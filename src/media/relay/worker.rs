@@ -1,0 +1,361 @@
+//! One relay thread: its sockets, its sessions, its loop.
+
+use super::{
+    EventSink,
+    flow::{Component, Stream},
+    ports::Ports,
+    socket::{Poller, Ready, Waker},
+    stats::{Batch, Totals},
+};
+use crate::{
+    call::Side,
+    media::{Connect, MediaCommand, MediaEvent, StreamId, StreamKind, StreamStats, packet::Packet},
+};
+use crossbeam_channel::Receiver;
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+/// How often silence is looked for.
+const SWEEP: Duration = Duration::from_millis(250);
+/// Streams that one call may have: more m-lines than that are refused ports.
+const MAX_STREAMS: usize = 32;
+
+/// What a thread is told.
+pub(crate) enum Order {
+    /// A call begins.
+    Begin(u64, EventSink),
+    /// A call's command.
+    Command(u64, MediaCommand),
+    /// A call has gone: everything of it is closed.
+    End(u64),
+    /// The thread ends.
+    Stop,
+}
+
+/// A relay thread's state.
+pub(crate) struct Worker {
+    orders: Receiver<Order>,
+    waker: Waker,
+    poller: Poller,
+    ports: Arc<Ports>,
+    totals: Arc<Totals>,
+    sessions: HashMap<u64, Entry>,
+    streams: Slab,
+    /// Every packet passes through this one.
+    packet: Packet,
+    batch: Batch,
+}
+
+/// A call.
+struct Entry {
+    events: EventSink,
+    streams: Vec<(StreamId, usize)>,
+}
+
+/// Streams by number: what a socket's key says. A freed place is used again.
+#[derive(Default)]
+struct Slab {
+    places: Vec<Option<Stream>>,
+    free: Vec<usize>,
+}
+
+impl Slab {
+    fn insert(&mut self, stream: Stream) -> usize {
+        if let Some(place) = self.free.pop() {
+            self.places[place] = Some(stream);
+            return place;
+        }
+        self.places.push(Some(stream));
+        self.places.len() - 1
+    }
+
+    #[inline]
+    fn get(&mut self, place: usize) -> Option<&mut Stream> {
+        self.places.get_mut(place)?.as_mut()
+    }
+
+    fn remove(&mut self, place: usize) -> Option<Stream> {
+        let stream = self.places.get_mut(place)?.take()?;
+        self.free.push(place);
+        Some(stream)
+    }
+}
+
+/// A socket's key: the stream's place, its side, its component.
+const fn key(place: usize, side: Side, component: Component) -> u64 {
+    let side = match side {
+        Side::A => 0,
+        Side::B => 2,
+    };
+    let component = match component {
+        Component::Rtp => 0,
+        Component::Rtcp => 1,
+    };
+    (place as u64) << 2 | side | component
+}
+
+/// The reverse of [`key`].
+#[inline]
+fn place(key: u64) -> (usize, Side, Component) {
+    let side = if key & 2 == 0 { Side::A } else { Side::B };
+    let component = if key & 1 == 0 {
+        Component::Rtp
+    } else {
+        Component::Rtcp
+    };
+    (usize::try_from(key >> 2).unwrap_or(usize::MAX), side, component)
+}
+
+impl Worker {
+    /// A thread's state, and what wakes it.
+    pub(crate) fn new(
+        orders: Receiver<Order>,
+        ports: Arc<Ports>,
+        totals: Arc<Totals>,
+    ) -> io::Result<(Self, Waker)> {
+        let (poller, waker) = Poller::new()?;
+        let worker = Self {
+            orders,
+            waker: waker.clone(),
+            poller,
+            ports,
+            totals,
+            sessions: HashMap::new(),
+            streams: Slab::default(),
+            packet: Packet::new(),
+            batch: Batch::default(),
+        };
+        Ok((worker, waker))
+    }
+
+    /// Runs until it is told to stop. The clock is read once per batch of packets.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the relay thread is the driver of its flows"
+    )]
+    pub(crate) fn run(mut self) {
+        let mut swept = Instant::now();
+        let mut ready = Ready::new();
+        loop {
+            let timeout = (!self.sessions.is_empty()).then_some(SWEEP);
+            self.poller.wait(&mut ready, timeout);
+            let now = Instant::now();
+            // Orders first: who sends one and then lets a packet come expects that order. A key of this batch may by
+            // then stand for another stream in the same place; it only means "look there".
+            if ready.keys().any(|key| key.is_none()) {
+                self.waker.reset();
+                while let Ok(order) = self.orders.try_recv() {
+                    if !self.order(order, now) {
+                        return;
+                    }
+                }
+            }
+            for key in ready.keys().flatten() {
+                self.receive(key, now);
+            }
+            self.totals.add(&mut self.batch);
+            if now.saturating_duration_since(swept) >= SWEEP {
+                swept = now;
+                self.sweep(now);
+            }
+        }
+    }
+
+    /// Takes packets from a socket and passes them on.
+    #[inline]
+    fn receive(&mut self, key: u64, now: Instant) {
+        let (place, side, component) = place(key);
+        let Some(stream) = self.streams.get(place) else {
+            return;
+        };
+        let burst = stream.end(side).burst();
+        for _ in 0..burst {
+            let Some(ports) = &stream.end(side).ports else {
+                return;
+            };
+            let Some(source) = ports.socket(component).receive(&mut self.packet) else {
+                return;
+            };
+            let outcome = stream.flow(side).relay(&mut self.packet, component, source, now);
+            self.batch.count(outcome);
+        }
+    }
+
+    fn order(&mut self, order: Order, now: Instant) -> bool {
+        match order {
+            Order::Begin(session, events) => {
+                self.sessions.insert(
+                    session,
+                    Entry {
+                        events,
+                        streams: Vec::new(),
+                    },
+                );
+            }
+            Order::Command(session, command) => self.command(session, command, now),
+            Order::End(session) => {
+                self.close(session);
+            }
+            Order::Stop => return false,
+        }
+        true
+    }
+
+    fn command(&mut self, session: u64, command: MediaCommand, now: Instant) {
+        match command {
+            MediaCommand::Open {
+                side,
+                stream,
+                kind,
+                address,
+            } => {
+                self.open(session, side, stream, kind, address);
+            }
+            MediaCommand::Connect(connect) => self.connect(session, &connect, now),
+            MediaCommand::Shut { stream } => {
+                if let Some(stream) = self.find(session, stream) {
+                    let closed = stream.shut();
+                    self.opened(0, closed);
+                }
+            }
+            MediaCommand::Close => {
+                if let Some((events, counts)) = self.close(session) {
+                    events(MediaEvent::Closed(counts));
+                }
+            }
+        }
+    }
+
+    /// Binds ports for one side of a stream and says which, or why not.
+    fn open(&mut self, session: u64, side: Side, id: StreamId, kind: StreamKind, address: IpAddr) {
+        let Some(entry) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let events = Arc::clone(&entry.events);
+        let place = match entry.streams.iter().find(|(known, _)| *known == id) {
+            Some((_, place)) => Ok(*place),
+            None if entry.streams.len() >= MAX_STREAMS => {
+                Err(io::Error::other(format!("a call may have {MAX_STREAMS} streams")))
+            }
+            None => {
+                let place = self.streams.insert(Stream::default());
+                entry.streams.push((id, place));
+                Ok(place)
+            }
+        };
+        let opened = place.and_then(|place| {
+            let ports = self.ports.open(kind, address)?;
+            self.poller.add(&ports.rtp, key(place, side, Component::Rtp))?;
+            self.poller.add(&ports.rtcp, key(place, side, Component::Rtcp))?;
+            Ok((place, ports))
+        });
+        events(match opened {
+            Ok((place, ports)) => {
+                let (rtp, rtcp) = (ports.rtp_address, ports.rtcp_address);
+                let replaced = self
+                    .streams
+                    .get(place)
+                    .and_then(|stream| stream.end(side).open(ports, kind));
+                self.opened(1, usize::from(replaced.is_some()));
+                MediaEvent::Opened {
+                    side,
+                    stream: id,
+                    rtp,
+                    rtcp,
+                }
+            }
+            Err(error) => MediaEvent::OpenFailed {
+                side,
+                stream: id,
+                reason: error.to_string(),
+            },
+        });
+    }
+
+    fn connect(&mut self, session: u64, connect: &Connect, now: Instant) {
+        if let Some(stream) = self.find(session, connect.stream) {
+            stream.end(connect.side).connect(connect, now);
+        }
+    }
+
+    fn find(&mut self, session: u64, id: StreamId) -> Option<&mut Stream> {
+        let entry = self.sessions.get(&session)?;
+        let (_, place) = entry.streams.iter().find(|(known, _)| *known == id)?;
+        self.streams.get(*place)
+    }
+
+    /// Closes all that a call has: dropping its streams closes their sockets, gives the ports back and wipes the keys.
+    fn close(&mut self, session: u64) -> Option<(EventSink, Vec<StreamStats>)> {
+        let entry = self.sessions.remove(&session)?;
+        let mut counts = Vec::with_capacity(2 * entry.streams.len());
+        for (id, place) in entry.streams {
+            let Some(mut stream) = self.streams.remove(place) else {
+                continue;
+            };
+            for side in [Side::A, Side::B] {
+                counts.push(stream.end(side).counts.report(side, id));
+            }
+            let closed = stream.shut();
+            self.opened(0, closed);
+        }
+        self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
+        Some((entry.events, counts))
+    }
+
+    /// Keeps the gauges: so many ends were opened, so many closed.
+    fn opened(&self, opened: usize, closed: usize) {
+        for (gauge, each) in [(&self.totals.flows, 1), (&self.totals.sockets, 2)] {
+            gauge.fetch_add(each * opened, Ordering::Relaxed);
+            gauge.fetch_sub(each * closed, Ordering::Relaxed);
+        }
+    }
+
+    /// Reports the sides from which nothing comes any more.
+    fn sweep(&mut self, now: Instant) {
+        for entry in self.sessions.values() {
+            for &(stream, place) in &entry.streams {
+                let Some(ends) = self.streams.get(place) else {
+                    continue;
+                };
+                for side in [Side::A, Side::B] {
+                    if ends.end(side).fell_silent(now) {
+                        (entry.events)(MediaEvent::Silent { side, stream });
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_say_stream_side_and_component() {
+        for number in [0, 1, 77, 1 << 40] {
+            for side in [Side::A, Side::B] {
+                for component in [Component::Rtp, Component::Rtcp] {
+                    assert_eq!(place(key(number, side, component)), (number, side, component));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_freed_place_is_used_again() {
+        let mut slab = Slab::default();
+        let places: Vec<_> = (0..3).map(|_| slab.insert(Stream::default())).collect();
+        assert_eq!(places, [0, 1, 2]);
+        assert!(slab.remove(1).is_some());
+        assert!(slab.remove(1).is_none());
+        assert!(slab.get(1).is_none());
+        assert_eq!(slab.insert(Stream::default()), 1);
+        assert!(slab.get(9).is_none());
+    }
+}
