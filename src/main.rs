@@ -1,3 +1,68 @@
-//! The command `b2bua`.
+//! The command `b2bua`: reads the command line and puts the parts together.
 
-fn main() {}
+#[path = "../apps/mod.rs"]
+mod apps;
+#[path = "main/args.rs"]
+mod args;
+#[path = "main/compose.rs"]
+mod compose;
+#[path = "main/logging.rs"]
+mod logging;
+#[path = "main/notify.rs"]
+mod notify;
+#[path = "main/serve.rs"]
+mod serve;
+
+use args::Args;
+use b2bua::config::{Format, Schema};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(answer) => return usage(&answer),
+    };
+    let applications: Vec<_> = apps::ALL
+        .iter()
+        .map(|app| (app.name, app.help, app.keys))
+        .collect();
+    let schema = Schema::new(&applications);
+    if let Some(section) = &args.dump_default {
+        return dump(&schema, section, &args.dump_format);
+    }
+    match args.command {
+        None => serve::run(&args, apps::ALL, &schema),
+        Some(command) => match command {},
+    }
+}
+
+/// `--help` and `--version` are answers; anything else is a mistake, which upstream ends with 1.
+fn usage(answer: &clap::Error) -> ExitCode {
+    // Nobody can be told when standard error is closed.
+    let _ = answer.print();
+    if answer.use_stderr() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn dump(schema: &Schema, section: &str, format: &str) -> ExitCode {
+    let format = if format == "toml" {
+        Format::Toml
+    } else {
+        Format::Ini
+    };
+    let section = (section != "all").then_some(section);
+    let Some(text) = schema.dump(section, format) else {
+        let names: Vec<_> = schema.tables().iter().map(|table| table.name.as_str()).collect();
+        eprintln!(
+            "--dump-default: there is no such section; expected all or one of {}",
+            names.join(", ")
+        );
+        return ExitCode::from(serve::REFUSED);
+    };
+    print!("{text}");
+    ExitCode::SUCCESS
+}

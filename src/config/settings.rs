@@ -79,7 +79,7 @@ const SERVER: &[Key] = &[
         kind: Kind::Text,
         default: "trenscrypter",
         help: "What decides about calls: trenscrypter calls the same callee with another media encryption.",
-        reload: false,
+        reload: true,
         example: "",
     },
     Key {
@@ -103,9 +103,10 @@ const SERVER: &[Key] = &[
             check: checked::<Networks>,
         },
         default: "127.0.0.1 ::1",
-        help: "Proxies in front of this server. The address at which such a proxy saw a phone (received, in its Via) \
-               is believed: media of an unencrypted leg may come from there too.",
-        reload: false,
+        help: "Hosts that may place calls: the proxies in front of this server; all others get 403. The address at which \
+               such a proxy saw a phone (received, in its Via) is believed: media of an unencrypted call may come from \
+               there too. The addresses of outbound-proxy always count among them.",
+        reload: true,
         example: "192.0.2.0/24 2001:db8::5",
     },
     Key {
@@ -118,7 +119,7 @@ const SERVER: &[Key] = &[
         help: "User-Agent of requests, Server of responses. Flexisip's proxy does not send a call back to us when \
                this is, letter for letter, the user-agent of its own [b2bua-server]; {version} is this server's \
                version, which is not Flexisip's, so give both the same text.",
-        reload: false,
+        reload: true,
         example: "Our-B2BUA",
     },
     Key {
@@ -130,7 +131,7 @@ const SERVER: &[Key] = &[
         default: "sip:127.0.0.1:5060;transport=tcp",
         help: "Where calls of the trenscrypter go: the route of every request to the callee. Empty (in this dialect: \
                a space after the =): calls go straight to the callee's domain.",
-        reload: false,
+        reload: true,
         example: "sip:proxy.example.org;transport=udp",
     },
     Key {
@@ -175,7 +176,7 @@ const SERVER: &[Key] = &[
         default: "5",
         help: "At a stop, how long calls may go on before they are ended; new ones are refused at once. A second \
                signal ends everything at once.",
-        reload: false,
+        reload: true,
         example: "10min",
     },
     Key {
@@ -203,7 +204,7 @@ const SERVER: &[Key] = &[
         default: "",
         help: "Addresses where media is received and which SDP names. Empty: on each leg the address by which the \
                leg's peer is reached.",
-        reload: false,
+        reload: true,
         example: "192.0.2.1 2001:db8::1",
     },
     Key {
@@ -213,7 +214,7 @@ const SERVER: &[Key] = &[
         help: "From where media is taken. signalled: from the address in SDP, from where the phone's SIP was seen to \
                come, and on encrypted legs from wherever a packet comes that proves itself. any: from the first \
                source that sends, which lets strangers in who guess a port; only for trunks behind unknown NATs.",
-        reload: false,
+        reload: true,
         example: "",
     },
     Key {

@@ -195,6 +195,14 @@ impl Network {
     }
 }
 
+/// One address.
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        Self { address, prefix }
+    }
+}
+
 impl FromStr for Network {
     type Err = BadValue;
     fn from_str(word: &str) -> Result<Self, BadValue> {

@@ -1,0 +1,253 @@
+use super::*;
+use b2bua::{
+    config::{Config as File, ConfigErrors, Schema},
+    sip::{
+        Message, Text,
+        parse::{Parsed, datagram},
+        routing::{FlowId, Source, Transport},
+    },
+};
+use std::{net::Ipv4Addr, pin::pin, task};
+
+/// An INVITE from alice to bob with these extra header lines; the encryption is what its offer asked for.
+fn invite(to: &str, encryption: Option<Encryption>, lines: &str) -> Invite {
+    let text = format!(
+        "INVITE sip:bob@198.51.100.9:5999;ob SIP/2.0\r\n\
+         Via: SIP/2.0/TCP 192.0.2.7:5060;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n\
+         From: \"Alice A.\" <sip:alice@example.org;user=phone>;tag=a1;x=y\r\nTo: {to}\r\n\
+         Call-ID: a@192.0.2.7\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@192.0.2.7>\r\n\
+         User-Agent: Phone/1\r\nSupported: outbound\r\n{lines}Content-Length: 0\r\n\r\n"
+    );
+    let Ok(Parsed::Message(Message::Request(request))) = datagram(text.into()) else {
+        unreachable!("a well-formed request")
+    };
+    let address = (Ipv4Addr::LOCALHOST, 5060).into();
+    Invite {
+        from: request.headers.from().expect("a From"),
+        to: request.headers.to().expect("a To"),
+        source: Source {
+            transport: Transport::Tcp,
+            local: address,
+            remote: address,
+            flow: FlowId(1),
+        },
+        request,
+        encryption,
+    }
+}
+
+fn services(proxy: Option<&str>) -> Services {
+    Services {
+        outbound_proxy: proxy.map(|uri| Uri::parse(uri).expect("a URI")),
+        latching: NatLatching::Signalled,
+    }
+}
+
+fn read(section: &str) -> Result<File, ConfigErrors> {
+    let schema = Schema::new(&[(Trenscrypter::NAME, Trenscrypter::HELP, Trenscrypter::KEYS)]);
+    let text = format!("[b2bua-server::trenscrypter]\n{section}\n");
+    File::read("t.conf".as_ref(), &text, &[], &schema)
+}
+
+/// The application never waits.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut task::Context::from_waker(task::Waker::noop())) {
+        task::Poll::Ready(value) => value,
+        task::Poll::Pending => unreachable!("nothing to wait for"),
+    }
+}
+
+fn decide_by(section: &str, services: &Services, invite: &Invite) -> Decision {
+    let config = read(section).expect("a good section");
+    let config = config
+        .section("b2bua-server::trenscrypter")
+        .expect("table and struct fit");
+    let app = ready(Trenscrypter::build(config, services)).expect("built");
+    ready(app.route(&mut (), invite))
+}
+
+fn bridged(section: &str, invite: &Invite) -> Outgoing {
+    let services = services(Some("sip:127.0.0.1:5060;transport=tcp"));
+    match decide_by(section, &services, invite) {
+        Decision::Bridge(mut routes) if routes.len() == 1 => routes.remove(0),
+        other => unreachable!("one route, not {other:?}"),
+    }
+}
+
+fn fields(outgoing: &Outgoing) -> Vec<String> {
+    let line = |(name, value): (_, Text)| {
+        let name: b2bua::sip::Name = name;
+        format!("{}: {}", name.as_text().to_str(), value.to_str())
+    };
+    outgoing.headers.iter().map(line).collect()
+}
+
+const BOB: &str = "\"Bob\" <sip:bob@example.org;gr=urn:uuid:1>;tag=zz";
+
+#[test]
+fn the_callee_is_the_to_of_the_caller_with_name_and_parameters() {
+    let outgoing = bridged("", &invite(BOB, Some(Encryption::None), ""));
+    assert_eq!(outgoing.target.to_string(), "sip:bob@example.org;gr=urn:uuid:1");
+    assert_eq!(
+        outgoing.to.to_text().to_str(),
+        "\"Bob\" <sip:bob@example.org;gr=urn:uuid:1>"
+    );
+    let from = outgoing.from.to_text();
+    assert_eq!(from.to_str(), "\"Alice A.\" <sip:alice@example.org;user=phone>");
+}
+
+#[test]
+fn uri_headers_do_not_reach_the_callee() {
+    let outgoing = bridged("", &invite("<sip:bob@example.org?subject=x>", None, ""));
+    assert_eq!(outgoing.target.to_string(), "sip:bob@example.org");
+    assert_eq!(outgoing.to.to_text().to_str(), "<sip:bob@example.org>");
+}
+
+#[test]
+fn the_outbound_proxy_is_the_route_and_routes_loosely() {
+    let route = bridged("", &invite(BOB, None, "")).route;
+    let route: Vec<_> = route.iter().map(ToString::to_string).collect();
+    assert_eq!(route, ["sip:127.0.0.1:5060;transport=tcp;lr"]);
+    let Decision::Bridge(routes) = decide_by("", &services(None), &invite(BOB, None, "")) else {
+        unreachable!("bridged")
+    };
+    assert!(
+        routes[0].route.is_empty(),
+        "without a proxy the call goes straight to the callee's domain"
+    );
+}
+
+#[test]
+fn the_first_rule_that_matches_the_whole_uri_decides() {
+    let rules = "outgoing-enc-regex=none sip:bob@example.org sdes sip:bob@.* none .*";
+    let policy = |to: &str| {
+        bridged(rules, &invite(to, Some(Encryption::Sdes), ""))
+            .media
+            .encryption
+    };
+    let only = EncryptionPolicy::Only;
+    assert_eq!(policy("<sip:bob@example.org>"), only(Encryption::None));
+    assert_eq!(
+        policy("<sip:bob@example.org;gr=1>"),
+        only(Encryption::Sdes),
+        "parameters count"
+    );
+    assert_eq!(
+        policy("\"sip:bob@example.org\" <sip:eve@example.org>"),
+        only(Encryption::None)
+    );
+    assert_eq!(policy("<tel:+331>"), only(Encryption::None));
+}
+
+#[test]
+fn without_a_match_the_callee_gets_what_the_caller_offered() {
+    let rules = "outgoing-enc-regex=sdes sip:carol@.*";
+    for offered in [Some(Encryption::None), Some(Encryption::Sdes), None] {
+        let outgoing = bridged(rules, &invite(BOB, offered, ""));
+        assert_eq!(
+            outgoing.media.encryption,
+            EncryptionPolicy::AsCaller,
+            "{offered:?}"
+        );
+    }
+}
+
+#[test]
+fn suites_are_chosen_when_the_callee_may_get_sdes() {
+    let suites =
+        "outgoing-srtp-regex=AES_256_CM_HMAC_SHA1_80;AEAD_AES_256_GCM sip:bob@.* AES_CM_128_HMAC_SHA1_32 .*";
+    let expected = [Suite::AesCm256HmacSha1_80, Suite::AeadAes256Gcm];
+    let chosen = |mode: &str, offered| {
+        let rules = format!("outgoing-enc-regex={mode}\n{suites}");
+        bridged(&rules, &invite(BOB, offered, "")).media.suites
+    };
+    assert_eq!(chosen("sdes .*", Some(Encryption::None)), expected, "by rule");
+    assert_eq!(chosen("", Some(Encryption::Sdes)), expected, "by inheritance");
+    assert_eq!(chosen("", None), expected, "the caller has not offered yet");
+    assert!(chosen("none .*", Some(Encryption::Sdes)).is_empty());
+    assert!(chosen("", Some(Encryption::None)).is_empty());
+    let carol = invite("<sip:carol@x>", Some(Encryption::Sdes), "");
+    assert_eq!(bridged(suites, &carol).media.suites, [Suite::AesCm128HmacSha1_32]);
+    assert!(
+        bridged("", &carol).media.suites.is_empty(),
+        "no rule: the server's own list"
+    );
+}
+
+#[test]
+fn what_is_not_available_is_declined_and_never_answered_in_clear() {
+    for mode in [Encryption::DtlsSrtp, Encryption::Zrtp] {
+        for rules in ["", "outgoing-enc-regex=none .*"] {
+            let decision = decide_by(rules, &services(None), &invite(BOB, Some(mode), ""));
+            let Decision::Decline(failure) = decision else {
+                unreachable!("declined: {mode}")
+            };
+            assert_eq!(failure.status, Status::NOT_ACCEPTABLE_HERE);
+            assert_eq!(
+                (failure.origin, failure.kind),
+                (Origin::App, FailureKind::NotAcceptable)
+            );
+            let reason = failure.reason.expect("a phrase for people");
+            assert!(reason.to_str().contains(&mode.to_string()), "{reason:?}");
+        }
+    }
+}
+
+#[test]
+fn listed_headers_pass_and_the_marker_is_ours() {
+    let lines = "P-Asserted-Identity: <sip:alice@example.org>\r\ns: lunch\r\nX-Order: 1\r\nX-Flexisip-B2BUA: no\r\n\
+                 Secret: 1\r\nPrivacy: id\r\n";
+    let expected = [
+        "P-Asserted-Identity: <sip:alice@example.org>",
+        "s: lunch",
+        "X-Order: 1",
+        "Privacy: id",
+        "X-Flexisip-B2BUA: ignore",
+    ];
+    assert_eq!(fields(&bridged("", &invite(BOB, None, lines))), expected);
+    let fewer = fields(&bridged("forwarded-headers=Secret", &invite(BOB, None, lines)));
+    assert_eq!(fewer, ["Secret: 1", "X-Flexisip-B2BUA: ignore"]);
+    let none = fields(&bridged("forwarded-headers= ", &invite(BOB, None, lines)));
+    assert_eq!(none, ["X-Flexisip-B2BUA: ignore"]);
+}
+
+#[test]
+fn rules_that_make_no_sense_are_refused_with_their_line() {
+    let rows = [
+        (
+            "outgoing-enc-regex=sdes .* none",
+            "\"none\" at the end has no regular expression",
+        ),
+        ("outgoing-enc-regex=srtp .*", "unknown encryption \"srtp\""),
+        ("outgoing-enc-regex=SDES .*", "unknown encryption \"SDES\""),
+        (
+            "outgoing-enc-regex=zrtp .*",
+            "zrtp is not available in this build",
+        ),
+        (
+            "outgoing-enc-regex=dtls-srtp .*",
+            "dtls-srtp is not available in this build",
+        ),
+        ("outgoing-enc-regex=sdes (", "regular expression \"(\""),
+        ("outgoing-srtp-regex=AES_CM_128 .*", "AES_CM_128"),
+        (
+            "outgoing-srtp-regex=AES_192_CM_HMAC_SHA1_80 .*",
+            "AES_192_CM_HMAC_SHA1_80",
+        ),
+        ("outgoing-srtp-regex=; .*", "names no suite"),
+        (
+            "outgoing-srtp-regex=AEAD_AES_128_GCM",
+            "has no regular expression",
+        ),
+        ("forwarded-headers=Contact", "belongs to one leg"),
+        ("forwarded-headers=*", "pass on everything"),
+    ];
+    for (line, fault) in rows {
+        let report = read(line).expect_err(line).to_string();
+        assert!(
+            report.starts_with("t.conf:2: b2bua-server::trenscrypter/"),
+            "{report}"
+        );
+        assert!(report.contains(fault), "{fault:?} in {report}");
+    }
+}

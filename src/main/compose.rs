@@ -1,0 +1,114 @@
+//! From the configuration to what the server and the applications are made of.
+
+use b2bua::{
+    app::{Bound, Registered, Services},
+    call::{bridge::CallSettings, leg::Profile},
+    config::{self, Config, ConfigErrors, Host, Listening, Network, Networks},
+    media::Suite,
+    net::Listen,
+    server::ServerSettings,
+    sip::{routing::Transport, timers::Timers},
+};
+use std::{net::IpAddr, sync::Arc};
+
+/// The application that the configuration names, made from its section.
+///
+/// # Errors
+/// All that is wrong with the section.
+pub(crate) async fn application(
+    known: &[Registered],
+    config: &Config,
+    server: &config::Server,
+) -> Result<Bound, ConfigErrors> {
+    let services = Services {
+        outbound_proxy: server.outbound_proxy.0.clone(),
+        latching: server.nat_latching,
+    };
+    match known.iter().find(|entry| entry.name == server.application) {
+        Some(entry) => entry.build(config, &services).await,
+        None => Err(config.refuse("b2bua-server", "application", "there is no such application", "")),
+    }
+}
+
+/// Where to listen; names are looked up here, once.
+///
+/// # Errors
+/// A name that has no address.
+pub(crate) async fn listen(server: &config::Server) -> Result<Vec<Listen>, String> {
+    let mut all = Vec::new();
+    for Listening { tcp, host, port } in &server.transport.0 {
+        let (address, advertised) = match host {
+            Host::Address(address) => (*address, None),
+            Host::Name(name) => (look_up(name).await?[0], Some(name.clone())),
+        };
+        all.push(Listen {
+            transport: if *tcp { Transport::Tcp } else { Transport::Udp },
+            address: (address, *port).into(),
+            advertised,
+        });
+    }
+    Ok(all)
+}
+
+/// At least one address.
+async fn look_up(name: &str) -> Result<Vec<IpAddr>, String> {
+    let found = tokio::net::lookup_host((name, 0)).await;
+    let found = found.map_err(|error| format!("{name} cannot be looked up: {error}"))?;
+    let addresses: Vec<_> = found.map(|address| address.ip()).collect();
+    if addresses.is_empty() {
+        Err(format!("{name} has no address"))
+    } else {
+        Ok(addresses)
+    }
+}
+
+/// Who may place calls: `trusted-hosts`, and the outbound proxy as far as its host can be looked up.
+pub(crate) async fn trusted(server: &config::Server) -> Networks {
+    let Networks(mut networks) = server.trusted_hosts.clone();
+    let proxy = server.outbound_proxy.0.as_ref().map(|uri| uri.host());
+    if let Some(host) = proxy {
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => look_up(host).await.unwrap_or_else(|error| {
+                tracing::warn!("b2bua-server/outbound-proxy: {error}; it is trusted only if trusted-hosts names its address");
+                Vec::new()
+            }),
+        };
+        networks.extend(addresses.into_iter().map(Network::from));
+    }
+    Networks(networks)
+}
+
+/// What the server is told.
+pub(crate) fn settings(server: &config::Server, listen: Vec<Listen>, trusted: Networks) -> ServerSettings {
+    let duration = server.max_call_duration.0;
+    ServerSettings {
+        listen,
+        trusted_hosts: trusted,
+        max_calls: server.max_calls,
+        calls: Arc::new(CallSettings {
+            profile: Arc::new(Profile {
+                user_agent: server.user_agent.0.as_str().into(),
+                timers: Timers {
+                    unanswered: server.unanswered_timeout.0,
+                    ..Timers::default()
+                },
+            }),
+            max_duration: (!duration.is_zero()).then_some(duration),
+            no_rtp: Some(server.no_rtp_timeout.0),
+            media_addresses: server.media_address.0.clone(),
+            suites: Suite::ALL.to_vec(),
+        }),
+        relay_threads: threads(server.relay_threads),
+        audio_ports: server.audio_port.0.clone(),
+        video_ports: server.video_port.0.clone(),
+        name_servers: server.name_servers.0.clone(),
+        drain_timeout: server.drain_timeout.0,
+    }
+}
+
+/// As many as asked for; for 0 half of the cores, at least one.
+pub(crate) fn threads(asked: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    if asked == 0 { (cores() / 2).max(1) } else { asked }
+}

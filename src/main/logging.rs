@@ -1,0 +1,230 @@
+//! Where the log goes: standard output, a file that is opened anew at SIGHUP, syslog.
+
+use b2bua::config::{Global, LogLevel};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, IsTerminal, Write},
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
+};
+
+/// What of logging can be changed while it runs.
+pub(crate) struct Logging {
+    level: reload::Handle<Targets, Registry>,
+    syslog_level: reload::Handle<Targets, Registry>,
+    file: Option<LogFile>,
+    debug: bool,
+}
+
+/// What the command line says of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice {
+    /// `-d`: debug, whatever the configuration says.
+    pub(crate) debug: bool,
+    /// Not with `--disable-stdout`.
+    pub(crate) stdout: bool,
+    /// `--syslog`
+    pub(crate) syslog: bool,
+}
+
+impl Logging {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the log file cannot be opened or syslog is not there: the setting at fault and why.
+    pub(crate) fn start(global: &Global, choice: Choice) -> Result<Self, String> {
+        let file = global.log_directory.as_ref().zip(global.log_filename.as_ref());
+        let file = file
+            .map(|(folder, name)| LogFile::open(folder.join(name.replace("{server}", "b2bua"))))
+            .transpose()?;
+        let syslog = choice.syslog.then(Syslog::connect).transpose()?;
+        let (level, level_handle) = reload::Layer::new(targets(global.log_level, choice.debug));
+        let (syslog_level, syslog_handle) = reload::Layer::new(targets(global.syslog_level, false));
+        let sinks = Sinks {
+            stdout: choice.stdout,
+            file: file.clone(),
+        };
+        // Colours are for people at a terminal, and would stand in the file as well.
+        let ansi = choice.stdout && file.is_none() && io::stdout().is_terminal();
+        let lines = fmt::layer().with_ansi(ansi).with_writer(sinks).with_filter(level);
+        let to_syslog = syslog.map(|syslog| {
+            let layer = fmt::layer().with_ansi(false).without_time().with_level(false);
+            layer.with_writer(syslog).with_filter(syslog_level)
+        });
+        let mut layers = vec![lines.boxed()];
+        layers.extend(to_syslog.map(Layer::boxed));
+        tracing_subscriber::registry()
+            .with(layers)
+            .try_init()
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            level: level_handle,
+            syslog_level: syslog_handle,
+            file,
+            debug: choice.debug,
+        })
+    }
+
+    /// Opens the log file anew (after logrotate moved it) and takes over the levels.
+    ///
+    /// # Errors
+    /// When the file cannot be opened; the old one stays open.
+    pub(crate) fn reload(&self, global: &Global) -> Result<(), String> {
+        let gone = "the log is gone: ";
+        self.level
+            .reload(targets(global.log_level, self.debug))
+            .map_err(|error| format!("{gone}{error}"))?;
+        self.syslog_level
+            .reload(targets(global.syslog_level, false))
+            .map_err(|error| format!("{gone}{error}"))?;
+        self.file.as_ref().map_or(Ok(()), LogFile::reopen)
+    }
+}
+
+/// Our own words at the level asked for; of libraries no more than warnings.
+fn targets(level: LogLevel, debug: bool) -> Targets {
+    let level = if debug {
+        Level::DEBUG.max(level.into())
+    } else {
+        level.into()
+    };
+    Targets::new()
+        .with_target("b2bua", level)
+        .with_default(LevelFilter::WARN.min(LevelFilter::from_level(level)))
+}
+
+/// A log file that can be opened anew.
+#[derive(Clone)]
+struct LogFile {
+    path: Arc<PathBuf>,
+    file: Arc<Mutex<File>>,
+}
+
+impl LogFile {
+    fn open(path: PathBuf) -> Result<Self, String> {
+        let file = Self::append_to(&path)?;
+        Ok(Self {
+            path: Arc::new(path),
+            file: Arc::new(Mutex::new(file)),
+        })
+    }
+
+    fn append_to(path: &PathBuf) -> Result<File, String> {
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+        folder
+            .and_then(|()| OpenOptions::new().create(true).append(true).open(path))
+            .map_err(|error| {
+                format!(
+                    "global/log-directory: {} cannot be opened: {error}",
+                    path.display()
+                )
+            })
+    }
+
+    fn reopen(&self) -> Result<(), String> {
+        let file = Self::append_to(&self.path)?;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        Ok(())
+    }
+}
+
+/// Standard output and the log file, as far as there are such.
+struct Sinks {
+    stdout: bool,
+    file: Option<LogFile>,
+}
+
+impl<'a> MakeWriter<'a> for Sinks {
+    type Writer = &'a Self;
+    fn make_writer(&'a self) -> &'a Self {
+        self
+    }
+}
+
+impl Write for &Sinks {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.stdout {
+            io::stdout().write_all(line)?;
+        }
+        if let Some(file) = &self.file {
+            let mut file = file.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.write_all(line)?;
+        }
+        Ok(line.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The local syslog daemon (RFC 3164's form, as glibc writes it).
+struct Syslog {
+    socket: UnixDatagram,
+}
+
+/// One line for syslog.
+struct SyslogLine<'a> {
+    socket: &'a UnixDatagram,
+    severity: u8,
+}
+
+const SOCKET: &str = "/dev/log";
+/// `LOG_USER`, shifted as it stands in a priority.
+const FACILITY: u8 = 1 << 3;
+
+impl Syslog {
+    fn connect() -> Result<Self, String> {
+        let connected = UnixDatagram::unbound().and_then(|socket| {
+            socket.connect(SOCKET)?;
+            // A syslog daemon that hangs must not take calls with it.
+            socket.set_nonblocking(true)?;
+            Ok(Self { socket })
+        });
+        connected.map_err(|error| format!("--syslog: {SOCKET} cannot be reached: {error}"))
+    }
+}
+
+impl<'a> MakeWriter<'a> for Syslog {
+    type Writer = SyslogLine<'a>;
+    fn make_writer(&'a self) -> SyslogLine<'a> {
+        SyslogLine {
+            socket: &self.socket,
+            severity: 6,
+        }
+    }
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> SyslogLine<'a> {
+        let severity = match *meta.level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            _ => 7,
+        };
+        SyslogLine {
+            severity,
+            ..self.make_writer()
+        }
+    }
+}
+
+impl Write for SyslogLine<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut line = format!("<{}>b2bua[{}]: ", FACILITY | self.severity, std::process::id()).into_bytes();
+        line.extend_from_slice(bytes.trim_ascii_end());
+        // A full or absent daemon loses the line; standard output and the file still have it.
+        let _ = self.socket.send(&line);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,279 @@
+//! One run of the server: from the configuration to readiness, through reloads, to the last call.
+
+use super::{
+    args::Args,
+    compose,
+    logging::{Choice, Logging},
+    notify::Notify,
+};
+use b2bua::{
+    app::Registered,
+    config::{Config, ConfigErrors, Global, Schema, Server as ServerSection},
+    net::Listen,
+    server::Server,
+};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use std::{fmt, fs, process::ExitCode, time::Duration};
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+use tracing::{error, info, warn};
+
+/// `EX_CONFIG` of sysexits.h: systemd is told not to try again.
+pub(crate) const REFUSED: u8 = 78;
+
+/// Why a run ended before its time.
+enum Fault {
+    /// The configuration (or the command line) is at fault: another try would be in vain.
+    Refused(String),
+    /// The machine is at fault: it may be better in a moment.
+    Failed(String),
+}
+
+impl From<ConfigErrors> for Fault {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Refused(errors.to_string())
+    }
+}
+
+impl Fault {
+    fn failed(error: impl fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Serves until it is told to stop, or only checks the configuration.
+pub(crate) fn run(args: &Args, known: &'static [Registered], schema: &Schema) -> ExitCode {
+    let outcome = Loaded::read(args, schema).and_then(|loaded| {
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(compose::threads(loaded.server.sip_threads))
+            .enable_all()
+            .build()
+            .map_err(Fault::failed)?;
+        let outcome = runtime.block_on(async {
+            if args.check {
+                check(&loaded, known).await
+            } else {
+                serve(args, known, schema, loaded).await
+            }
+        });
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Fault::Refused(report)) => {
+            eprintln!("{report}");
+            ExitCode::from(REFUSED)
+        }
+        Err(Fault::Failed(report)) => {
+            eprintln!("b2bua: {report}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A configuration with the structs that are made of it.
+struct Loaded {
+    config: Config,
+    global: Global,
+    server: ServerSection,
+}
+
+impl Loaded {
+    fn read(args: &Args, schema: &Schema) -> Result<Self, Fault> {
+        if args.server != "b2bua" {
+            let other = &args.server;
+            return Err(Fault::Refused(format!(
+                "--server {other}: this program is the b2bua alone; expected b2bua"
+            )));
+        }
+        let config = Config::load(&args.config_path(), &args.set, schema)?;
+        let (global, server) = (config.global()?, config.server()?);
+        Ok(Self {
+            config,
+            global,
+            server,
+        })
+    }
+}
+
+async fn check(loaded: &Loaded, known: &[Registered]) -> Result<(), Fault> {
+    compose::application(known, &loaded.config, &loaded.server).await?;
+    for remark in loaded.config.remarks() {
+        println!("{remark}");
+    }
+    println!("{}: good", loaded.config.path().display());
+    Ok(())
+}
+
+async fn serve(
+    args: &Args,
+    known: &'static [Registered],
+    schema: &Schema,
+    loaded: Loaded,
+) -> Result<(), Fault> {
+    // Before anything else: a signal that arrives while we start must not kill us silently.
+    let mut signals = Signals::new().map_err(Fault::failed)?;
+    let choice = Choice {
+        debug: args.debug,
+        stdout: !args.disable_stdout,
+        syslog: args.syslog,
+    };
+    let logging = Logging::start(&loaded.global, choice).map_err(Fault::Refused)?;
+    let (version, path) = (env!("CARGO_PKG_VERSION"), loaded.config.path().display());
+    info!("b2bua {version} starts with {path}");
+    loaded.config.remarks().for_each(|remark| info!("{remark}"));
+    raise_open_files();
+    if let Some(path) = &args.pidfile {
+        let written = fs::write(path, std::process::id().to_string());
+        written.unwrap_or_else(|error| error!("--pidfile: {} cannot be written: {error}", path.display()));
+    }
+
+    let app = compose::application(known, &loaded.config, &loaded.server).await?;
+    let listen = compose::listen(&loaded.server).await.map_err(Fault::Failed)?;
+    let trusted = compose::trusted(&loaded.server).await;
+    let settings = compose::settings(&loaded.server, listen.clone(), trusted);
+    let server = Server::start(settings, app).await.map_err(Fault::failed)?;
+    let running = Running {
+        args,
+        known,
+        schema,
+        notify: Notify::new(loaded.global.watchdog_notify_interval.0),
+        began_with: loaded.config,
+        logging,
+        listen,
+        server,
+    };
+    for (transport, address) in running.server.local() {
+        info!("listening on {} {address}", transport.as_via());
+    }
+    running.notify.ready(&running.status());
+    running.until_told_to_stop(&mut signals).await;
+    running.stop(&mut signals).await;
+    info!("b2bua {version} ends normally");
+    Ok(())
+}
+
+/// As many open files as the kernel allows us: a call with audio needs eight sockets.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            warn!("the limit of open files cannot be raised: {error}");
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    user: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// SIGTERM or SIGINT.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+struct Running<'a> {
+    args: &'a Args,
+    known: &'static [Registered],
+    schema: &'a Schema,
+    notify: Notify,
+    /// What listens and what the threads are is of this one, whatever was reloaded since.
+    began_with: Config,
+    logging: Logging,
+    listen: Vec<Listen>,
+    server: Server,
+}
+
+impl Running<'_> {
+    async fn until_told_to_stop(&self, signals: &mut Signals) {
+        #[expect(clippy::disallowed_methods, reason = "the watchdog lives by the clock")]
+        let mut tick = tokio::time::interval(self.notify.interval);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => self.notify.alive(&self.status()),
+                _ = signals.hang_up.recv() => self.reload().await,
+                _ = signals.user.recv() => info!("{}", self.server.gauges()),
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+            }
+        }
+    }
+
+    async fn stop(&self, signals: &mut Signals) {
+        info!(
+            "told to stop: {}; a second signal ends them at once",
+            self.status()
+        );
+        self.notify.stopping();
+        #[expect(clippy::disallowed_methods, reason = "the watchdog lives by the clock")]
+        let mut tick = tokio::time::interval(self.notify.interval);
+        let drain = self.server.drain();
+        tokio::pin!(drain);
+        loop {
+            tokio::select! {
+                () = &mut drain => return,
+                () = signals.stop() => break,
+                _ = tick.tick() => self.notify.still_stopping(&self.status()),
+            }
+        }
+        warn!("told to stop a second time: {}", self.status());
+        self.server.stop().await;
+    }
+
+    fn status(&self) -> String {
+        match self.server.gauges().calls.now() {
+            1 => "1 call".to_owned(),
+            calls => format!("{calls} calls"),
+        }
+    }
+
+    /// Takes over what can be taken over while calls run. A configuration with faults changes nothing.
+    async fn reload(&self) {
+        self.notify.reloading();
+        match self.reloaded().await {
+            Ok(()) => info!("reloaded {}", self.began_with.path().display()),
+            Err(Fault::Refused(report) | Fault::Failed(report)) => {
+                report.lines().for_each(|line| error!("{line}"));
+                error!("not reloaded: what was in force stays in force");
+            }
+        }
+        self.notify.ready(&self.status());
+    }
+
+    async fn reloaded(&self) -> Result<(), Fault> {
+        let loaded = Loaded::read(self.args, self.schema)?;
+        let app = compose::application(self.known, &loaded.config, &loaded.server).await?;
+        loaded.config.remarks().for_each(|remark| info!("{remark}"));
+        let trusted = compose::trusted(&loaded.server).await;
+        self.logging.reload(&loaded.global).map_err(Fault::Failed)?;
+        self.server.reload(
+            compose::settings(&loaded.server, self.listen.clone(), trusted),
+            app,
+        );
+        for key in self.began_with.needing_restart(&loaded.config) {
+            warn!("{key} has changed, which takes a restart");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! The rules of the house that the compiler does not hold: which module may import which, and who may know tokio.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Modules of the library from top to bottom: imports only point down. A module beside its equal may not use it.
+/// `phone` uses none of those that it judges.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("server", &["app", "net", "media", "call", "sdp", "sip", "config"]),
+    ("app", &["call", "media", "sip", "config"]),
+    ("net", &["call", "sip"]),
+    ("media", &["call", "sdp", "sip"]),
+    ("call", &["media", "sdp", "sip"]),
+    ("config", &["call", "sip"]),
+    ("sdp", &[]),
+    ("sip", &[]),
+    ("phone", &["config"]),
+];
+
+/// Where no task, socket or timer may be: decided on virtual time.
+const NO_TOKIO: &[&str] = &[
+    "sip",
+    "sdp",
+    "call",
+    "app",
+    "config",
+    "media/keying",
+    "media/sdes",
+    "media/srtp",
+    "media/suite",
+    "media/packet",
+];
+
+const MODULES: [&str; 10] = [
+    "server", "app", "net", "media", "call", "config", "sdp", "sip", "phone", "testing",
+];
+
+/// Longer than this and a file is missing a noun; a hard ask, so no failure until it is half as long again.
+const LONG: usize = 400;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of this repository") {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Path below `folder`, and the code without comments, tests' own parts left out.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let folder = root().join(folder);
+    let mut files = Vec::new();
+    rust_files(&folder, &mut files);
+    let read = |path: &PathBuf| {
+        let name = path.strip_prefix(&folder).expect("below it");
+        let text = fs::read_to_string(path).expect("a readable file");
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let name = name.to_string_lossy().into_owned();
+        (name, lines.collect::<Vec<_>>().join("\n"))
+    };
+    let is_test = |name: &str| name.ends_with("tests.rs");
+    files
+        .iter()
+        .map(read)
+        .filter(|(name, _)| !is_test(name))
+        .collect()
+}
+
+/// What follows each `crate::`: the module, or each of several in `crate::{a::b, c}`.
+fn imports(code: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for after in code.split("crate::").skip(1) {
+        let Some(group) = after.strip_prefix('{') else {
+            all.push(first_word(after));
+            continue;
+        };
+        let mut depth = 0usize;
+        let mut start = true;
+        for (index, letter) in group.char_indices() {
+            match letter {
+                '}' if depth == 0 => break,
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                _ if start && letter.is_ascii_lowercase() => {
+                    all.push(first_word(&group[index..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    all
+}
+
+fn first_word(text: &str) -> String {
+    let word = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '_';
+    text.chars().take_while(word).collect()
+}
+
+#[test]
+fn imports_point_down() {
+    let mut broken = Vec::new();
+    for (name, code) in sources("src") {
+        let module = name.split(['/', '.']).next().unwrap_or_default();
+        let Some((_, allowed)) = MAY_USE.iter().find(|(known, _)| *known == module) else {
+            continue;
+        };
+        for used in imports(&code) {
+            let is_module = MODULES.contains(&used.as_str());
+            if is_module && used != module && !allowed.contains(&used.as_str()) {
+                broken.push(format!("src/{name} uses crate::{used}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn machines_know_no_tokio() {
+    let mut broken = Vec::new();
+    for (name, code) in sources("src") {
+        let inside = |place: &&&str| {
+            let rest = name.strip_prefix(**place);
+            rest.is_some_and(|rest| rest.starts_with(['/', '.', '_']))
+        };
+        if NO_TOKIO.iter().any(|place| inside(&place)) && code.contains("tokio::") {
+            broken.push(format!("src/{name}"));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn applications_see_only_what_outsiders_see() {
+    for (name, code) in sources("apps") {
+        let known = |used: &String| matches!(used.as_str(), "apps" | "");
+        let others: Vec<_> = imports(&code).into_iter().filter(|used| !known(used)).collect();
+        assert!(others.is_empty(), "apps/{name} uses crate::{others:?}");
+    }
+}
+
+#[test]
+fn no_file_grows_without_end() {
+    let mut files = Vec::new();
+    for folder in ["src", "apps", "tests"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let mut longest = Vec::new();
+    for path in files {
+        let lines = fs::read_to_string(&path)
+            .expect("a readable file")
+            .lines()
+            .count();
+        if lines > LONG {
+            longest.push((lines, path));
+        }
+    }
+    longest.sort();
+    for (lines, path) in longest.iter().rev() {
+        println!("{lines} lines, more than {LONG}: {}", path.display());
+    }
+    if let Some((lines, path)) = longest.last() {
+        assert!(
+            *lines <= LONG * 3 / 2,
+            "{} has {lines} lines: which noun is missing?",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_reader_of_imports_sees_what_is_there() {
+    let code = "use crate::{call::{Leg, Side}, sip};\nuse crate::net::Net;\nlet x = crate::server::X;";
+    assert_eq!(imports(code), ["call", "sip", "net", "server"]);
+}
