@@ -28,51 +28,12 @@ impl NameAddr {
     /// When a quote or bracket is not closed, the URI is none, or it has `?` or `,` that only brackets would allow
     /// (RFC 3261 §20.10).
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
-        let text = text.into().trimmed();
-        let bytes = text.as_bytes();
-        let display_end = match bytes {
-            [b'"', ..] => lex::quoted_len(bytes).ok_or(bad("quoted string not closed"))?,
-            _ => 0,
-        };
-        let after = bytes.get(display_end..).unwrap_or_default();
-        let Some(open) = after.iter().position(|&b| b == b'<').map(|at| at + display_end) else {
-            return match display_end {
-                0 => Self::parse_bare(&text),
-                _ => Err(bad("no <URI> after the display name")),
-            };
-        };
-        // `sip:a@b;x=<` has its bracket in a parameter of an address without brackets.
-        let before = bytes.get(display_end..open).unwrap_or_default();
-        if display_end > 0 && !lex::trim(before).is_empty() {
-            return Err(bad("text between display name and <"));
-        }
-        if display_end == 0 && before.contains(&b'"') {
-            return Err(bad("quote within the display name"));
-        }
-        let inner = bytes.get(open + 1..).unwrap_or_default();
-        let close = inner.iter().position(|&b| b == b'>').ok_or(bad("< without >"))?;
-        let (uri, rest) = inner.split_at(close);
-        let params = lex::trim(rest.get(1..).unwrap_or_default());
-        if !matches!(params, [] | [b';', ..]) {
-            return Err(bad("text after >"));
-        }
+        let text = text.into();
+        let parts = Parts::of(&text)?;
         Ok(Self {
-            display: text.part(0, open).trimmed(),
-            uri: Uri::parse(text.part_of(lex::trim(uri)))?,
-            params: text.part_of(params),
-        })
-    }
-
-    fn parse_bare(text: &Text) -> Result<Self, ParseError> {
-        let semicolon = text.iter().position(|&b| b == b';').unwrap_or(text.len());
-        let uri = text.part(0, semicolon).trimmed();
-        if uri.iter().any(|&b| matches!(b, b'?' | b',')) {
-            return Err(bad("URI that needs <>"));
-        }
-        Ok(Self {
-            display: Text::default(),
-            uri: Uri::parse(uri)?,
-            params: text.part(semicolon, text.len()),
+            display: text.part_of(parts.display),
+            uri: Uri::parse(text.part_of(parts.uri))?,
+            params: text.part_of(parts.params),
         })
     }
 
@@ -130,6 +91,63 @@ impl NameAddr {
         out.push(b'>');
         out.extend_from_slice(&self.params);
         out.into()
+    }
+}
+
+/// The parts of an address, still within its header.
+pub(super) struct Parts<'a> {
+    display: &'a [u8],
+    pub(super) uri: &'a [u8],
+    pub(super) params: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        let bytes = lex::trim(bytes);
+        let quoted = match bytes {
+            [b'"', ..] => lex::quoted_len(bytes).ok_or(bad("quoted string not closed"))?,
+            _ => 0,
+        };
+        let after = bytes.get(quoted..).unwrap_or_default();
+        let Some(open) = after.iter().position(|&b| b == b'<') else {
+            return match quoted {
+                0 => Self::of_bare(bytes),
+                _ => Err(bad("no <URI> after the display name")),
+            };
+        };
+        let (unquoted, rest) = after.split_at(open);
+        if quoted > 0 && !lex::trim(unquoted).is_empty() {
+            return Err(bad("text between display name and <"));
+        }
+        if quoted == 0 && unquoted.contains(&b'"') {
+            return Err(bad("quote within the display name"));
+        }
+        let close = rest.iter().position(|&b| b == b'>').ok_or(bad("< without >"))?;
+        let (uri, rest) = rest.split_at(close);
+        let params = lex::trim(rest.get(1..).unwrap_or_default());
+        if !matches!(params, [] | [b';', ..]) {
+            return Err(bad("text after >"));
+        }
+        Ok(Self {
+            display: lex::trim(bytes.get(..quoted + open).unwrap_or_default()),
+            uri: lex::trim(uri.get(1..).unwrap_or_default()),
+            params,
+        })
+    }
+
+    /// Without brackets.
+    fn of_bare(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        let semicolon = bytes.iter().position(|&b| b == b';').unwrap_or(bytes.len());
+        let (uri, params) = bytes.split_at(semicolon);
+        let uri = lex::trim(uri);
+        if uri.iter().any(|&b| matches!(b, b'?' | b',')) {
+            return Err(bad("URI that needs <>"));
+        }
+        Ok(Self {
+            display: &[],
+            uri,
+            params,
+        })
     }
 }
 

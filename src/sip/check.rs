@@ -1,25 +1,29 @@
 //! What a message must be for anybody to act on it (RFC 3261 §8.1.1, §8.2, §16.3; RFC 4475 for what is seen).
 
-use super::{Headers, Method, NameAddr, ParseError, Request, Response, lex, name::Known};
+use super::{CSeq, Headers, Method, ParseError, Request, Response, Uri, addr, lex, name::Known, via};
+use std::borrow::Cow;
 
 /// Fields of which there is one at most.
-const SINGLE: [Known; 8] = [
-    Known::From,
-    Known::To,
-    Known::CallId,
-    Known::CSeq,
-    Known::MaxForwards,
-    Known::ContentLength,
-    Known::ContentType,
-    Known::ReferTo,
-];
+const fn is_single(known: Known) -> bool {
+    matches!(
+        known,
+        Known::From
+            | Known::To
+            | Known::CallId
+            | Known::CSeq
+            | Known::MaxForwards
+            | Known::ContentLength
+            | Known::ContentType
+            | Known::ReferTo
+    )
+}
 
 impl Request {
     /// Whether a UAS can act on this request: the mandatory fields once each and readable, CSeq of this method, numbers
     /// in range, addresses that can be read.
     ///
     /// What RFC 2543 clients leave out (tag, branch, Max-Forwards, Contact) is not asked for, nor is anything that
-    /// a UAS need not understand (Date, unknown schemes outside of the Request-URI).
+    /// a UAS need not understand (Date, unknown schemes).
     ///
     /// # Errors
     /// The first fault, with the status to answer.
@@ -30,77 +34,76 @@ impl Request {
         if !self.uri.headers().is_empty() {
             return Err(ParseError::bad("headers", "Request-URI"));
         }
-        let cseq_method = check_common(&self.headers)?;
-        if cseq_method != self.method {
-            return Err(ParseError::bad("method differs from the request's", "CSeq"));
+        let headers = &self.headers;
+        check_common(headers, Some(&self.method))?;
+        headers.max_forwards()?;
+        let is_register = self.method == Method::Register;
+        for known in [Known::Contact, Known::RecordRoute, Known::Route] {
+            // `*` stands in a REGISTER only (RFC 3261 §10.2.2).
+            check_addresses(headers, known, is_register && known == Known::Contact)?;
         }
-        if self
-            .headers
-            .via()?
-            .branch()
-            .is_some_and(|branch| branch.eq_ignore_ascii_case(b"z9hG4bK"))
-        {
-            return Err(ParseError::bad(
-                "nothing behind the magic cookie of branch",
-                "Via",
-            ));
-        }
-        self.headers.max_forwards()?;
-        check_contacts(&self.headers, self.method == Method::Register)?;
-        self.headers.routes("Record-Route")?;
-        self.headers.routes("Route")?;
         if self.method == Method::Refer {
-            NameAddr::parse(required(&self.headers, Known::ReferTo)?)
-                .map_err(|error| error.at("Refer-To"))?;
+            required(headers, Known::ReferTo)?;
+            check_addresses(headers, Known::ReferTo, false)?;
         }
         Ok(())
     }
 }
 
 impl Response {
-    /// Whether a UAC can act on this response. A faulty one is dropped (RFC 3261 §18.1.2 has no way to complain).
+    /// Whether a UAC can tell whose this response is. A faulty one is dropped: there is no way to complain.
+    ///
+    /// Contact and Record-Route are left to the dialog: an unusable 2xx still wants its ACK and BYE.
     ///
     /// # Errors
     /// The first fault.
     pub fn check(&self) -> Result<(), ParseError> {
-        check_common(&self.headers).map(drop)
+        check_common(&self.headers, None)
     }
 }
 
-/// What requests and responses share; the method of CSeq.
-fn check_common(headers: &Headers) -> Result<Method, ParseError> {
+/// What requests and responses share. `method` is that of a request, which CSeq must repeat.
+fn check_common(headers: &Headers, method: Option<&Method>) -> Result<(), ParseError> {
     check_single(headers)?;
-    let via = headers.via()?;
-    if !lex::params_are_sound(&via.params) {
+    let via = required(headers, Known::Via)?;
+    let via = via::Parts::of(via::top(&via))?;
+    if via.version != b"2.0" {
+        return Err(ParseError::bad("protocol version not 2.0", "Via"));
+    }
+    if !lex::params_are_sound(via.params) {
         return Err(ParseError::bad("malformed parameter", "Via"));
     }
-    for (addr, place) in [(headers.from()?, "From"), (headers.to()?, "To")] {
-        check_address(&addr, place)?;
-    }
-    headers.call_id()?;
-    Ok(headers.cseq()?.method)
-}
-
-fn check_address(addr: &NameAddr, place: &'static str) -> Result<(), ParseError> {
-    if !lex::params_are_sound(&addr.params) {
-        return Err(ParseError::bad("malformed parameter", place));
-    }
-    if addr
-        .param("tag")
-        .is_some_and(|tag| tag.is_none_or(|tag| !lex::is_token(&tag)))
+    if lex::param(via.params, "branch")
+        .flatten()
+        .is_some_and(|branch| branch.eq_ignore_ascii_case(b"z9hG4bK"))
     {
-        return Err(ParseError::bad("tag not a token", place));
+        return Err(ParseError::bad(
+            "nothing behind the magic cookie of branch",
+            "Via",
+        ));
+    }
+    for known in [Known::From, Known::To] {
+        check_address(&required(headers, known)?, known)?;
+    }
+    let call_id = required(headers, Known::CallId)?;
+    if call_id.is_empty() || call_id.iter().any(|&b| lex::is_space(b)) {
+        return Err(ParseError::bad("empty or with white space", "Call-ID"));
+    }
+    let cseq = required(headers, Known::CSeq)?;
+    let (_, cseq_method) = CSeq::parts(&cseq)?;
+    if method.is_some_and(|method| method.as_bytes() != cseq_method) {
+        return Err(ParseError::bad("method differs from the request's", "CSeq"));
     }
     Ok(())
 }
 
-/// Each field of [`SINGLE`] at most once.
+/// Each field of which there is one at most.
 fn check_single(headers: &Headers) -> Result<(), ParseError> {
     let mut seen = 0_u128;
     for known in headers.known() {
         // There are fewer than 128 names.
         let bit = 1_u128 << (known as u8);
-        if seen & bit != 0 && SINGLE.contains(&known) {
+        if seen & bit != 0 && is_single(known) {
             return Err(ParseError::bad("more than one", known.as_str()));
         }
         seen |= bit;
@@ -108,22 +111,36 @@ fn check_single(headers: &Headers) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// Contact values can be read; `*` stands alone, in REGISTER only (RFC 3261 §10.2.2).
-fn check_contacts(headers: &Headers, star_allowed: bool) -> Result<(), ParseError> {
-    for value in headers.each(Known::Contact).flat_map(lex::List::new) {
-        if star_allowed && value == "*" {
-            continue;
-        }
-        let contact = NameAddr::parse(value).map_err(|error| error.at("Contact"))?;
-        if !lex::params_are_sound(&contact.params) {
-            return Err(ParseError::bad("malformed parameter", "Contact"));
+/// All values of a list of addresses can be read.
+fn check_addresses(headers: &Headers, known: Known, star_allowed: bool) -> Result<(), ParseError> {
+    for field in headers.each_borrowed(known) {
+        for value in lex::elements(&field) {
+            if !(star_allowed && value == b"*") {
+                check_address(value, known)?;
+            }
         }
     }
     Ok(())
 }
 
-fn required(headers: &Headers, known: Known) -> Result<super::Text, ParseError> {
+fn check_address(value: &[u8], known: Known) -> Result<(), ParseError> {
+    let place = known.as_str();
+    let addr = addr::Parts::of(value).map_err(|error| error.at(place))?;
+    Uri::check(addr.uri).map_err(|error| error.at(place))?;
+    if !lex::params_are_sound(addr.params) {
+        return Err(ParseError::bad("malformed parameter", place));
+    }
+    if matches!(known, Known::From | Known::To)
+        && lex::param(addr.params, "tag").is_some_and(|tag| !tag.is_some_and(lex::is_token))
+    {
+        return Err(ParseError::bad("tag not a token", place));
+    }
+    Ok(())
+}
+
+fn required(headers: &Headers, known: Known) -> Result<Cow<'_, [u8]>, ParseError> {
     headers
-        .first(known)
+        .each_borrowed(known)
+        .next()
         .ok_or(ParseError::bad("missing header", known.as_str()))
 }

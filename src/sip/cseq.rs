@@ -17,10 +17,19 @@ impl CSeq {
     /// # Errors
     /// When it is not a number below 2^31, white space and a method (RFC 3261 §8.1.1.5).
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
-        let text = text.into().trimmed();
+        let text = text.into();
+        let (number, method) = Self::parts(&text)?;
+        Ok(Self {
+            number,
+            method: Method::within(&text, method),
+        })
+    }
+    /// The number and the word of the method.
+    pub(super) fn parts(bytes: &[u8]) -> Result<(u32, &[u8]), ParseError> {
         let bad = |what| ParseError::bad(what, "CSeq");
-        let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (number, rest) = text.split_at(digits);
+        let bytes = lex::trim(bytes);
+        let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, rest) = bytes.split_at(digits);
         let number = lex::number(number)
             .filter(|&number| number < 1 << 31)
             .ok_or(bad("number missing or not below 2**31"))?;
@@ -28,10 +37,7 @@ impl CSeq {
         if method.len() == rest.len() || !lex::is_token(method) {
             return Err(bad("method missing or not a token"));
         }
-        Ok(Self {
-            number,
-            method: Method::from_text(text.part_of(method)),
-        })
+        Ok((number, method))
     }
     /// The value for the wire.
     pub fn to_text(&self) -> Text {

@@ -2,6 +2,7 @@
 
 use super::{Name, Text, lex, name::Known};
 use bytes::Bytes;
+use std::borrow::Cow;
 
 #[cfg(test)]
 mod tests;
@@ -195,6 +196,19 @@ impl Headers {
             .iter()
             .find(|field| field.known == known)
             .map(|field| self.value(field))
+    }
+    /// The trimmed, unfolded values of all fields of that name, borrowed where they can be.
+    pub(super) fn each_borrowed(&self, known: Known) -> impl Iterator<Item = Cow<'_, [u8]>> + '_ {
+        self.fields
+            .iter()
+            .filter(move |field| field.known == known)
+            .map(|field| {
+                if field.folded {
+                    return Cow::Owned(self.value(field).to_vec());
+                }
+                let (from, to) = (field.value.0 as usize, field.value.1 as usize);
+                Cow::Borrowed(self.line(field).get(from..to).unwrap_or_default())
+            })
     }
     /// The values of all fields of that name, one a field line.
     pub(super) fn each(&self, known: Known) -> impl Iterator<Item = Text> + '_ {

@@ -2,13 +2,70 @@
 
 use super::Text;
 
-/// `token` of RFC 3261 §25.1.
-pub(crate) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
+/// What each byte may be, a bit each: tables cost one load where comparisons cost a branch each.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        let mut class = 0;
+        if byte.is_ascii_alphanumeric() {
+            class |= TOKEN | HOST | USER;
+        }
+        if matches!(
             byte,
             b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        )
+        ) {
+            class |= TOKEN;
+        }
+        if matches!(byte, b'.' | b'-' | b'_') {
+            class |= HOST;
+        }
+        if matches!(
+            byte,
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
+        ) || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/')
+        {
+            class |= USER;
+        }
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            class |= SPACE;
+        }
+        if byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 0x7f) {
+            class |= NO_URI;
+        }
+        if !byte.is_ascii() {
+            class |= HIGH;
+        }
+        classes[at] = class;
+        at += 1;
+    }
+    classes
+};
+const TOKEN: u8 = 1;
+const SPACE: u8 = 1 << 1;
+const HOST: u8 = 1 << 2;
+const USER: u8 = 1 << 3;
+/// Cannot stand in a URI.
+pub(crate) const NO_URI: u8 = 1 << 4;
+/// Above ASCII.
+pub(crate) const HIGH: u8 = 1 << 5;
+
+/// All classes of a byte.
+pub(crate) const fn classes(byte: u8) -> u8 {
+    CLASSES[byte as usize]
+}
+/// `token` of RFC 3261 §25.1.
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    classes(byte) & TOKEN != 0
+}
+/// Of a host name or an IPv4 address; `_` is no legal byte of names, but is used.
+pub(crate) const fn is_host_byte(byte: u8) -> bool {
+    classes(byte) & HOST != 0
+}
+/// `unreserved` and `user-unreserved` of RFC 3261 §25.1.
+pub(crate) const fn is_user_byte(byte: u8) -> bool {
+    classes(byte) & USER != 0
 }
 
 /// Whether all of `bytes` is one non-empty token.
@@ -18,7 +75,7 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 
 /// White space within a header value: folding has been undone or will be.
 pub(crate) const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+    classes(byte) & SPACE != 0
 }
 
 /// Without white space at both ends.
@@ -106,6 +163,20 @@ pub(crate) fn quote(plain: &[u8]) -> Vec<u8> {
     }
     quoted.push(b'"');
     quoted
+}
+
+/// The elements of a comma-separated list, trimmed, empty ones left out: [`List`] without counting.
+pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let bytes = rest?;
+        let comma = find_outside(bytes, b',', true);
+        rest = comma.and_then(|comma| bytes.get(comma + 1..));
+        Some(trim(
+            bytes.get(..comma.unwrap_or(bytes.len())).unwrap_or_default(),
+        ))
+    })
+    .filter(|element| !element.is_empty())
 }
 
 /// The elements of a comma-separated list, trimmed, empty ones left out (RFC 3261 §7.3.1).

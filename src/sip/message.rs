@@ -178,7 +178,14 @@ impl Response {
 impl Method {
     /// Any word. One that is no token is kept, for a parser to complain of.
     pub fn from_text(text: Text) -> Self {
-        match &*text {
+        Self::registered(&text).unwrap_or(Self::Other(text))
+    }
+    /// The method that `word`, a part of `text`, names.
+    pub(super) fn within(text: &Text, word: &[u8]) -> Self {
+        Self::registered(word).unwrap_or_else(|| Self::Other(text.part_of(word)))
+    }
+    fn registered(word: &[u8]) -> Option<Self> {
+        Some(match word {
             b"INVITE" => Self::Invite,
             b"ACK" => Self::Ack,
             b"BYE" => Self::Bye,
@@ -193,8 +200,8 @@ impl Method {
             b"NOTIFY" => Self::Notify,
             b"MESSAGE" => Self::Message,
             b"PUBLISH" => Self::Publish,
-            _ => Self::Other(text),
-        }
+            _ => return None,
+        })
     }
     /// The word on the wire.
     pub fn as_bytes(&self) -> &[u8] {

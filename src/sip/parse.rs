@@ -2,7 +2,7 @@
 
 use super::{Headers, Message, Method, Request, Response, Status, Text, Uri, headers::Found, lex};
 use bytes::Bytes;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 mod framer;
 #[cfg(test)]
@@ -229,8 +229,9 @@ impl StartLine {
         if !lex::is_token(method) {
             return Err(bad("method not a token"));
         }
-        let method = Method::from_text(Text::from_bytes(bytes.slice_ref(method)));
-        let uri = Text::from_bytes(bytes.slice_ref(lex::trim(uri)));
+        let bytes = Text::from_bytes(bytes.clone());
+        let method = Method::within(&bytes, method);
+        let uri = bytes.part_of(lex::trim(uri));
         let spaces_fault =
             (trimmed.len() != text.len() || rest.first() == Some(&b' ') || uri.len() != version_at)
                 .then_some(bad("white space other than one SP between the words"));
@@ -308,11 +309,16 @@ impl HeaderBlock {
             headers.push_found(&found);
             at = end;
         };
-        if memchr(0, bytes.get(start..end).unwrap_or_default()).is_some() {
+        if has_bare_nul(bytes.get(start..end).unwrap_or_default()) {
             fault.get_or_insert(ParseError::bad("NUL", "header block"));
         }
         Self { headers, end, fault }
     }
+}
+
+/// A NUL that is not escaped by a backslash, as a quoted pair may be (RFC 3261 §25.1).
+fn has_bare_nul(block: &[u8]) -> bool {
+    memchr_iter(0, block).any(|at| at.checked_sub(1).and_then(|before| block.get(before)) != Some(&b'\\'))
 }
 
 /// The end of the line that begins at `at` (behind its LF), and whether there is a CR in it that ends nothing.

@@ -52,38 +52,13 @@ impl Uri {
     /// When it has no scheme, illegal bytes, no host where the scheme wants one, or a port that is no port.
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
         let text = text.into();
-        let bytes = text.as_bytes();
-        if bytes.len() > usize::from(u16::MAX) {
-            return Err(bad("too long"));
-        }
-        if !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
-            return Err(bad("bytes that are not UTF-8"));
-        }
-        if bytes
-            .iter()
-            .any(|&b| b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 0x7f))
-        {
-            return Err(bad("white space, quote or bracket"));
-        }
-        let colon = bytes.iter().position(|&b| b == b':').ok_or(bad("no scheme"))?;
-        let (scheme, rest) = bytes.split_at(colon);
-        let rest = rest.get(1..).unwrap_or_default();
-        let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic)
-            && scheme
-                .iter()
-                .all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-        if !is_scheme {
-            return Err(bad("no scheme"));
-        }
-        let scheme = Scheme::of(scheme);
-        let start = colon + 1;
-        let layout = match scheme {
-            Scheme::Sip | Scheme::Sips => Layout::of_sip(rest, start)?,
-            Scheme::Tel => Layout::of_tel(rest, start)?,
-            Scheme::Other if rest.is_empty() => return Err(bad("nothing after the scheme")),
-            Scheme::Other => Layout::opaque(bytes.len()),
-        };
+        let (scheme, layout) = Layout::of(&text)?;
         Ok(Self::laid_out(text, scheme, &layout))
+    }
+
+    /// Whether [`Uri::parse`] would read it.
+    pub(super) fn check(bytes: &[u8]) -> Result<(), ParseError> {
+        Layout::of(bytes).map(drop)
     }
 
     /// Keeps what is no URI, so that the request that carries it can be answered.
@@ -118,7 +93,7 @@ impl Uri {
         let mut text = String::from("sip:");
         if let Some(user) = user.filter(|user| !user.is_empty()) {
             for byte in user.bytes() {
-                if is_user_byte(byte) || byte == b'%' {
+                if lex::is_user_byte(byte) || byte == b'%' {
                     text.push(char::from(byte));
                 } else {
                     text.push_str(&format!("%{byte:02X}"));
@@ -132,7 +107,10 @@ impl Uri {
             text.extend(bare.chars().filter(|&c| c.is_ascii() && is_ipv6_byte(c as u8)));
             text.push(']');
         } else {
-            text.extend(bare.chars().filter(|&c| c.is_ascii() && is_host_byte(c as u8)));
+            text.extend(
+                bare.chars()
+                    .filter(|&c| c.is_ascii() && lex::is_host_byte(c as u8)),
+            );
         }
         if text.ends_with([':', '@']) {
             text.push_str("invalid.invalid");
@@ -266,12 +244,19 @@ impl Uri {
 }
 
 impl Scheme {
-    fn of(word: &[u8]) -> Self {
+    /// `None` for what cannot be a scheme (RFC 3986 §3.1).
+    fn of(word: &[u8]) -> Option<Self> {
         match word.len() {
-            3 if word.eq_ignore_ascii_case(b"sip") => Self::Sip,
-            4 if word.eq_ignore_ascii_case(b"sips") => Self::Sips,
-            3 if word.eq_ignore_ascii_case(b"tel") => Self::Tel,
-            _ => Self::Other,
+            3 if word.eq_ignore_ascii_case(b"sip") => Some(Self::Sip),
+            4 if word.eq_ignore_ascii_case(b"sips") => Some(Self::Sips),
+            3 if word.eq_ignore_ascii_case(b"tel") => Some(Self::Tel),
+            _ => {
+                let is_scheme = word.first().is_some_and(u8::is_ascii_alphabetic)
+                    && word
+                        .iter()
+                        .all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+                is_scheme.then_some(Self::Other)
+            }
         }
     }
 }
@@ -286,6 +271,31 @@ struct Layout {
 }
 
 impl Layout {
+    fn of(bytes: &[u8]) -> Result<(Scheme, Self), ParseError> {
+        if bytes.len() > usize::from(u16::MAX) {
+            return Err(bad("too long"));
+        }
+        let classes = bytes.iter().fold(0, |seen, &b| seen | lex::classes(b));
+        if classes & lex::NO_URI != 0 {
+            return Err(bad("white space, quote or bracket"));
+        }
+        if classes & lex::HIGH != 0 && std::str::from_utf8(bytes).is_err() {
+            return Err(bad("bytes that are not UTF-8"));
+        }
+        let colon = bytes.iter().position(|&b| b == b':').ok_or(bad("no scheme"))?;
+        let (word, rest) = bytes.split_at(colon);
+        let rest = rest.get(1..).unwrap_or_default();
+        let start = colon + 1;
+        let scheme = Scheme::of(word).ok_or(bad("no scheme"))?;
+        let layout = match scheme {
+            Scheme::Sip | Scheme::Sips => Self::of_sip(rest, start)?,
+            Scheme::Tel => Self::of_tel(rest, start)?,
+            Scheme::Other if rest.is_empty() => return Err(bad("nothing after the scheme")),
+            Scheme::Other => Self::opaque(bytes.len()),
+        };
+        Ok((scheme, layout))
+    }
+
     const fn opaque(end: usize) -> Self {
         Self {
             user: None,
@@ -358,7 +368,7 @@ pub(super) fn split_host(bytes: &[u8]) -> Result<(&[u8], &[u8]), ParseError> {
     }
     let end = bytes
         .iter()
-        .position(|&b| !is_host_byte(b))
+        .position(|&b| !lex::is_host_byte(b))
         .unwrap_or(bytes.len());
     if end == 0 {
         return Err(bad("no host"));
@@ -379,22 +389,9 @@ pub(super) fn split_port(bytes: &[u8]) -> Result<(Option<u16>, &[u8]), ParseErro
     Ok((Some(port), rest))
 }
 
-const fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
-}
 const fn is_ipv6_byte(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
 }
-/// `unreserved` and `user-unreserved` of RFC 3261 §25.1.
-const fn is_user_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
-        )
-        || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/')
-}
-
 /// Undoes `%HH`, once; a `%` that is no escape stays.
 fn unescape(bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(bytes.len());

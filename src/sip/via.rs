@@ -23,45 +23,18 @@ const fn bad(what: &'static str) -> ParseError {
 impl Via {
     /// Reads one value. White space may stand around each slash and before each parameter.
     ///
+    /// The version is not judged here, so that a request of another one can be answered; nor are parameters.
+    ///
     /// # Errors
-    /// When it is not `SIP/2.0/transport host[:port]`. Parameters are not judged here.
+    /// When it is not `SIP/version/transport host[:port]`.
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
         let text = text.into();
-        let bytes = lex::trim(&text);
-        let (protocol, rest) = until_slash(bytes).ok_or(bad("no protocol"))?;
-        let (version, rest) = until_slash(rest).ok_or(bad("no protocol version"))?;
-        if !protocol.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
-            return Err(bad("protocol not SIP/2.0"));
-        }
-        let rest = lex::trim(rest);
-        let transport_len = rest.iter().take_while(|&&b| lex::is_token_byte(b)).count();
-        let (transport, rest) = rest.split_at(transport_len);
-        if transport.is_empty() || !rest.first().is_some_and(|&b| lex::is_space(b)) {
-            return Err(bad("no transport"));
-        }
-        let params_at = rest.iter().position(|&b| b == b';').unwrap_or(rest.len());
-        let (sent_by, params) = rest.split_at(params_at);
-        let (host, after) = uri::split_host(lex::trim(sent_by)).map_err(|_| bad("no host"))?;
-        let host = match host {
-            [b'[', inner @ .., b']'] => inner,
-            name => name,
-        };
-        let (port, after) = match lex::trim(after) {
-            [] => (None, &[][..]),
-            [b':', port @ ..] => {
-                let port = lex::number(lex::trim(port)).and_then(|port| u16::try_from(port).ok());
-                (Some(port.ok_or(bad("port missing or above 65535"))?), &[][..])
-            }
-            other => (None, other),
-        };
-        if !after.is_empty() {
-            return Err(bad("text after the host"));
-        }
+        let parts = Parts::of(&text)?;
         Ok(Self {
-            transport: text.part_of(transport),
-            host: text.part_of(host),
-            port,
-            params: text.part_of(params),
+            transport: text.part_of(parts.transport),
+            host: text.part_of(parts.host),
+            port: parts.port,
+            params: text.part_of(parts.params),
         })
     }
     /// A parameter: `Some(None)` when it has no value.
@@ -117,6 +90,15 @@ impl Via {
     ///
     /// A `received` or `rport` value that the sender wrote itself is replaced: only we know.
     pub fn stamped(&self, source: SocketAddr) -> Option<Self> {
+        let params = self.stamped_params(source)?;
+        Some(Self {
+            params,
+            ..self.clone()
+        })
+    }
+
+    /// The parameters of [`Via::stamped`].
+    pub(super) fn stamped_params(&self, source: SocketAddr) -> Option<Text> {
         let source_ip = source.ip().to_canonical();
         let has_rport = lex::param(&self.params, "rport").is_some();
         let sent_by_is_source = std::str::from_utf8(&self.host).ok().and_then(address) == Some(source_ip);
@@ -142,10 +124,7 @@ impl Via {
         if wants_received {
             params.extend(format!(";received={source_ip}").into_bytes());
         }
-        Some(Self {
-            params: params.into(),
-            ..self.clone()
-        })
+        Some(params.into())
     }
 
     /// Where the response to a request with this top Via goes (RFC 3261 §18.2.2, RFC 3581 §4), for a request that came
@@ -166,6 +145,61 @@ impl Via {
         };
         SocketAddr::new(ip, self.port.unwrap_or(default))
     }
+}
+
+/// The parts of a Via, still within its header.
+pub(super) struct Parts<'a> {
+    pub(super) version: &'a [u8],
+    transport: &'a [u8],
+    host: &'a [u8],
+    port: Option<u16>,
+    pub(super) params: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        let bytes = lex::trim(bytes);
+        let (protocol, rest) = until_slash(bytes).ok_or(bad("no protocol"))?;
+        let (version, rest) = until_slash(rest).ok_or(bad("no protocol version"))?;
+        if !protocol.eq_ignore_ascii_case(b"SIP") {
+            return Err(bad("protocol not SIP"));
+        }
+        let rest = lex::trim(rest);
+        let transport_len = rest.iter().take_while(|&&b| lex::is_token_byte(b)).count();
+        let (transport, rest) = rest.split_at(transport_len);
+        if transport.is_empty() || !rest.first().is_some_and(|&b| lex::is_space(b)) {
+            return Err(bad("no transport"));
+        }
+        let params_at = rest.iter().position(|&b| b == b';').unwrap_or(rest.len());
+        let (sent_by, params) = rest.split_at(params_at);
+        let (host, after) = uri::split_host(lex::trim(sent_by)).map_err(|_| bad("no host"))?;
+        let host = match host {
+            [b'[', inner @ .., b']'] => inner,
+            name => name,
+        };
+        let port = match lex::trim(after) {
+            [] => None,
+            [b':', port @ ..] => {
+                let port = lex::number(lex::trim(port)).and_then(|port| u16::try_from(port).ok());
+                Some(port.ok_or(bad("port missing or above 65535"))?)
+            }
+            _ => return Err(bad("text after the host")),
+        };
+        Ok(Self {
+            version,
+            transport,
+            host,
+            port,
+            params,
+        })
+    }
+}
+
+/// The first value of a list of Vias.
+pub(super) fn top(list: &[u8]) -> &[u8] {
+    lex::find_outside(list, b',', true)
+        .and_then(|comma| list.get(..comma))
+        .unwrap_or(list)
 }
 
 /// An address literal, brackets or not; IPv4 in IPv6 as IPv4.
@@ -227,7 +261,6 @@ mod tests {
             "",
             "SIP/2.0/UDP",
             "SIP/2.0/ h",
-            "SIP/3.0/UDP h",
             "HTTP/2.0/UDP h",
             "SIP/2.0/UDP h:x",
             "SIP/2.0/UDP h x",

@@ -1,7 +1,7 @@
 //! The fields that every message has, read on demand.
 
 use super::{Headers, Known, Text, lex};
-use crate::sip::{CSeq, NameAddr, ParseError, Uri, Via};
+use crate::sip::{CSeq, NameAddr, ParseError, Uri, Via, via};
 use std::net::SocketAddr;
 
 impl Headers {
@@ -11,11 +11,12 @@ impl Headers {
     /// When there is none or it cannot be read.
     pub fn via(&self) -> Result<Via, ParseError> {
         let value = self.required(Known::Via)?;
-        let top = match lex::find_outside(&value, b',', true) {
-            Some(comma) => value.part(0, comma),
-            None => value,
-        };
-        Via::parse(top)
+        let top = via::top(&value);
+        Via::parse(if top.len() == value.len() {
+            value
+        } else {
+            value.part(0, top.len())
+        })
     }
     /// All Vias, top first.
     ///
@@ -32,8 +33,14 @@ impl Headers {
     /// # Errors
     /// When there is no Via that can be read.
     pub fn stamp(&mut self, source: SocketAddr) -> Result<(), ParseError> {
-        if let Some(stamped) = self.via()?.stamped(source) {
-            self.replace_top(Known::Via, &stamped.to_text());
+        let value = self.required(Known::Via)?;
+        let top = via::top(&value);
+        let old_params = via::Parts::of(top)?.params.len();
+        if let Some(params) = self.via()?.stamped_params(source) {
+            // Up to its parameters it stays as written.
+            let before = lex::trim(top).len() - old_params;
+            let before = lex::trim(top).get(..before).unwrap_or_default();
+            self.replace_top(Known::Via, &[lex::trim(before), &params].concat().into());
         }
         Ok(())
     }
