@@ -74,6 +74,15 @@ impl NameAddr {
             ..self.clone()
         }
     }
+    /// The same on its own, see [`Text::detached`].
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            display: self.display.detached(),
+            uri: self.uri.detached(),
+            params: self.params.detached(),
+        }
+    }
     /// For the wire: always with `<>`, and with a display name that the grammar allows.
     pub fn to_text(&self) -> Text {
         let uri = self.uri.as_text();

@@ -1,6 +1,7 @@
 //! The small lexical pieces that header values share (RFC 3261 §25.1): tokens, quoted strings, lists, parameters.
 
 use super::Text;
+use memchr::{memchr, memchr3};
 
 /// What each byte may be, a bit each: tables cost one load where comparisons cost a branch each.
 const CLASSES: [u8; 256] = {
@@ -97,27 +98,19 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 ///
 /// An unterminated quote or bracket reaches to the end, so nothing is found in it.
 pub(crate) fn find_outside(bytes: &[u8], wanted: u8, angles: bool) -> Option<usize> {
-    let (mut quoted, mut angle) = (false, false);
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if quoted {
-            match byte {
-                b'\\' => at += 1,
-                b'"' => quoted = false,
-                _ => {}
-            }
-        } else if angle {
-            angle = byte != b'>';
-        } else if byte == wanted {
-            return Some(at);
-        } else if byte == b'"' {
-            quoted = true;
-        } else if byte == b'<' && angles {
-            angle = true;
+    let open = if angles { b'<' } else { b'"' };
+    let mut from = 0;
+    loop {
+        let rest = bytes.get(from..)?;
+        let at = memchr3(wanted, b'"', open, rest)?;
+        let found = rest.get(at..)?;
+        from += at;
+        match found.first()? {
+            b'"' => from += quoted_len(found)?,
+            b'<' if angles => from += memchr(b'>', found)? + 1,
+            _ => return Some(from),
         }
-        at += 1;
     }
-    None
 }
 
 /// The length of the quoted string that starts `bytes`, both quotes counted; `None` when it does not end.

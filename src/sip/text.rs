@@ -36,6 +36,11 @@ impl Text {
     pub(crate) fn part_of(&self, part: &[u8]) -> Self {
         Self(self.0.slice_ref(part))
     }
+    /// The same bytes on their own: what is kept for long must not hold the whole datagram that it came in.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
     /// Without white space at both ends.
     pub fn trimmed(&self) -> Self {
         let inner = lex::trim(&self.0);

@@ -202,6 +202,14 @@ impl Uri {
         }
         self.rebuilt(self.params(), "")
     }
+    /// The same on its own, see [`Text::detached`].
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            text: self.text.detached(),
+            ..self.clone()
+        }
+    }
     /// As written.
     pub fn as_str(&self) -> &str {
         // Checked when it was made.
