@@ -1,4 +1,17 @@
 //! Transports: sockets to messages and back. Knows nothing of calls.
+//!
+//! Datagrams leave from the sockets that we listen on. Connections are reused in both directions (RFC 3261 §18,
+//! RFC 5923). Towards a transport or an address family that we do not listen on, a socket of its own is opened at the
+//! first need, on a port that the kernel chooses, so that the peer's requests inside a call find their way back.
+
+mod connection;
+mod homes;
+mod order;
+mod resolve;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod udp;
 
 use crate::{
     call::{LookupError, Transmit},
@@ -7,16 +20,30 @@ use crate::{
         routing::{Destination, NextHop, Source, Target, Transport},
     },
 };
-use std::{io, net::SocketAddr};
+use homes::Homes;
+use resolve::{Place, Resolver};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+use stream::Streams;
 use tokio::sync::mpsc;
+
+pub use stream::Limits;
 
 /// What transports report.
 #[derive(Debug)]
 pub enum NetEvent {
-    /// A message (or a faulty request that can still be answered).
-    Message(Parsed, Source),
-    /// Sending failed after `send` had returned.
-    Undeliverable(Destination),
+    /// A message, or a faulty request that can still be answered.
+    Message(Box<Parsed>, Source),
+    /// Bytes that were no SIP message and could not be answered; said so that they can be counted.
+    Garbage(Source),
+    /// Sending this failed after `send` had returned.
+    Undeliverable(Transmit),
 }
 
 /// One `transport` of the configuration.
@@ -30,39 +57,151 @@ pub struct Listen {
     pub advertised: Option<String>,
 }
 
-/// All sockets of the server. Cheap to clone.
+/// All sockets of the server. Cheap to clone. Dropping the last clone closes them.
 #[derive(Clone)]
-pub struct Net {}
+pub struct Net(Arc<Inner>);
+
+struct Inner {
+    homes: Arc<Homes>,
+    streams: Arc<Streams>,
+    resolver: Resolver,
+    events: mpsc::Sender<NetEvent>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.streams.close_all();
+    }
+}
+
+/// Numbers for [`crate::sip::routing::FlowId`], shared by all sockets.
+#[derive(Default)]
+struct Flows(AtomicU64);
+
+impl Flows {
+    fn fresh(&self) -> crate::sip::routing::FlowId {
+        crate::sip::routing::FlowId(self.0.fetch_add(1, Relaxed))
+    }
+}
 
 impl Net {
-    /// Binds every listening address.
+    /// Binds every listening address. `name_servers` are asked instead of those of `/etc/resolv.conf`.
     ///
     /// # Errors
     /// The first address that cannot be bound, named in the error.
-    pub async fn bind(listen: &[Listen], events: mpsc::Sender<NetEvent>) -> io::Result<Self> {
-        let _ = (listen, events);
-        todo!()
+    pub async fn bind(
+        listen: &[Listen],
+        name_servers: &[SocketAddr],
+        limits: Limits,
+        events: mpsc::Sender<NetEvent>,
+    ) -> io::Result<Self> {
+        let flows = Arc::new(Flows::default());
+        let streams = Arc::new(Streams::new(limits, flows.clone(), events.clone()));
+        let homes = Arc::new(Homes::new(flows, streams.clone(), events.clone()));
+        for listen in listen {
+            homes.listen(listen)?;
+        }
+        Ok(Self(Arc::new(Inner {
+            homes,
+            streams,
+            resolver: Resolver::new(name_servers),
+            events,
+        })))
     }
     /// Where we listen, ports filled in.
     pub fn local(&self) -> Vec<(Transport, SocketAddr)> {
-        todo!()
+        self.0.homes.local()
+    }
+    /// Connections that are open or being opened.
+    pub fn connections(&self) -> usize {
+        self.0.streams.count()
     }
     /// Sends without waiting; failures come back as [`NetEvent::Undeliverable`].
     pub fn send(&self, transmit: Transmit) {
-        let _ = transmit;
-        todo!()
+        let transport = match &transmit.to {
+            Destination::Target(target) => target.transport,
+            Destination::Reply { source, .. } => source.transport,
+        };
+        match transport {
+            Transport::Udp => {
+                if let Err(error) = self.0.homes.send_datagram(&transmit) {
+                    tracing::debug!(%error, to = ?transmit.to, "cannot send a datagram");
+                    self.undeliverable(transmit);
+                }
+            }
+            _ => {
+                if let Err(transmit) = self.0.streams.send(transmit) {
+                    self.undeliverable(transmit);
+                }
+            }
+        }
+    }
+    /// A target did not answer: for half a minute it is tried after all others (RFC 3263 §4.3).
+    pub fn note_dead(&self, target: &Target) {
+        self.0.resolver.note_dead(target.transport, target.remote);
     }
     /// RFC 3263: targets in the order to try them.
     ///
     /// # Errors
     /// When there is none.
     pub async fn resolve(&self, hop: &NextHop) -> Result<Vec<Target>, LookupError> {
-        let _ = hop;
-        todo!()
+        match self.resolve_now(hop) {
+            Some(found) => found,
+            None => {
+                let places = self.0.resolver.places(&hop.0).await?;
+                self.targets(hop, places)
+            }
+        }
     }
-    /// The same without waiting, for literals and for what is cached; `None` when DNS must be asked.
+    /// The same without waiting, for literals; `None` when DNS must be asked.
     pub fn resolve_now(&self, hop: &NextHop) -> Option<Result<Vec<Target>, LookupError>> {
-        let _ = hop;
-        todo!()
+        match self.0.resolver.numeric(&hop.0) {
+            Err(error) => Some(Err(error)),
+            Ok(Some(place)) => Some(self.targets(hop, vec![place])),
+            Ok(None) => None,
+        }
+    }
+    /// Adds to each place what we are called there; places that we cannot send to are left out.
+    fn targets(&self, hop: &NextHop, places: Vec<Place>) -> Result<Vec<Target>, LookupError> {
+        let places = self.0.resolver.dead_last(places);
+        let targets: Vec<Target> = places
+            .into_iter()
+            .filter_map(
+                |place| match self.0.homes.towards(place.transport, place.remote) {
+                    Ok(home) => Some(Target {
+                        transport: place.transport,
+                        remote: place.remote,
+                        server_name: place.server_name,
+                        local: home.local,
+                        sent_by: home.sent_by,
+                        fixed_transport: place.fixed_transport,
+                    }),
+                    Err(error) => {
+                        tracing::debug!(%error, to = %place.remote, "cannot be reached from here");
+                        None
+                    }
+                },
+            )
+            .collect();
+        if targets.is_empty() {
+            return Err(LookupError::Unavailable(hop.0.host().to_owned()));
+        }
+        Ok(targets)
+    }
+    fn undeliverable(&self, transmit: Transmit) {
+        if let Destination::Target(target) = &transmit.to {
+            self.note_dead(target);
+        }
+        // A full queue is no place to wait in; the transaction's timer says the same later.
+        let _ = self.0.events.try_send(NetEvent::Undeliverable(transmit));
+    }
+}
+
+/// A host as it stands in Via and URIs: IPv6 literals in brackets.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
     }
 }

@@ -1,0 +1,308 @@
+//! One connection: bytes in, framed into messages; messages out, in order (RFC 3261 §18.3).
+
+use super::{
+    NetEvent,
+    stream::{Queued, Streams, connect},
+};
+use crate::sip::{
+    parse::{Frame, Framer},
+    routing::{FlowId, Source, Transport},
+};
+use bytes::{Buf, Bytes, BytesMut};
+use socket2::{SockRef, TcpKeepalive};
+use std::{
+    collections::VecDeque,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, Instant},
+};
+use tokio::{io::Interest, net::TcpStream, sync::mpsc, time::sleep_until};
+
+/// Bytes read at once.
+const CHUNK: usize = 8 * 1024;
+/// Bytes that wait for a peer that does not read, before its queue is left to fill.
+const WRITE_AHEAD: usize = 128 * 1024;
+/// How long replies may still be written after the peer has closed its half, or framing is lost.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// One connection, from its first to its last byte.
+pub(super) struct Connection {
+    streams: Arc<Streams>,
+    flow: FlowId,
+    remote: SocketAddr,
+    last_used: Arc<AtomicU64>,
+    queue: mpsc::Receiver<Queued>,
+    input: BytesMut,
+    framer: Framer,
+    output: VecDeque<Output>,
+    waiting: usize,
+}
+
+/// Bytes on their way out, with the message that they are, unless they are a pong.
+struct Output {
+    bytes: Bytes,
+    message: Option<Queued>,
+}
+
+/// What the clock says about a connection.
+struct Clocks {
+    opened: Instant,
+    /// A message has come.
+    spoke: bool,
+    /// When the first byte of an unfinished message came.
+    began: Option<Instant>,
+    last_message: Instant,
+    /// Since when nothing could be written although something waits.
+    stuck: Option<Instant>,
+    /// Nothing is read any more.
+    closing: Option<Instant>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        streams: Arc<Streams>,
+        flow: FlowId,
+        remote: SocketAddr,
+        last_used: Arc<AtomicU64>,
+        queue: mpsc::Receiver<Queued>,
+    ) -> Self {
+        Self {
+            streams,
+            flow,
+            remote,
+            last_used,
+            queue,
+            input: BytesMut::new(),
+            framer: Framer::default(),
+            output: VecDeque::new(),
+            waiting: 0,
+        }
+    }
+    /// Serves a connection that the peer opened.
+    pub(super) async fn run_accepted(mut self, stream: TcpStream) {
+        let result = self.serve(&stream, false).await;
+        self.finish(result).await;
+    }
+    /// Opens a connection and serves it.
+    pub(super) async fn run_outgoing(mut self, local: Option<IpAddr>) {
+        match connect(self.remote, local, self.streams.limits.connect).await {
+            Ok(stream) => {
+                let result = self.serve(&stream, true).await;
+                self.finish(result).await;
+            }
+            Err(error) => {
+                tracing::debug!(to = %self.remote, %error, "cannot connect");
+                self.streams.remove(self.flow);
+                for queued in self.rest() {
+                    let event = NetEvent::Undeliverable(queued.transmit);
+                    let _ = self.streams.events.send(event).await;
+                }
+            }
+        }
+    }
+    /// Takes the connection out of use and finds another way for what it did not carry.
+    async fn finish(mut self, result: io::Result<()>) {
+        match result {
+            Ok(()) => tracing::debug!(peer = %self.remote, "connection closed"),
+            Err(error) => tracing::debug!(peer = %self.remote, %error, "connection lost"),
+        }
+        self.streams.remove(self.flow);
+        let streams = self.streams.clone();
+        for queued in self.rest() {
+            let result = if queued.retried {
+                Err(queued.transmit)
+            } else {
+                streams.queue(Queued {
+                    retried: true,
+                    ..queued
+                })
+            };
+            if let Err(transmit) = result {
+                let _ = streams.events.send(NetEvent::Undeliverable(transmit)).await;
+            }
+        }
+    }
+    /// What was not, or not wholly, written. To be called after the connection has left the table.
+    fn rest(&mut self) -> Vec<Queued> {
+        self.queue.close();
+        let mut rest: Vec<Queued> = self
+            .output
+            .drain(..)
+            .filter_map(|output| output.message)
+            .collect();
+        while let Ok(queued) = self.queue.try_recv() {
+            rest.push(queued);
+        }
+        rest
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "transports own sockets and their clocks"
+    )]
+    async fn serve(&mut self, stream: &TcpStream, ours: bool) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(60))
+            .with_interval(Duration::from_secs(15));
+        SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+        let local = stream.local_addr()?;
+        let source = Source {
+            transport: Transport::Tcp,
+            local,
+            remote: self.remote,
+            flow: self.flow,
+        };
+        let now = Instant::now();
+        let mut clocks = Clocks {
+            opened: now,
+            spoke: ours,
+            began: None,
+            last_message: now,
+            stuck: None,
+            closing: None,
+        };
+        loop {
+            let interest = match (clocks.closing.is_some(), self.output.is_empty()) {
+                (false, true) => Interest::READABLE,
+                (false, false) => Interest::READABLE | Interest::WRITABLE,
+                (true, false) => Interest::WRITABLE,
+                (true, true) => Interest::ERROR,
+            };
+            let deadline = clocks.deadline(self);
+            tokio::select! {
+                ready = stream.ready(interest) => {
+                    let ready = ready?;
+                    if ready.is_error() && clocks.closing.is_some() {
+                        return Err(io::ErrorKind::ConnectionReset.into());
+                    }
+                    if ready.is_readable() || ready.is_read_closed() {
+                        self.read(stream, &source, &mut clocks).await?;
+                    }
+                    self.write(stream, &mut clocks)?;
+                }
+                queued = self.queue.recv(), if self.waiting < WRITE_AHEAD => match queued {
+                    Some(queued) => {
+                        let bytes = queued.transmit.bytes.clone();
+                        self.push(bytes, Some(queued));
+                        clocks.last_message = Instant::now();
+                        self.streams.touch(&self.last_used, clocks.last_message);
+                        self.write(stream, &mut clocks)?;
+                    }
+                    // The server goes down, or another connection needed the room.
+                    None => return Ok(()),
+                },
+                () = sleep_until(deadline.into()) => return clocks.expired(self, deadline),
+            }
+        }
+    }
+    fn push(&mut self, bytes: Bytes, message: Option<Queued>) {
+        self.waiting += bytes.len();
+        self.output.push_back(Output { bytes, message });
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "transports own sockets and their clocks"
+    )]
+    async fn read(&mut self, stream: &TcpStream, source: &Source, clocks: &mut Clocks) -> io::Result<()> {
+        if clocks.closing.is_some() {
+            return Ok(());
+        }
+        self.input.reserve(CHUNK);
+        match stream.try_read_buf(&mut self.input) {
+            Ok(0) => {
+                self.streams.retire(self.flow);
+                clocks.closing = Some(Instant::now());
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let now = Instant::now();
+        loop {
+            match self.framer.next(&mut self.input) {
+                Ok(Some(Frame::Message(parsed))) => {
+                    clocks.spoke = true;
+                    clocks.last_message = now;
+                    clocks.began = None;
+                    self.streams.touch(&self.last_used, now);
+                    let event = NetEvent::Message(parsed, *source);
+                    if self.streams.events.send(event).await.is_err() {
+                        return Err(io::ErrorKind::Interrupted.into());
+                    }
+                }
+                Ok(Some(Frame::Ping)) => {
+                    clocks.last_message = now;
+                    clocks.began = None;
+                    // One pong waits at a time: who only asks and never reads gets no more.
+                    if self.output.back().is_none_or(|last| last.message.is_some()) {
+                        self.push(Bytes::from_static(b"\r\n"), None);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::debug!(peer = %self.remote, %error, "framing lost");
+                    self.streams.retire(self.flow);
+                    let _ = self.streams.events.send(NetEvent::Garbage(*source)).await;
+                    clocks.closing = Some(now);
+                    return Ok(());
+                }
+            }
+        }
+        if self.input.is_empty() {
+            // An idle connection holds no buffer; what messages keep of the old one is theirs.
+            self.input = BytesMut::new();
+            clocks.began = None;
+        } else if clocks.began.is_none() {
+            clocks.began = Some(now);
+        }
+        Ok(())
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "transports own sockets and their clocks"
+    )]
+    fn write(&mut self, stream: &TcpStream, clocks: &mut Clocks) -> io::Result<()> {
+        while let Some(first) = self.output.front_mut() {
+            match stream.try_write(&first.bytes) {
+                Ok(written) => {
+                    clocks.stuck = None;
+                    self.waiting -= written;
+                    first.bytes.advance(written);
+                    if first.bytes.is_empty() {
+                        self.output.pop_front();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    clocks.stuck.get_or_insert_with(Instant::now);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Clocks {
+    /// When something must have happened.
+    fn deadline(&self, connection: &Connection) -> Instant {
+        let limits = &connection.streams.limits;
+        let deadlines = [
+            self.closing.map(|since| since + LINGER),
+            self.began.map(|since| since + limits.message),
+            self.stuck.map(|since| since + limits.message),
+            (!self.spoke).then(|| self.opened + limits.first_message),
+            Some(self.last_message + limits.idle),
+        ];
+        deadlines.into_iter().flatten().min().unwrap_or(self.last_message)
+    }
+    fn expired(&self, connection: &Connection, deadline: Instant) -> io::Result<()> {
+        if self.closing.is_none() && deadline != self.last_message + connection.streams.limits.idle {
+            tracing::debug!(peer = %connection.remote, "connection too slow");
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+//! Our own addresses: the sockets that we listen on, and which of them speaks to a given remote.
+
+use super::{Flows, Listen, NetEvent, bracketed, stream::Streams, udp};
+use crate::{
+    call::Transmit,
+    sip::routing::{Destination, FlowId, Transport},
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    sync::mpsc,
+    task::JoinHandle,
+};
+
+/// A socket that we listen on.
+struct Home {
+    transport: Transport,
+    /// As bound, the port filled in.
+    address: SocketAddr,
+    advertised: Option<String>,
+    flow: FlowId,
+    /// Of UDP.
+    socket: Option<Arc<UdpSocket>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What we are called on the way to a remote.
+pub(super) struct Address {
+    /// Where packets leave from.
+    pub(super) local: IpAddr,
+    /// Host and port for Via and Contact.
+    pub(super) sent_by: String,
+}
+
+/// All of them: those of the configuration first, then those that were opened at need.
+pub(super) struct Homes {
+    list: RwLock<Vec<Home>>,
+    /// Held while a socket is opened at need, so that many calls at once open one.
+    opening: Mutex<()>,
+    flows: Arc<Flows>,
+    streams: Arc<Streams>,
+    events: mpsc::Sender<NetEvent>,
+}
+
+impl Homes {
+    pub(super) fn new(flows: Arc<Flows>, streams: Arc<Streams>, events: mpsc::Sender<NetEvent>) -> Self {
+        Self {
+            list: RwLock::default(),
+            opening: Mutex::default(),
+            flows,
+            streams,
+            events,
+        }
+    }
+    /// Binds one address and begins to receive there.
+    pub(super) fn listen(&self, listen: &Listen) -> io::Result<()> {
+        let home = self.open(listen).map_err(|error| {
+            let what = listen.transport.as_via();
+            io::Error::new(error.kind(), format!("{what} {}: {error}", listen.address))
+        })?;
+        if listen.transport == Transport::Tcp && !home.address.ip().is_unspecified() {
+            self.streams.add_local(home.address.ip());
+        }
+        self.list
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(home);
+        Ok(())
+    }
+    fn open(&self, listen: &Listen) -> io::Result<Home> {
+        let flow = self.flows.fresh();
+        let (address, socket, task) = match listen.transport {
+            Transport::Udp => {
+                let socket = Arc::new(UdpSocket::from_std(bound(listen.address, Type::DGRAM)?.into())?);
+                let address = socket.local_addr()?;
+                let task = tokio::spawn(udp::receive(socket.clone(), address, flow, self.events.clone()));
+                (address, Some(socket), task)
+            }
+            Transport::Tcp => {
+                let listener = TcpListener::from_std(bound(listen.address, Type::STREAM)?.into())?;
+                let address = listener.local_addr()?;
+                let task = tokio::spawn(self.streams.clone().accept(listener));
+                (address, None, task)
+            }
+            Transport::Tls | Transport::Ws | Transport::Wss => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "this transport is not available in this build",
+                ));
+            }
+        };
+        Ok(Home {
+            transport: listen.transport,
+            address,
+            advertised: listen.advertised.clone(),
+            flow,
+            socket,
+            task,
+        })
+    }
+    /// Where we listen.
+    pub(super) fn local(&self) -> Vec<(Transport, SocketAddr)> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        list.iter().map(|home| (home.transport, home.address)).collect()
+    }
+    /// What we are called towards `remote`. Opens a socket when we listen on none that reaches it.
+    ///
+    /// # Errors
+    /// When no route leads there, or no socket can be opened.
+    pub(super) fn towards(&self, transport: Transport, remote: SocketAddr) -> io::Result<Address> {
+        if let Some(found) = self.find(transport, remote)? {
+            return Ok(found);
+        }
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = self.find(transport, remote)? {
+            return Ok(found);
+        }
+        let local = local_towards(remote)?;
+        let advertised = {
+            let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+            let same_family = |home: &&Home| home.address.is_ipv4() == remote.is_ipv4();
+            list.iter()
+                .filter(same_family)
+                .find_map(|home| home.advertised.clone())
+        };
+        let listen = Listen {
+            transport,
+            address: SocketAddr::new(local, 0),
+            advertised,
+        };
+        self.listen(&listen)?;
+        tracing::info!(transport = transport.as_via(), %local, "opened a port to send from");
+        self.find(transport, remote)?
+            .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "no address of ours leads there"))
+    }
+    fn find(&self, transport: Transport, remote: SocketAddr) -> io::Result<Option<Address>> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let fitting = |home: &&Home| home.transport == transport && reaches(home.address.ip(), remote.ip());
+        let mut fitting = list.iter().filter(fitting);
+        let Some(first) = fitting.next() else {
+            return Ok(None);
+        };
+        let alone = fitting.next().is_none();
+        if alone && !first.address.ip().is_unspecified() {
+            return Ok(Some(first.called(first.address.ip())));
+        }
+        let routed = local_towards(remote)?;
+        let rank = |home: &&Home| match home.address.ip() {
+            ip if ip == routed => 0,
+            ip if ip.is_unspecified() => 1,
+            _ => 2,
+        };
+        let candidates = list
+            .iter()
+            .filter(|home| home.transport == transport && reaches(home.address.ip(), remote.ip()));
+        Ok(candidates.min_by_key(rank).map(|home| {
+            let ip = home.address.ip();
+            home.called(if ip.is_unspecified() { routed } else { ip })
+        }))
+    }
+    /// Sends a datagram from the socket that fits its destination.
+    ///
+    /// # Errors
+    /// What the kernel says, unless it is only that its buffer is full: then the datagram is lost as on any network.
+    pub(super) fn send_datagram(&self, transmit: &Transmit) -> io::Result<()> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let (home, remote) = match &transmit.to {
+            Destination::Target(target) => {
+                let fits = |home: &&Home| {
+                    let ip = home.address.ip();
+                    home.socket.is_some()
+                        && ip.is_ipv4() == target.remote.is_ipv4()
+                        && (ip == target.local || ip.is_unspecified())
+                };
+                // Of several ports on one address, the one that our Via names.
+                let named = |home: &&Home| fits(home) && ends_with_port(&target.sent_by, home.address.port());
+                let home = list.iter().find(named).or_else(|| list.iter().find(fits));
+                (home, target.remote)
+            }
+            Destination::Reply { source, address } => {
+                let same_flow = |home: &&Home| home.flow == source.flow;
+                (list.iter().find(same_flow), *address)
+            }
+        };
+        let socket = home.and_then(|home| home.socket.as_ref()).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::AddrNotAvailable, "no socket of ours leads there")
+        })?;
+        match socket.try_send_to(&transmit.bytes, remote) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tracing::debug!(to = %remote, "send buffer full, datagram lost");
+                Ok(())
+            }
+            other => other.map(drop),
+        }
+    }
+}
+
+impl Home {
+    fn called(&self, local: IpAddr) -> Address {
+        let host = self.advertised.clone().unwrap_or_else(|| local.to_string());
+        Address {
+            local,
+            sent_by: format!("{}:{}", bracketed(&host), self.address.port()),
+        }
+    }
+}
+
+fn ends_with_port(sent_by: &str, port: u16) -> bool {
+    sent_by
+        .rsplit_once(':')
+        .is_some_and(|(_, text)| text.parse() == Ok(port))
+}
+
+/// Whether packets from a socket bound to `ours` can come to `remote`: the family is the same, and a loopback socket
+/// speaks to loopback only.
+fn reaches(ours: IpAddr, remote: IpAddr) -> bool {
+    ours.is_ipv4() == remote.is_ipv4() && (!ours.is_loopback() || remote.is_loopback())
+}
+
+/// The address of ours from which the kernel would send to `remote`. Nothing is sent.
+///
+/// # Errors
+/// When no route leads there.
+pub(super) fn local_towards(remote: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = if remote.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    socket.connect(remote)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// A non-blocking socket on exactly that address; `[::]` does not take IPv4 with it.
+fn bound(address: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let protocol = if kind == Type::DGRAM {
+        Protocol::UDP
+    } else {
+        Protocol::TCP
+    };
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    if kind == Type::STREAM {
+        // A restart must not wait for old connections to die.
+        socket.set_reuse_address(true)?;
+    } else {
+        // Bursts wait here; the kernel clamps it to what it allows.
+        socket.set_recv_buffer_size(4 << 20)?;
+        socket.set_send_buffer_size(1 << 20)?;
+    }
+    socket.bind(&address.into())?;
+    if kind == Type::STREAM {
+        socket.listen(1024)?;
+    }
+    Ok(socket)
+}
