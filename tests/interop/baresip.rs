@@ -71,7 +71,11 @@ impl Baresip {
             fs::write(home.join(file), content).map_err(told)?;
         }
         let mut command = Command::new("baresip");
-        command.arg("-f").arg(&home).args(["-s", "-v"]);
+        command
+            .arg("-f")
+            .arg(&home)
+            .args(["-s", "-v"])
+            .args(setup.ipv6.then_some("-6"));
         let mut process = Process::start(&name, &beside(&setup.hub, setup.side), &setup.dir, &command)?;
         process.await_output("baresip is ready", 1, PATIENCE)?;
         let at = SocketAddr::new(setup.side.phone(), 4444);

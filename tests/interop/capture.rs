@@ -56,6 +56,7 @@ impl Capture {
 }
 
 /// All that was said on one leg's wire.
+#[derive(Clone)]
 pub(crate) struct Wire {
     /// Datagrams and streams as they were.
     pub(crate) payloads: Vec<Payload>,

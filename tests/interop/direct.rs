@@ -1,8 +1,11 @@
 //! The rig proves itself: phones call each other without the server, and what is wrong on purpose
 //! must be noticed.
 
+use std::net::SocketAddr;
+
 use crate::converse::{self, converse};
 use crate::judge::{self, AES_128, Leg};
+use crate::kamailio::Kamailio;
 use crate::netns::Side;
 use crate::phone::{Make, Setup};
 use crate::scene::Scene;
@@ -47,6 +50,17 @@ pub(crate) const TESTS: &[Test] = &[
             s,
         )
     }),
+    Test::new("rig::linphone_calls_baresip_through_two_kamailios", kamailio),
+    Test::new("rig::baresip_calls_linphone_over_ipv6", |s| {
+        let (mut a, mut b) = (s.caller(Make::Baresip), s.callee(Make::Linphone));
+        (a.ipv6, b.ipv6) = (true, true);
+        call(&a, &b, s)
+    }),
+    Test::new("rig::linphone_calls_linphone_over_ipv6", |s| {
+        let (mut a, mut b) = (s.caller(Make::Linphone), s.callee(Make::Linphone));
+        (a.ipv6, b.ipv6) = (true, true);
+        call(&a, &b, s)
+    }),
     Test::new("rig::a_wrong_tone_is_noticed_by_ear_and_on_the_wire", |s| {
         wrong_tone(s, STRANGE)
     }),
@@ -83,21 +97,39 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn leg(side: Side, setup: &Setup) -> Leg {
-    if setup.encrypted {
-        Leg::keyed(side, AES_128)
-    } else {
-        Leg::plain(side)
+    Leg {
+        side,
+        phone: setup.ip(),
+        suite: setup.encrypted.then_some(AES_128),
     }
 }
 
 fn call(a: &Setup, b: &Setup, scene: &Scene) -> Outcome {
+    call_at(&b.direct_uri(), a, b, scene)
+}
+
+fn call_at(target: &str, a: &Setup, b: &Setup, scene: &Scene) -> Outcome {
     let captures = scene.capture()?;
     let (mut phone_b, mut phone_a) = (b.start()?, a.start()?);
-    let timeline = converse(&mut *phone_a, &mut *phone_b, &b.direct_uri())?;
+    let timeline = converse(&mut *phone_a, &mut *phone_b, target)?;
     let (wire_a, wire_b) = captures.finish()?;
     judge::by_ear(&mut *phone_a, &mut *phone_b, &timeline)?;
     judge::by_wire(&wire_a, leg(Side::A, a), &timeline)?;
     judge::by_wire(&wire_b, leg(Side::B, b), &timeline)
+}
+
+/// Both proxies in a row, with no server between them: what the phones do with record routes.
+fn kamailio(scene: &Scene) -> Outcome {
+    let front = SocketAddr::new(Side::A.hub(), 5060);
+    let back = SocketAddr::new(Side::B.hub(), 5060);
+    let b = scene.callee(Make::Baresip).encrypted();
+    let a = scene
+        .caller(Make::Linphone)
+        .encrypted()
+        .through(&format!("sip:{front}"));
+    let _front = Kamailio::start(scene, "front", front, &format!("sip:{back}"))?;
+    let _back = Kamailio::start(scene, "back", back, &b.direct_uri().replace("bob@", ""))?;
+    call_at("sip:bob@example.net", &a, &b, scene)
 }
 
 /// The callee plays something else: every judge must object.

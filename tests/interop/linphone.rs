@@ -62,13 +62,13 @@ impl Linphone {
             process.say(&line)?;
         }
         process.await_output("record ", 1, PATIENCE)?;
-        let mut phone = Self { process, recording };
+        let phone = Self { process, recording };
         phone.await_socket(setup)?;
         Ok(phone)
     }
 
     /// It says nothing when it listens, so ask the kernel of its namespace.
-    fn await_socket(&mut self, setup: &Setup) -> Outcome {
+    fn await_socket(&self, setup: &Setup) -> Outcome {
         let deadline = Instant::now() + PATIENCE;
         let port = format!(":{}", setup.sip_port());
         loop {

@@ -11,16 +11,22 @@ mod baresip;
 mod capture;
 mod converse;
 mod direct;
+mod dns;
 mod judge;
+mod kamailio;
 mod linphone;
 mod netns;
 mod pcap;
 mod phone;
+mod privacy;
 mod process;
 mod rtp;
 mod runner;
 mod scene;
+mod server;
 mod sip_text;
+mod sipp;
+mod through;
 mod tone;
 
 use std::process::ExitCode;
@@ -50,6 +56,6 @@ impl Test {
 }
 
 fn main() -> ExitCode {
-    let tests: Vec<&Test> = [direct::TESTS].into_iter().flatten().collect();
+    let tests: Vec<&Test> = [direct::TESTS, through::TESTS].into_iter().flatten().collect();
     runner::run(&tests)
 }

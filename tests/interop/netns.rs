@@ -80,8 +80,10 @@ impl Namespaces {
         let made = Self { tag: tag.to_owned() };
         for part in ["h", "a", "b"] {
             let name = made.name(part);
-            ip(&["netns", "add", &name])?;
-            ip(&["-n", &name, "link", "set", "lo", "up"])?;
+            ip(&format!("netns add {name}"))?;
+            ip(&format!("-n {name} link set lo up"))?;
+            // An address that is still being checked for duplicates sends nothing for a second.
+            sysctl(&name, "net.ipv6.conf.default.dad_transmits=0")?;
         }
         // Read by the resolver of everything that runs in the hub (`ip netns exec` mounts it).
         let etc = format!("/etc/netns/{}", made.hub());
@@ -89,6 +91,7 @@ impl Namespaces {
             .and_then(|()| fs::write(format!("{etc}/resolv.conf"), "nameserver 127.0.0.1\n"))
             .map_err(|e| format!("{etc}: {e}"))?;
         sysctl(&made.hub(), "net.ipv4.ip_forward=1")?;
+        sysctl(&made.hub(), "net.ipv6.conf.all.forwarding=1")?;
         for side in [Side::A, Side::B] {
             made.cable(side)?;
         }
@@ -97,27 +100,20 @@ impl Namespaces {
 
     fn cable(&self, side: Side) -> Outcome {
         let (hub, far, near) = (self.hub(), self.name(side.letter()), side.interface());
-        ip(&[
-            "-n", &hub, "link", "add", near, "type", "veth", "peer", "name", "e0", "netns", &far,
-        ])?;
+        ip(&format!(
+            "-n {hub} link add {near} type veth peer name e0 netns {far}"
+        ))?;
         for (ns, dev, v4, v6) in [
             (&hub, near, side.hub(), side.hub6()),
             (&far, "e0", side.phone(), side.phone6()),
         ] {
             // Big INVITEs must not be cut into fragments: the captures are read packet by packet.
-            ip(&["-n", ns, "link", "set", dev, "mtu", "9000", "up"])?;
-            ip(&["-n", ns, "addr", "add", &format!("{v4}/24"), "dev", dev])?;
-            ip(&["-n", ns, "addr", "add", &format!("{v6}/64"), "dev", dev, "nodad"])?;
+            ip(&format!("-n {ns} link set {dev} mtu 9000 up"))?;
+            ip(&format!("-n {ns} addr add {v4}/24 dev {dev}"))?;
+            ip(&format!("-n {ns} addr add {v6}/64 dev {dev} nodad"))?;
         }
-        ip(&[
-            "-n",
-            &far,
-            "route",
-            "add",
-            "default",
-            "via",
-            &side.hub().to_string(),
-        ])
+        ip(&format!("-n {far} route add default via {}", side.hub()))?;
+        ip(&format!("-n {far} route add default via {}", side.hub6()))
     }
 
     fn name(&self, part: &str) -> String {
@@ -179,20 +175,18 @@ fn remove(name: &str) {
 }
 
 fn sysctl(ns: &str, setting: &str) -> Outcome {
-    ip(&["netns", "exec", ns, "sysctl", "-qw", setting])
+    ip(&format!("netns exec {ns} sysctl -qw {setting}"))
 }
 
-fn ip(args: &[&str]) -> Outcome {
-    let out = Command::new("ip")
-        .args(args)
-        .output()
-        .map_err(|e| format!("ip: {e}"))?;
+/// Runs `ip` with the words of `command`.
+fn ip(command: &str) -> Outcome {
+    let out = Command::new("ip").args(command.split(' ')).output();
+    let out = out.map_err(|e| format!("ip: {e}"))?;
     if out.status.success() {
         return Ok(());
     }
     Err(format!(
-        "ip {}: {}",
-        args.join(" "),
+        "ip {command}: {}",
         String::from_utf8_lossy(&out.stderr).trim()
     ))
 }

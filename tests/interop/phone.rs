@@ -113,7 +113,7 @@ impl Setup {
 }
 
 /// A running phone. Every wait in it is bounded.
-pub trait Phone {
+pub(crate) trait Phone {
     fn name(&self) -> &'static str;
     /// Calls `target`.
     fn dial(&mut self, target: &str) -> Outcome;

@@ -1,6 +1,8 @@
 //! Where one test takes place: its namespaces and its folder, seen from inside.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Outcome;
 use crate::capture::{Capture, Wire};
@@ -30,6 +32,21 @@ impl Scene {
     /// The callee's phone.
     pub(crate) fn callee(&self, make: Make) -> Setup {
         Setup::new(make, Side::B, &self.hub, &self.dir)
+    }
+
+    /// Gives the hub another address, on its loopback: reached from both sides.
+    pub(crate) fn add_address(&self, ip: IpAddr) -> Outcome {
+        let out = Command::new("ip")
+            .args(["addr", "add", &ip.to_string(), "dev", "lo"])
+            .output()
+            .map_err(|e| format!("ip: {e}"))?;
+        if out.status.success() {
+            return Ok(());
+        }
+        Err(format!(
+            "ip addr add {ip}: {}",
+            String::from_utf8_lossy(&out.stderr).trim()
+        ))
     }
 
     /// Starts to capture both legs' wires.

@@ -58,7 +58,7 @@ impl Message {
     }
 
     /// The first header of that name.
-    pub(crate) fn header<'a>(&'a self, name: &'a str) -> Option<&str> {
+    pub(crate) fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).next()
     }
 

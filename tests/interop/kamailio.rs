@@ -1,0 +1,80 @@
+//! Kamailio as a record-routing proxy: it sends new requests to one place, and keeps itself in the
+//! path of all that follow.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::Outcome;
+use crate::process::Process;
+use crate::scene::Scene;
+
+/// A running proxy.
+pub(crate) struct Kamailio {
+    _process: Process,
+}
+
+impl Kamailio {
+    /// Starts a proxy in the hub that listens at `listen` and sends new requests to `next`.
+    pub(crate) fn start(scene: &Scene, name: &str, listen: SocketAddr, next: &str) -> Outcome<Self> {
+        let home = scene.dir.join(name);
+        fs::create_dir_all(&home).map_err(|e| format!("{}: {e}", home.display()))?;
+        let file = home.join("kamailio.cfg");
+        let text = CONFIG
+            .replace("LISTEN", &listen.to_string())
+            .replace("NEXT", next);
+        fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
+        let mut command = Command::new("kamailio");
+        command
+            .arg("-f")
+            .arg(&file)
+            .args(["-DD", "-E", "-e", "-m", "32", "-M", "4"]);
+        command
+            .arg("-P")
+            .arg(home.join("pid"))
+            .arg("-Y")
+            .arg(&home)
+            .arg("-w")
+            .arg(&home);
+        let mut process = Process::start_here(name, &scene.dir, command)?;
+        process.await_output("the proxy is up", 1, Duration::from_secs(10))?;
+        Ok(Self { _process: process })
+    }
+}
+
+const CONFIG: &str = r#"
+debug=2
+log_stderror=yes
+children=1
+auto_aliases=no
+enable_tls=no
+disable_tcp=yes
+listen=udp:LISTEN
+loadmodule "pv.so"
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "tmx.so"
+loadmodule "rr.so"
+loadmodule "maxfwd.so"
+loadmodule "siputils.so"
+loadmodule "textops.so"
+loadmodule "xlog.so"
+modparam("rr", "enable_full_lr", 1)
+event_route[core:worker-one-init] { xlog("L_ERR", "the proxy is up\n"); }
+request_route {
+    if (!mf_process_maxfwd_header("20")) { sl_send_reply("483", "Too Many Hops"); exit; }
+    if (has_totag()) {
+        if (loose_route()) { t_relay(); exit; }
+        if (is_method("ACK")) { if (t_check_trans()) { t_relay(); } exit; }
+        sl_send_reply("404", "Not here");
+        exit;
+    }
+    if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
+    t_check_trans();
+    if (is_present_hf("Route")) { loose_route(); }
+    record_route();
+    $du = "NEXT";
+    t_relay();
+}
+"#;

@@ -1,0 +1,144 @@
+//! The server under test: the real binary, configured by a file, ready when it says so.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+use crate::baresip::literal;
+use crate::netns::Side;
+use crate::process::{Process, tail};
+use crate::scene::Scene;
+
+/// The port on which the server takes SIP.
+pub(crate) const PORT: u16 = 5060;
+/// Where its media ports are: apart from both phones', for the privacy scan.
+pub(crate) const MEDIA_PORTS: &str = "30000-30999";
+
+/// How the server is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) transport: String,
+    /// Where leg B goes.
+    pub(crate) outbound_proxy: String,
+    /// Lines of `[b2bua-server]`.
+    pub(crate) more: String,
+    /// Lines of `[b2bua-server::trenscrypter]`.
+    pub(crate) trenscrypter: String,
+}
+
+impl Config {
+    /// Listens on both wires, and routes leg B to `outbound_proxy`. Leg B is as leg A.
+    pub(crate) fn new(outbound_proxy: &str) -> Self {
+        let transport = format!("{} {}", uri(Side::A), uri(Side::B));
+        let outbound_proxy = outbound_proxy.to_owned();
+        Self {
+            transport,
+            outbound_proxy,
+            more: String::new(),
+            trenscrypter: String::new(),
+        }
+    }
+
+    /// Leg B in that mode (`none`, `sdes`), whatever leg A is.
+    pub(crate) fn leg_b(mut self, mode: &str) -> Self {
+        self.trenscrypter += &format!("outgoing-enc-regex={mode} sip:.*\n");
+        self
+    }
+
+    /// What SDES on leg B offers.
+    pub(crate) fn suites(mut self, suites: &str) -> Self {
+        self.trenscrypter += &format!("outgoing-srtp-regex={suites} sip:.*\n");
+        self
+    }
+
+    fn file(&self) -> String {
+        format!(
+            "[global]\nlog-level=trace\nlog-directory=\n\
+             [b2bua-server]\napplication=trenscrypter\nenable-ice=false\n\
+             transport={}\noutbound-proxy={}\naudio-port={MEDIA_PORTS}\nvideo-port={MEDIA_PORTS}\n{}\n\
+             [b2bua-server::trenscrypter]\n{}\n",
+            self.transport, self.outbound_proxy, self.more, self.trenscrypter
+        )
+    }
+}
+
+/// The URI at which the server is reached from that wire, by UDP.
+pub(crate) fn uri(side: Side) -> String {
+    format!("sip:{}:{PORT}", literal(side.hub()))
+}
+
+/// A running server.
+pub(crate) struct Server {
+    process: Process,
+}
+
+impl Server {
+    /// Starts it and waits until it says `READY=1`, as it says it to systemd.
+    pub(crate) fn start(scene: &Scene, config: &Config) -> Outcome<Self> {
+        let file = scene.dir.join("b2bua.conf");
+        fs::write(&file, config.file()).map_err(|e| format!("{}: {e}", file.display()))?;
+        // Not in the test's folder: the path of a socket may have 107 bytes only.
+        let path = std::env::temp_dir().join(format!("{}.notify", scene.hub));
+        let _ = fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_b2bua"));
+        command.arg("-c").arg(&file).env("NOTIFY_SOCKET", &path);
+        let mut process = Process::start_here("b2bua", &scene.dir, command)?;
+        let ready = await_ready(&socket, &mut process);
+        let _ = fs::remove_file(&path);
+        ready?;
+        Ok(Self { process })
+    }
+
+    /// Stops it as an operator does; it must end well, and must not have panicked.
+    pub(crate) fn finish(mut self) -> Outcome {
+        let log = self.process.output();
+        if let Some(line) = log.lines().find(|line| line.contains("panicked at")) {
+            return Err(format!("the server panicked: {line}"));
+        }
+        if let Some(code) = self.process.ended()? {
+            return Err(format!(
+                "the server ended by itself ({code}):\n{}",
+                tail(&log, 15)
+            ));
+        }
+        self.process.signal("TERM");
+        match self.process.await_end(Duration::from_secs(10))? {
+            0 => Ok(()),
+            code => Err(format!(
+                "the server ended with {code}:\n{}",
+                tail(&self.process.output(), 15)
+            )),
+        }
+    }
+}
+
+fn await_ready(socket: &UnixDatagram, process: &mut Process) -> Outcome {
+    let told = |e: std::io::Error| format!("notify socket: {e}");
+    socket
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .map_err(told)?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut buffer = [0; 4096];
+    while Instant::now() < deadline {
+        if let Ok(length) = socket.recv(&mut buffer)
+            && String::from_utf8_lossy(&buffer[..length])
+                .lines()
+                .any(|line| line == "READY=1")
+        {
+            return Ok(());
+        }
+        if let Some(code) = process.ended()? {
+            return Err(format!(
+                "the server ended at start ({code}):\n{}",
+                process.output()
+            ));
+        }
+    }
+    Err(format!(
+        "the server was not ready in 10 s:\n{}",
+        tail(&process.output(), 15)
+    ))
+}

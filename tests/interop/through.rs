@@ -1,0 +1,176 @@
+//! Calls through the server: tones both ways, hold and resume from both sides, each leg keyed as it
+//! should be, and nothing of one leg on the other's wire.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::converse::converse;
+use crate::dns::Dns;
+use crate::judge::{self, AES_128, Leg};
+use crate::kamailio::Kamailio;
+use crate::netns::Side;
+use crate::phone::{Make, Setup};
+use crate::scene::Scene;
+use crate::server::{self, Config, Server};
+use crate::sipp::Run;
+use crate::{Outcome, Test, privacy};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test::new("call::baresip_plain_to_baresip_plain", |s| {
+        through(s, Call::new(s, Make::Baresip, Make::Baresip))
+    }),
+    Test::new("call::linphone_plain_to_linphone_plain", |s| {
+        through(s, Call::new(s, Make::Linphone, Make::Linphone))
+    }),
+    Test::new("call::linphone_sdes_to_baresip_plain", |s| {
+        through(
+            s,
+            Call::new(s, Make::Linphone, Make::Baresip).a_sdes().leg_b("none"),
+        )
+    }),
+    Test::new("call::baresip_plain_to_linphone_sdes", |s| {
+        through(
+            s,
+            Call::new(s, Make::Baresip, Make::Linphone)
+                .b_sdes(AES_128)
+                .leg_b("sdes"),
+        )
+    }),
+    Test::new("call::baresip_sdes_to_baresip_sdes_by_inheritance", |s| {
+        through(
+            s,
+            Call::new(s, Make::Baresip, Make::Baresip)
+                .a_sdes()
+                .b_sdes(AES_128),
+        )
+    }),
+    Test::new("call::linphone_sdes_128_to_linphone_sdes_256", |s| {
+        let suite = "AES_256_CM_HMAC_SHA1_80";
+        let mut call = Call::new(s, Make::Linphone, Make::Linphone)
+            .a_sdes()
+            .b_sdes(suite);
+        call.a.suites = AES_128;
+        call.config = call.config.suites(suite);
+        through(s, call)
+    }),
+    Test::new("call::between_kamailio_before_and_after", kamailio),
+    Test::new("call::from_ipv4_to_ipv6", ipv6),
+    Test::new("call::by_srv_past_a_dead_target_and_one_that_says_503", srv),
+];
+
+/// Whom the caller asks for. No host of the rig: the route leads there.
+const CALLEE: &str = "sip:bob@example.net";
+
+struct Call {
+    a: Setup,
+    b: Setup,
+    legs: [Leg; 2],
+    config: Config,
+    /// Addresses that belong to neither leg alone.
+    shared: Vec<IpAddr>,
+}
+
+impl Call {
+    fn new(scene: &Scene, a: Make, b: Make) -> Self {
+        let a = scene.caller(a).through(&server::uri(Side::A));
+        let b = scene.callee(b).through(&server::uri(Side::B));
+        let config = Config::new(&format!("sip:{}:{}", b.ip(), b.sip_port()));
+        Self {
+            a,
+            b,
+            legs: [Leg::plain(Side::A), Leg::plain(Side::B)],
+            config,
+            shared: Vec::new(),
+        }
+    }
+
+    fn a_sdes(mut self) -> Self {
+        self.a = self.a.encrypted();
+        self.legs[0] = Leg::keyed(Side::A, AES_128);
+        self
+    }
+
+    fn b_sdes(mut self, suite: &'static str) -> Self {
+        self.b = self.b.encrypted();
+        self.legs[1] = Leg::keyed(Side::B, suite);
+        self
+    }
+
+    fn leg_b(mut self, mode: &str) -> Self {
+        self.config = self.config.leg_b(mode);
+        self
+    }
+}
+
+fn through(scene: &Scene, call: Call) -> Outcome {
+    let captures = scene.capture()?;
+    let server = Server::start(scene, &call.config)?;
+    let (mut b, mut a) = (call.b.start()?, call.a.start()?);
+    let timeline = converse(&mut *a, &mut *b, CALLEE)?;
+    let (wire_a, wire_b) = captures.finish()?;
+    judge::by_ear(&mut *a, &mut *b, &timeline)?;
+    judge::by_wire(&wire_a, call.legs[0], &timeline)?;
+    judge::by_wire(&wire_b, call.legs[1], &timeline)?;
+    privacy::scan(&wire_a, &wire_b, &call.shared)?;
+    privacy::notices_leaks(&wire_a, &wire_b, &call.shared)?;
+    server.finish()
+}
+
+/// The server stands behind one proxy and before another, at an address of its own; both proxies
+/// record-route, so every ACK, re-INVITE and BYE must come back through them.
+fn kamailio(scene: &Scene) -> Outcome {
+    let own = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    scene.add_address(own)?;
+    let mut call = Call::new(scene, Make::Linphone, Make::Baresip)
+        .a_sdes()
+        .leg_b("none");
+    let front = SocketAddr::new(Side::A.hub(), server::PORT);
+    let back = SocketAddr::new(Side::B.hub(), server::PORT);
+    let _front = Kamailio::start(scene, "front", front, &format!("sip:{own}:{}", server::PORT))?;
+    let _back = Kamailio::start(
+        scene,
+        "back",
+        back,
+        &format!("sip:{}:{}", call.b.ip(), call.b.sip_port()),
+    )?;
+    call.config.transport = format!("sip:{own}:{}", server::PORT);
+    call.config.outbound_proxy = server::uri(Side::B);
+    call.config.more = format!("trusted-hosts={} {}", front.ip(), back.ip());
+    call.shared.push(own);
+    through(scene, call)
+}
+
+fn ipv6(scene: &Scene) -> Outcome {
+    let mut call = Call::new(scene, Make::Linphone, Make::Baresip)
+        .a_sdes()
+        .leg_b("none");
+    call.b.ipv6 = true;
+    let near = format!("sip:[{}]:{}", Side::B.hub6(), server::PORT);
+    call.b.proxy = Some(near.clone());
+    call.legs[1].phone = Side::B.phone6();
+    call.config.transport = format!("{} {near}", server::uri(Side::A));
+    call.config.outbound_proxy = format!("sip:[{}]:{}", Side::B.phone6(), call.b.sip_port());
+    through(scene, call)
+}
+
+/// Three targets in order: nobody is there; one answers 503; the third is the callee. The caller
+/// must not notice.
+fn srv(scene: &Scene) -> Outcome {
+    let mut call = Call::new(scene, Make::Baresip, Make::Linphone)
+        .b_sdes(AES_128)
+        .leg_b("sdes");
+    let records = format!(
+        "host-record=dead.test,203.0.113.99\nhost-record=busy.test,{b}\nhost-record=good.test,{b}\n\
+         srv-host=_sip._udp.pbx.test,dead.test,5060,10,0\n\
+         srv-host=_sip._udp.pbx.test,busy.test,5083,20,0\n\
+         srv-host=_sip._udp.pbx.test,good.test,{port},30,0\n",
+        b = call.b.ip(),
+        port = call.b.sip_port()
+    );
+    let _dns = Dns::start(scene, &records)?;
+    let mut busy = Run::callee("uas_503");
+    busy.at.set_port(5083);
+    let busy = busy.start(scene)?;
+    call.config.outbound_proxy = "sip:pbx.test".to_owned();
+    through(scene, call)?;
+    busy.finish(std::time::Duration::from_secs(5))
+}
