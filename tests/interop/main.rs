@@ -26,6 +26,7 @@ mod scene;
 mod server;
 mod sip_text;
 mod sipp;
+mod sipp_calls;
 mod through;
 mod tone;
 
@@ -56,6 +57,9 @@ impl Test {
 }
 
 fn main() -> ExitCode {
-    let tests: Vec<&Test> = [direct::TESTS, through::TESTS].into_iter().flatten().collect();
+    let tests: Vec<&Test> = [direct::TESTS, through::TESTS, sipp_calls::TESTS]
+        .into_iter()
+        .flatten()
+        .collect();
     runner::run(&tests)
 }

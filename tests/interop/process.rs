@@ -125,11 +125,6 @@ impl Process {
         }
         Ok(())
     }
-
-    /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Process {

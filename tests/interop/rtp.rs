@@ -117,15 +117,6 @@ impl Stream {
         ))
     }
 
-    /// Seconds of audio, counted in samples.
-    pub(crate) fn seconds(&self) -> f64 {
-        self.sound(Span {
-            from: 0.0,
-            to: f64::MAX,
-        })
-        .seconds()
-    }
-
     fn sound(&self, span: Span) -> Sound {
         let samples = self
             .heard

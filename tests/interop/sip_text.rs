@@ -8,7 +8,8 @@ use crate::pcap::Payload;
 /// One SIP message as it was on the wire.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
-    pub(crate) time: f64,
+    /// By TCP.
+    pub(crate) tcp: bool,
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) start: String,
@@ -46,9 +47,9 @@ impl Message {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (long_name(name.trim()), value.trim().to_owned()))
             .collect();
-        let (time, from, to) = (payload.time, payload.from, payload.to);
+        let (tcp, from, to) = (payload.tcp, payload.from, payload.to);
         Self {
-            time,
+            tcp,
             from,
             to,
             start,

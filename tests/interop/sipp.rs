@@ -58,11 +58,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The same by TCP.
-    pub(crate) fn by_tcp(self) -> Self {
-        Self { tcp: true, ..self }
-    }
-
     /// Starts it.
     pub(crate) fn start(self, scene: &Scene) -> Outcome<Sipp> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -95,6 +90,10 @@ impl<'a> Run<'a> {
             "60s",
             "-timeout_error",
         ]);
+        if self.scenario.ends_with("_ack") {
+            // Repeated 200s are what it waits for, not what it silently absorbs.
+            command.arg("-nr");
+        }
         let process = Process::start(&name, &beside(&scene.hub, self.side), &scene.dir, &command)?;
         Ok(Sipp { name, process })
     }

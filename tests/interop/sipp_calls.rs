@@ -1,0 +1,160 @@
+//! Signalling without media, as SIPp's scenarios have it: calls that go well, calls that do not, and
+//! peers that misbehave.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::capture::Wire;
+use crate::netns::Side;
+use crate::scene::Scene;
+use crate::server::{self, Config, Server};
+use crate::sipp::Run;
+use crate::{Outcome, Test, privacy};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test::new("rig::sipp_scenarios_fit_each_other", direct),
+    Test::new("sipp::a_call_is_answered_and_ended_by_the_caller", |s| {
+        pair(s, "uac", "uas")
+    }),
+    Test::new("sipp::a_call_is_ended_by_the_callee", |s| {
+        pair(s, "uac_byed", "uas_bye")
+    }),
+    Test::new("sipp::busy_is_busy_with_the_callees_words", |s| {
+        pair(s, "uac_486", "uas_486")
+    }),
+    Test::new("sipp::cancel_reaches_the_callee_and_ends_with_487", |s| {
+        pair(s, "uac_cancel", "uas_cancel")
+    }),
+    Test::new("sipp::the_caller_holds_by_reinvite", |s| {
+        pair(s, "uac_reinvite", "uas_reinvited")
+    }),
+    Test::new("sipp::the_callee_holds_by_reinvite", |s| {
+        pair(s, "uac_reinvited", "uas_reinvite")
+    }),
+    Test::new(
+        "sipp::a_200_that_comes_after_the_cancel_is_acknowledged_and_ended",
+        |s| pair(s, "uac_cancel", "uas_late_200"),
+    ),
+    Test::new("sipp::a_lost_ack_is_made_up_for", |s| {
+        pair(s, "uac_late_ack", "uas")
+    }),
+    Test::new("sipp::an_ack_that_never_comes_ends_the_call_on_both_legs", |s| {
+        pair(s, "uac_no_ack", "uas")
+    }),
+    Test::new("sipp::tcp_on_both_legs", |s| by_tcp(s, true, true)),
+    Test::new("sipp::tcp_to_udp", |s| by_tcp(s, true, false)),
+    Test::new("sipp::udp_to_tcp", |s| by_tcp(s, false, true)),
+    Test::new("sipp::twenty_calls_at_once_mixed", mixed),
+];
+
+/// Long enough for a call that runs into 64*T1.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The scenarios against each other, with no server between them: what they ask for is possible.
+fn direct(scene: &Scene) -> Outcome {
+    for (uac, uas, tcp) in [
+        ("uac", "uas", false),
+        ("uac", "uas", true),
+        ("uac_byed", "uas_bye", false),
+        ("uac_486", "uas_486", false),
+        ("uac_cancel", "uas_cancel", false),
+        ("uac_reinvite", "uas_reinvited", false),
+        ("uac_reinvited", "uas_reinvite", false),
+    ] {
+        let callee = Run {
+            tcp,
+            ..Run::callee(uas)
+        };
+        let caller = Run {
+            tcp,
+            ..Run::caller(uac, callee.at)
+        };
+        both(scene, caller, callee).map_err(|e| format!("{uac} with {uas}: {e}"))?;
+    }
+    Ok(())
+}
+
+fn both(scene: &Scene, caller: Run<'_>, callee: Run<'_>) -> Outcome {
+    let callee = callee.start(scene)?;
+    let caller = caller.start(scene)?;
+    let outcome = caller.finish(LIMIT);
+    // The callee's view tells more when both fail.
+    callee.finish(if outcome.is_ok() {
+        LIMIT
+    } else {
+        Duration::from_secs(2)
+    })?;
+    outcome
+}
+
+/// One call through the server; nothing of one leg may be seen on the other.
+fn pair(scene: &Scene, uac: &str, uas: &str) -> Outcome {
+    through(scene, Run::caller(uac, at(Side::A)), Run::callee(uas)).map(drop)
+}
+
+fn by_tcp(scene: &Scene, a: bool, b: bool) -> Outcome {
+    let caller = Run {
+        tcp: a,
+        ..Run::caller("uac", at(Side::A))
+    };
+    let callee = Run {
+        tcp: b,
+        ..Run::callee("uas")
+    };
+    let (wire_a, wire_b) = through(scene, caller, callee)?;
+    for (wire, tcp) in [(wire_a, a), (wire_b, b)] {
+        if let Some(other) = wire.messages.iter().find(|m| m.tcp != tcp) {
+            return Err(format!(
+                "by the wrong transport: {} -> {}: {}",
+                other.from, other.to, other.start
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn at(side: Side) -> SocketAddr {
+    SocketAddr::new(side.hub(), server::PORT)
+}
+
+fn through(scene: &Scene, caller: Run<'_>, callee: Run<'_>) -> Outcome<(Wire, Wire)> {
+    let captures = scene.capture()?;
+    let transport = if callee.tcp { ";transport=tcp" } else { "" };
+    let mut config = Config::new(&format!("sip:{}{transport}", callee.at));
+    config.transport = [Side::A, Side::B]
+        .map(|side| format!("{uri} {uri};transport=tcp", uri = server::uri(side)))
+        .join(" ");
+    let server = Server::start(scene, &config)?;
+    both(scene, caller, callee)?;
+    let (wire_a, wire_b) = captures.finish()?;
+    privacy::scan(&wire_a, &wire_b, &[])?;
+    server.finish()?;
+    Ok((wire_a, wire_b))
+}
+
+/// Many calls in one server at the same time, so that what belongs to one is not found in another.
+fn mixed(scene: &Scene) -> Outcome {
+    let caller = Run {
+        calls: 20,
+        ..Run::caller("uac", at(Side::A))
+    };
+    let callee = Run {
+        calls: 20,
+        ..Run::callee("uas")
+    };
+    let (wire_a, wire_b) = through(scene, caller, callee)?;
+    for (leg, wire) in [("A", wire_a), ("B", wire_b)] {
+        let byes = wire.messages.iter().filter(|m| m.is_request("BYE")).count();
+        let ended = wire
+            .messages
+            .iter()
+            .filter(|m| m.status() == Some(200) && m.method() == "BYE")
+            .count();
+        if (byes, ended) != (20, 20) {
+            return Err(format!(
+                "leg {leg}: {byes} BYEs and {ended} answers to them, expected 20 of each"
+            ));
+        }
+    }
+    Ok(())
+}
