@@ -1,1 +1,18 @@
-//! The rig: calls on virtual time.
+//! The rig: whole calls on virtual time, for our tests and for those of application authors (feature `testing`).
+//!
+//! A [`Sim`] holds one [`Call`](crate::call::Call), the application's answers, a clock, two wires with a delay and a relay that only
+//! writes down what it is told. Its parties are [`Phone`]s, which behave, or [`Peer`]s, which say what a test wants. After every
+//! message the sim looks for what must never be on a wire: see [`privacy`].
+
+pub mod peer;
+pub mod phone;
+pub mod privacy;
+pub mod relay;
+pub mod scene;
+pub mod sim;
+
+pub use peer::Peer;
+pub use phone::{Hold, Phone};
+pub use relay::FakeRelay;
+pub use scene::Scene;
+pub use sim::{Sim, Verdicts, settings};

@@ -76,7 +76,7 @@ impl Call {
             let summary = self.summary(env.now);
             self.event(CallEvent::Ended(Box::new(summary)));
         }
-        if self.a_closed && self.b.is_empty() && !self.record.finished {
+        if self.a_closed && self.b.iter().all(|b| b.closed) && !self.record.finished {
             self.record.finished = true;
             let summary = self.summary(env.now);
             self.put(Output::Finished(Box::new(summary)));

@@ -92,6 +92,8 @@ struct LegB {
     current: bool,
     /// Given back when the leg is hung up.
     lease: Option<Lease>,
+    /// Nothing is left of it; it stays to answer what still comes.
+    closed: bool,
 }
 
 /// Where a call is.
@@ -196,7 +198,7 @@ impl Call {
         if !self.a_closed && self.a.poll_timeout().is_some_and(|at| at <= now) {
             self.a.handle_timeout(env);
         }
-        for b in &mut self.b {
+        for b in self.b.iter_mut().filter(|b| !b.closed) {
             if b.leg.poll_timeout().is_some_and(|at| at <= now) {
                 b.leg.handle_timeout(env);
             }
@@ -242,7 +244,8 @@ impl Call {
     /// What tells both parties that the call is over, should its task die: the BYE of each leg that has a dialog.
     pub fn farewells(&self) -> Vec<(Side, super::Transmit)> {
         let a = (!self.a_closed).then(|| self.a.farewell()).flatten();
-        let b = self.b.iter().filter_map(|b| b.leg.farewell());
+        let open = self.b.iter().filter(|b| !b.closed);
+        let b = open.filter_map(|b| b.leg.farewell());
         a.into_iter()
             .map(|bye| (Side::A, bye))
             .chain(b.map(|bye| (Side::B, bye)))
@@ -254,7 +257,6 @@ impl Call {
             self.media.trust(side, address);
         }
         match side {
-            Side::A if self.a_closed => tracing::debug!("message for a leg that is closed"),
             Side::A => self.a.handle_message(incoming, env),
             Side::B => {
                 let call_id = incoming.message.headers().call_id().ok();
@@ -264,7 +266,7 @@ impl Call {
                     .find(|b| call_id.as_ref() == Some(b.leg.call_id()));
                 match leg {
                     Some(b) => b.leg.handle_message(incoming, env),
-                    None => tracing::debug!("message for an attempt that is closed"),
+                    None => tracing::debug!("message for no leg of this call"),
                 }
             }
         }
@@ -301,9 +303,7 @@ impl Call {
     /// Drains the legs and carries what they say across, until nobody has more to say; then sees whether the call is finished.
     fn settle(&mut self, env: &mut Env<'_>) {
         loop {
-            if !self.a_closed
-                && let Some(output) = self.a.poll_output()
-            {
+            if let Some(output) = self.a.poll_output() {
                 match output {
                     LegOutput::Signal(signal) => self.from_a(signal, env),
                     LegOutput::Closed => self.a_closed = true,
@@ -321,7 +321,7 @@ impl Call {
             match output {
                 LegOutput::Signal(signal) if current => self.from_b(signal, env),
                 LegOutput::Signal(signal) => tracing::debug!(?signal, "a former attempt says"),
-                LegOutput::Closed => drop(self.b.remove(index)),
+                LegOutput::Closed => self.b[index].closed = true,
                 other => self.pass(Side::B, call_id, other),
             }
         }

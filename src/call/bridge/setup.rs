@@ -124,10 +124,10 @@ impl Call {
             return self.fail(failure, env);
         };
         self.attempts += 1;
-        let hop = route.route.first().unwrap_or(&route.target).clone();
+        let hop = NextHop::first(&route.route, &route.target);
         self.current = Some(route);
         self.phase = Phase::LookingUp;
-        self.look_up(Side::B, Asker::Setup, NextHop(hop));
+        self.look_up(Side::B, Asker::Setup, hop);
     }
 
     /// The first hop's addresses are known.
@@ -233,6 +233,7 @@ impl Call {
             leg,
             current: true,
             lease: route.lease.take(),
+            closed: false,
         });
         self.event(CallEvent::Dialled { target });
     }
@@ -271,8 +272,8 @@ pub(super) fn media_source(side: Side, incoming: &Incoming, route: Option<&Outgo
             if vias.len() == 1 {
                 return Some(incoming.source.remote.ip());
             }
-            let seen = bottom.param("received").flatten().unwrap_or(bottom.host);
-            incoming.trusted.then(|| seen.to_str().parse().ok()).flatten()
+            let seen = bottom.received().or_else(|| bottom.host.to_str().parse().ok());
+            seen.filter(|_| incoming.trusted)
         }
         // A response bears only our own Via. It came straight from the phone if nobody stood in its way.
         Message::Response(response) => {

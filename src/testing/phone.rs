@@ -1,0 +1,467 @@
+//! A phone that behaves: answers, holds, resumes, adds video, retries after 491 (RFC 3261 §14.1), and knows what it may send.
+
+use super::{privacy::description, sim::Sim};
+use crate::{
+    call::Side,
+    media::SrtpKey,
+    sdp::{Crypto, Direction, Sdp},
+    sip::{Message, Method, Request, Response},
+};
+use bytes::Bytes;
+use std::{
+    fmt::Write as _,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// How a phone says hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// `a=sendonly`: music.
+    SendOnly,
+    /// `a=inactive`
+    Inactive,
+    /// `c=0.0.0.0` and no attribute, as before RFC 3264.
+    BlackHole,
+}
+
+/// One stream as a phone sees it.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The phone may send.
+    pub sends: bool,
+    /// The phone will hear.
+    pub receives: bool,
+    /// Where it sends to.
+    pub to: Option<SocketAddr>,
+    /// The key that the other side sends with, on a secure phone.
+    pub key: Option<Vec<u8>>,
+}
+
+/// A phone on one side of a [`Sim`].
+#[derive(Debug)]
+pub struct Phone {
+    /// Which side.
+    pub side: Side,
+    /// Its first RTP port; each further stream is two above.
+    pub rtp: SocketAddr,
+    /// SDES, with its own key; plain otherwise.
+    pub secure: Option<String>,
+    /// It holds the other party.
+    pub hold: Option<Hold>,
+    /// It writes a direction even when it is `sendrecv`.
+    pub writes_sendrecv: bool,
+    /// It has, or wants, video.
+    pub video: bool,
+    /// Time from 180 to 200.
+    pub rings: Duration,
+    /// 1xx and final answer to an INVITE, unless it answers 200.
+    pub refuses: Option<u16>,
+    /// Re-offers by UPDATE instead of re-INVITE.
+    pub by_update: bool,
+    /// INVITEs without offer.
+    pub offerless: bool,
+    /// What it may do now.
+    pub views: Vec<View>,
+    /// The call is answered, for this phone.
+    pub up: bool,
+    /// The call is over, for this phone.
+    pub ended: bool,
+    /// The last final response to a request of its own that was no success.
+    pub failed: Option<u16>,
+    /// The descriptions that the server sent, in order.
+    pub heard: Vec<Sdp>,
+    version: u32,
+    said: Option<Sdp>,
+    /// Its own INVITE or UPDATE has no final response yet.
+    asking: bool,
+    /// It tries again at that moment.
+    retry: Option<Instant>,
+    answer_at: Option<(Instant, Request)>,
+    last: Option<(Method, u32, Bytes)>,
+    dice: u64,
+    /// How often it was told 491.
+    pub glares: u32,
+}
+
+impl Phone {
+    /// A plain phone.
+    pub fn new(side: Side, seed: u64) -> Self {
+        let rtp = match side {
+            Side::A => "192.0.2.10:30000",
+            Side::B => "192.0.2.200:40000",
+        };
+        Self {
+            side,
+            rtp: rtp.parse().expect("a test's own address"),
+            secure: None,
+            hold: None,
+            writes_sendrecv: true,
+            video: false,
+            rings: Duration::from_millis(50),
+            refuses: None,
+            by_update: false,
+            offerless: false,
+            views: Vec::new(),
+            up: false,
+            ended: false,
+            failed: None,
+            heard: Vec::new(),
+            version: 0,
+            said: None,
+            asking: false,
+            retry: None,
+            answer_at: None,
+            last: None,
+            dice: seed.wrapping_mul(2) + 1,
+            glares: 0,
+        }
+    }
+    /// The same with SDES and a key of its own.
+    #[must_use]
+    pub fn secure(mut self) -> Self {
+        let letter = match self.side {
+            Side::A => "AAAAsecretofalice",
+            Side::B => "BBBBsecretofbobby",
+        };
+        self.secure = Some(format!("{letter:x<40}"));
+        self
+    }
+    /// Its own master key, when it is secure.
+    pub fn own_key(&self) -> Option<Vec<u8>> {
+        let text = format!("1 X inline:{}", self.secure.as_ref()?);
+        Some(Crypto::parse(&text).expect("a test's own key").key.to_vec())
+    }
+    /// Takes a new key, with the next offer.
+    pub fn rekey(&mut self) {
+        if let Some(key) = &mut self.secure {
+            self.version += 1;
+            key.replace_range(0..4, &format!("{:A>4}", self.version));
+        }
+    }
+
+    fn roll(&mut self, bound: u64) -> u64 {
+        // xorshift64*: enough to spread retries.
+        self.dice ^= self.dice >> 12;
+        self.dice ^= self.dice << 25;
+        self.dice ^= self.dice >> 27;
+        (self.dice.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
+    }
+
+    /// What it wants: to send, to hear.
+    fn wish(&self) -> Direction {
+        match self.hold {
+            None => Direction::SendRecv,
+            Some(Hold::SendOnly | Hold::BlackHole) => Direction::SendOnly,
+            Some(Hold::Inactive) => Direction::Inactive,
+        }
+    }
+    /// Its description: an offer, or the answer to one.
+    fn describe(&mut self, user: &str, offer: Option<&Sdp>) -> String {
+        self.version += 1;
+        let address = self.rtp.ip();
+        let hole = self.hold == Some(Hold::BlackHole);
+        let shown = if hole {
+            "0.0.0.0".to_owned()
+        } else {
+            address.to_string()
+        };
+        let mut out = format!(
+            "v=0\r\no={user}-login 77{}01 {} IN IP4 {address}\r\ns={user}@{address}\r\nc=IN IP4 {shown}\r\nt=0 0\r\n",
+            user.len(),
+            self.version
+        );
+        let count = match offer {
+            Some(offer) => offer.media.len(),
+            None => (1 + usize::from(self.video)).max(self.said.as_ref().map_or(0, |said| said.media.len())),
+        };
+        for index in 0..count {
+            let kind = if index == 0 { "audio" } else { "video" };
+            let format = if index == 0 { "0 101" } else { "96" };
+            let offered = offer.map(|offer| (offer, &offer.media[index]));
+            let wanted = (index == 0 || self.video)
+                && offered.is_none_or(|(_, media)| media.is_active() && media.kind == kind);
+            let port = if wanted {
+                self.rtp.port() + 2 * index as u16
+            } else {
+                0
+            };
+            let proto = match offered {
+                Some((_, media)) => media.proto.clone(),
+                None if self.secure.is_some() => "RTP/SAVP".to_owned(),
+                None => "RTP/AVP".to_owned(),
+            };
+            let kind = offered.map_or(kind, |(_, media)| &media.kind);
+            let _ = write!(out, "m={kind} {port} {proto} {format}\r\n");
+            if !wanted {
+                continue;
+            }
+            let direction = match offered {
+                Some((offer, media)) => self.wish().and(offer.direction(media).reversed()),
+                None => self.wish(),
+            };
+            let silent = hole || (direction == Direction::SendRecv && !self.writes_sendrecv);
+            if !silent {
+                let _ = write!(out, "a={}\r\n", direction.name());
+            }
+            let _ = write!(
+                out,
+                "a=rtpmap:{}\r\n",
+                if index == 0 {
+                    "101 telephone-event/8000"
+                } else {
+                    "96 VP8/90000"
+                }
+            );
+            let _ = write!(
+                out,
+                "a=ssrc:{}77{index} cname:{user}@{address}\r\n",
+                self.rtp.port()
+            );
+            if let Some(key) = &self.secure {
+                let tag = offered.map_or(Some(1), |(_, media)| {
+                    let lines = media
+                        .attributes("crypto")
+                        .filter_map(|value| Crypto::parse(value).ok());
+                    lines
+                        .into_iter()
+                        .find(|line| line.suite == SUITE)
+                        .map(|line| line.tag)
+                });
+                if let Some(tag) = tag {
+                    let _ = write!(out, "a=crypto:{tag} {SUITE} inline:{key}\r\n");
+                }
+            }
+        }
+        self.said = Some(Sdp::parse(out.as_bytes()).expect("a phone's own description"));
+        out
+    }
+    /// Takes the server's description: with what it said itself it makes a session.
+    fn hear(&mut self, sdp: Sdp) {
+        self.heard.push(sdp.clone());
+        let Some(said) = &self.said else { return };
+        self.views = said
+            .media
+            .iter()
+            .zip(&sdp.media)
+            .map(|(own, theirs)| {
+                if !(own.is_active() && theirs.is_active()) {
+                    return View::default();
+                }
+                let (own, direction) = (said.direction(own), sdp.direction(theirs));
+                View {
+                    sends: own.sends() && direction.receives(),
+                    receives: own.receives() && direction.sends(),
+                    to: sdp.rtp(theirs),
+                    key: theirs
+                        .attributes("crypto")
+                        .filter_map(|value| Crypto::parse(value).ok())
+                        .find(|line| line.suite == SUITE)
+                        .map(|line| line.key.to_vec()),
+                }
+            })
+            .collect();
+    }
+
+    /// Calls.
+    pub fn call(&mut self, sim: &mut Sim, uri: &str) {
+        let user = sim.peer(self.side).user.clone();
+        let body = if self.offerless {
+            String::new()
+        } else {
+            self.describe(&user, None)
+        };
+        let bytes = sim.peer(self.side).invite(uri, "", &body);
+        self.asking = true;
+        sim.send(self.side, bytes);
+    }
+    /// Offers what it wants now.
+    pub fn reoffer(&mut self, sim: &mut Sim) {
+        self.retry = None;
+        let user = sim.peer(self.side).user.clone();
+        let body = if self.offerless {
+            String::new()
+        } else {
+            self.describe(&user, None)
+        };
+        let method = if self.by_update && !self.offerless {
+            "UPDATE"
+        } else {
+            "INVITE"
+        };
+        let bytes = sim.peer(self.side).request(method, "", &body);
+        self.asking = true;
+        sim.send(self.side, bytes);
+    }
+    /// Hangs up.
+    pub fn hang_up(&mut self, sim: &mut Sim) {
+        self.retry = None;
+        let bytes = sim.peer(self.side).request("BYE", "", "");
+        self.ended = true;
+        sim.send(self.side, bytes);
+    }
+    /// Whether it waits for nothing.
+    pub fn is_quiet(&self) -> bool {
+        !self.asking && self.retry.is_none()
+    }
+    /// When it wants to act by itself.
+    pub fn due(&self) -> Option<Instant> {
+        let answer = self.answer_at.as_ref().map(|(at, _)| *at);
+        [self.retry, answer].into_iter().flatten().min()
+    }
+    /// Acts, if it is time.
+    pub fn tick(&mut self, sim: &mut Sim) {
+        if self.retry.is_some_and(|at| at <= sim.now) {
+            self.retry = None;
+            if !self.ended {
+                self.reoffer(sim);
+            }
+        }
+        if let Some((_, request)) = self.answer_at.take_if(|(at, _)| *at <= sim.now) {
+            self.answer(sim, &request);
+        }
+    }
+    /// Reacts to all that came.
+    pub fn react(&mut self, sim: &mut Sim) {
+        for message in std::mem::take(&mut sim.peer(self.side).inbox) {
+            match &message {
+                Message::Request(request) => self.request(sim, request, &message),
+                Message::Response(response) => self.response(sim, response, &message),
+            }
+        }
+    }
+
+    fn request(&mut self, sim: &mut Sim, request: &Request, message: &Message) {
+        let cseq = request.headers.cseq().expect("CSeq");
+        if let Some((method, number, bytes)) = &self.last
+            && (method, *number) == (&request.method, cseq.number)
+        {
+            // A repetition.
+            return sim.send(self.side, bytes.clone());
+        }
+        match request.method {
+            Method::Ack => {
+                if let Some(sdp) = description(message) {
+                    self.hear(sdp);
+                }
+            }
+            Method::Bye => {
+                self.ended = true;
+                self.reply(sim, request, 200, "");
+            }
+            Method::Cancel => {
+                self.reply(sim, request, 200, "");
+                if let Some((_, invite)) = self.answer_at.take() {
+                    self.ended = true;
+                    self.reply(sim, &invite, 487, "");
+                }
+            }
+            // RFC 3261 §14.2
+            Method::Invite | Method::Update if self.up && self.asking => {
+                self.glares += 1;
+                self.reply(sim, request, 491, "");
+            }
+            Method::Invite if !self.up => match self.refuses {
+                Some(status) => self.reply(sim, request, status, ""),
+                None => {
+                    let ringing = sim.peer(self.side).respond_to(request, 180, "", "", "");
+                    sim.send(self.side, ringing);
+                    self.answer_at = Some((sim.now + self.rings, request.clone()));
+                }
+            },
+            Method::Invite | Method::Update => self.answer(sim, request),
+            _ => self.reply(sim, request, 200, ""),
+        }
+    }
+    fn reply(&mut self, sim: &mut Sim, request: &Request, status: u16, body: &str) {
+        let bytes = sim.peer(self.side).respond_to(request, status, "", "", body);
+        let cseq = request.headers.cseq().expect("CSeq");
+        self.last = Some((request.method.clone(), cseq.number, bytes.clone()));
+        sim.send(self.side, bytes);
+    }
+    fn answer(&mut self, sim: &mut Sim, request: &Request) {
+        let user = sim.peer(self.side).user.clone();
+        let offer = description(&Message::Request(request.clone()));
+        // Like many, it refuses what would be a change from SAVP to AVP or back.
+        if offer.as_ref().is_some_and(|offer| {
+            let secure = |media: &crate::sdp::Media| media.proto.contains("SAVP");
+            offer
+                .media
+                .iter()
+                .any(|media| media.is_active() && secure(media) != self.secure.is_some())
+        }) {
+            return self.reply(sim, request, 488, "");
+        }
+        let body = self.describe(&user, offer.as_ref());
+        if let Some(offer) = offer {
+            self.hear(offer);
+        }
+        self.up = true;
+        self.reply(sim, request, 200, &body);
+    }
+    fn response(&mut self, sim: &mut Sim, response: &Response, message: &Message) {
+        let cseq = response.headers.cseq().expect("CSeq");
+        let code = response.status.code();
+        if !matches!(cseq.method, Method::Invite | Method::Update) {
+            return;
+        }
+        let invite = cseq.method == Method::Invite;
+        match code {
+            100..=199 => {
+                if let Some(sdp) = description(message) {
+                    self.hear(sdp);
+                }
+            }
+            200..=299 => {
+                self.asking = false;
+                self.up = true;
+                let body = match description(message) {
+                    // Its INVITE had no offer: here is one, and the ACK answers it.
+                    Some(offer) if self.offerless && invite => {
+                        let user = sim.peer(self.side).user.clone();
+                        let body = self.describe(&user, Some(&offer));
+                        self.hear(offer);
+                        body
+                    }
+                    Some(answer) => {
+                        self.hear(answer);
+                        String::new()
+                    }
+                    None => String::new(),
+                };
+                if invite {
+                    let ack = sim.peer(self.side).ack(&body);
+                    sim.send(self.side, ack);
+                }
+            }
+            _ => {
+                if invite {
+                    let ack = sim.peer(self.side).ack_failure();
+                    sim.send(self.side, ack);
+                }
+                self.asking = false;
+                if code == 491 && self.up {
+                    self.glares += 1;
+                    // RFC 3261 §14.1: the owner of the Call-ID waits longer.
+                    let wait = if sim.peer(self.side).is_caller {
+                        2_100 + 10 * self.roll(190)
+                    } else {
+                        10 * self.roll(200)
+                    };
+                    self.retry = Some(sim.now + Duration::from_millis(wait));
+                } else {
+                    self.failed = Some(code);
+                    self.ended |= !self.up;
+                }
+            }
+        }
+    }
+}
+
+/// The suite of secure phones.
+pub const SUITE: &str = "AES_CM_128_HMAC_SHA1_80";
+
+/// Whether a key is what a phone expects.
+pub fn is_key(key: &SrtpKey, expected: Option<&Vec<u8>>) -> bool {
+    Some(&key.master.to_vec()) == expected
+}

@@ -1,0 +1,90 @@
+//! What must never be seen on the other leg: everything that one party's dialog, network or device is known by.
+//!
+//! Identities (From and To) cross on purpose, and so do headers that an application passes on; all else of leg A stays on leg A, and
+//! of leg B on leg B.
+
+use super::peer::read;
+use crate::{call::Side, sdp::Sdp, sip::Message};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+
+/// What was seen on each leg, and may not be seen on the other.
+#[derive(Debug, Default)]
+pub struct Privacy {
+    a: BTreeSet<String>,
+    b: BTreeSet<String>,
+}
+
+impl Privacy {
+    /// Learns from a message on one leg, in either direction. Our own identifiers there count as well.
+    pub fn learn(&mut self, side: Side, bytes: &Bytes) {
+        let known = match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        };
+        let message = read(bytes);
+        let headers = message.headers();
+        let mut found = vec![headers.call_id().expect("Call-ID").to_str().into_owned()];
+        for header in [headers.from(), headers.to()].into_iter().flatten() {
+            found.extend(header.tag().map(|tag| tag.to_str().into_owned()));
+        }
+        for value in headers.values("Via") {
+            let value = value.to_str().into_owned();
+            let host = value.split([' ', ';', ':']).nth(1).unwrap_or_default().to_owned();
+            found.push(host);
+            for name in ["branch=", "received="] {
+                let after = value.split(name).nth(1).unwrap_or_default();
+                found.push(after.split([';', ',']).next().unwrap_or_default().to_owned());
+            }
+        }
+        for contact in headers.contacts().unwrap_or_default() {
+            found.push(contact.uri.host().to_owned());
+            found.extend(contact.uri.user().map(str::to_owned));
+        }
+        if let Some(sdp) = description(&message) {
+            let origin = &sdp.origin;
+            found.extend([origin.username.clone(), origin.id.clone()]);
+            found.extend(origin.address.rsplit(' ').next().map(str::to_owned));
+            for media in &sdp.media {
+                found.extend(sdp.address(media).map(|address| address.to_string()));
+                found.extend(
+                    media
+                        .attributes("crypto")
+                        .filter_map(|value| Some(value.split("inline:").nth(1)?.to_owned())),
+                );
+                found.extend(media.attributes("ssrc").map(str::to_owned));
+            }
+        }
+        // Short ones occur by chance, and "0.0.0.0" is nobody's.
+        known.extend(
+            found
+                .into_iter()
+                .filter(|word| word.len() >= 6 && word != "0.0.0.0"),
+        );
+    }
+
+    /// What of the other leg is in a message of this one.
+    pub fn leaks(&self, side: Side, bytes: &Bytes) -> Option<&str> {
+        let foreign = match side {
+            Side::A => &self.b,
+            Side::B => &self.a,
+        };
+        foreign
+            .iter()
+            .find(|word| bytes.windows(word.len()).any(|window| window == word.as_bytes()))
+            .map(String::as_str)
+    }
+}
+
+/// The description that a message carries.
+pub fn description(message: &Message) -> Option<Sdp> {
+    let body = message.body();
+    let is_sdp = |kind: &crate::sip::Text| kind.to_str().eq_ignore_ascii_case("application/sdp");
+    (!body.is_empty()
+        && message
+            .headers()
+            .get("Content-Type")
+            .is_some_and(|kind| is_sdp(&kind)))
+    .then(|| Sdp::parse(body).ok())
+    .flatten()
+}

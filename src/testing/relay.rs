@@ -1,0 +1,102 @@
+//! A relay that carries no packets: it writes down what it is told, so that tests can ask what a packet would have become.
+
+use crate::{
+    call::Side,
+    media::{Connect, MediaCommand, MediaEvent, StreamId, StreamStats},
+};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
+
+/// What the relay of one call was told.
+#[derive(Debug, Default)]
+pub struct FakeRelay {
+    /// Bound ports: RTP.
+    pub ports: BTreeMap<(Side, StreamId), SocketAddr>,
+    /// The last `Connect` of each side and stream.
+    pub connected: BTreeMap<(Side, StreamId), Connect>,
+    /// `Close` came.
+    pub closed: bool,
+    /// Ports left; the next `Open` fails at 0.
+    pub free: usize,
+    next: u16,
+}
+
+impl FakeRelay {
+    /// With that many ports to give.
+    pub fn new(free: usize) -> Self {
+        Self {
+            free,
+            next: 20_000,
+            ..Self::default()
+        }
+    }
+    /// Obeys; returns what it answers.
+    ///
+    /// # Panics
+    /// When it is told what makes no sense: a stream connected without ports, or anything after `Close`.
+    pub fn obey(&mut self, command: MediaCommand) -> Option<MediaEvent> {
+        assert!(!self.closed, "{command:?} after Close");
+        match command {
+            MediaCommand::Open {
+                side,
+                stream,
+                address,
+                ..
+            } => Some(self.open(side, stream, address)),
+            MediaCommand::Connect(connect) => {
+                let key = (connect.side, connect.stream);
+                assert!(self.ports.contains_key(&key), "connected without ports: {key:?}");
+                self.connected.insert(key, *connect);
+                None
+            }
+            MediaCommand::Shut { stream } => {
+                self.ports.retain(|key, _| key.1 != stream);
+                self.connected.retain(|key, _| key.1 != stream);
+                None
+            }
+            MediaCommand::Close => {
+                self.closed = true;
+                let count = |key: &(Side, StreamId)| StreamStats {
+                    side: key.0,
+                    stream: key.1,
+                    received: 0,
+                    sent: 0,
+                    octets: 0,
+                    lost: 0,
+                    discarded: Vec::new(),
+                };
+                let stats = self.ports.keys().map(count).collect();
+                self.ports.clear();
+                self.connected.clear();
+                Some(MediaEvent::Closed(stats))
+            }
+        }
+    }
+    fn open(&mut self, side: Side, stream: StreamId, address: IpAddr) -> MediaEvent {
+        if self.free == 0 {
+            return MediaEvent::OpenFailed {
+                side,
+                stream,
+                reason: "range exhausted".to_owned(),
+            };
+        }
+        self.free -= 1;
+        self.next += 2;
+        let rtp = SocketAddr::new(address, self.next);
+        self.ports.insert((side, stream), rtp);
+        // As the real one does, replaced ports forget whom they were connected with.
+        self.connected.remove(&(side, stream));
+        MediaEvent::Opened {
+            side,
+            stream,
+            rtp,
+            rtcp: SocketAddr::new(address, self.next + 1),
+        }
+    }
+    /// What is set for one side of a stream.
+    pub fn side(&self, side: Side, stream: usize) -> Option<&Connect> {
+        self.connected.get(&(side, StreamId(stream)))
+    }
+}

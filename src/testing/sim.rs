@@ -1,0 +1,464 @@
+//! One call on virtual time.
+
+use super::{Peer, peer::read, privacy::Privacy, relay::FakeRelay};
+use crate::{
+    app::CallState,
+    call::{
+        Call, CallEvent, Command, Decision, Encryption, EncryptionPolicy, Env, Incoming, Input, LookupError,
+        MediaPolicy, Outgoing, Output, Question, Rescue, Side, Summary, Transmit, Verdict,
+        bridge::CallSettings, leg::Profile,
+    },
+    media::MediaEvent,
+    sip::{
+        Headers, Ids, NameAddr,
+        routing::{FlowId, NextHop, Source, Target, Transport},
+        timers::Timers,
+    },
+};
+use bytes::Bytes;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    net::IpAddr,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+/// The settings of a sim unless a test changes them.
+pub fn settings() -> CallSettings {
+    CallSettings {
+        profile: Arc::new(Profile {
+            user_agent: "B2BUA/test".into(),
+            timers: Timers::default(),
+        }),
+        max_duration: None,
+        no_rtp: Some(Duration::from_secs(30)),
+        media_addresses: Vec::new(),
+        suites: Vec::new(),
+    }
+}
+
+/// Who answers the questions.
+pub enum Verdicts {
+    /// An application.
+    App(CallState),
+    /// A function. `None`: no answer ever comes.
+    Fixed(Box<dyn FnMut(Question) -> Option<Verdict>>),
+}
+
+impl Verdicts {
+    /// The callee of leg A's To, keyed as the caller or as said.
+    pub fn direct(encryption: EncryptionPolicy) -> Self {
+        Self::routes(move |invite| vec![Self::outgoing(invite, encryption)])
+    }
+    /// What `routes` makes of the INVITE; failures are relayed.
+    pub fn routes(mut routes: impl FnMut(&crate::call::Invite) -> Vec<Outgoing> + 'static) -> Self {
+        Self::Fixed(Box::new(move |question| {
+            Some(match question {
+                Question::Route(invite) => Verdict::Route(Decision::Bridge(routes(&invite))),
+                Question::Rescue(_) => Verdict::Rescue(Rescue::Relay),
+            })
+        }))
+    }
+    /// One route to the caller's To, identities as they are.
+    pub fn outgoing(invite: &crate::call::Invite, encryption: EncryptionPolicy) -> Outgoing {
+        Outgoing {
+            target: invite.to.uri.clone(),
+            route: Vec::new(),
+            from: invite.from.without_params(),
+            to: NameAddr::of(invite.to.uri.clone()),
+            headers: Headers::default(),
+            credentials: None,
+            media: MediaPolicy {
+                encryption,
+                ..MediaPolicy::default()
+            },
+            limits: crate::call::Limits::default(),
+            lease: None,
+        }
+    }
+    /// The policy of a word: `as-caller`, or one of the configuration's.
+    pub fn policy(word: &str) -> Option<EncryptionPolicy> {
+        match word {
+            "as-caller" => Some(EncryptionPolicy::AsCaller),
+            word => word.parse::<Encryption>().ok().map(EncryptionPolicy::Only),
+        }
+    }
+    fn answer(&mut self, question: Question) -> Option<Verdict> {
+        match self {
+            Self::Fixed(function) => function(question),
+            Self::App(state) => {
+                let mut context = Context::from_waker(Waker::noop());
+                match pin!(state.ask(question)).poll(&mut context) {
+                    Poll::Ready(verdict) => Some(verdict),
+                    Poll::Pending => panic!("an application in a sim must answer at once"),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Verdicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verdicts")
+    }
+}
+
+/// Something that is under way.
+#[derive(Debug)]
+enum Event {
+    ToServer(Side, Bytes),
+    ToPeer(Side, Bytes),
+    Lookup(Side, NextHop),
+    Verdict(Verdict),
+    Media(MediaEvent),
+}
+
+/// One call, two parties, a clock.
+pub struct Sim {
+    /// Now.
+    pub now: Instant,
+    /// When it began.
+    pub began: Instant,
+    /// Identifiers of the server.
+    pub ids: Ids,
+    /// The caller.
+    pub a: Peer,
+    /// The callee (all forks of it).
+    pub b: Peer,
+    /// The call; there after the INVITE has come.
+    pub call: Option<Call>,
+    /// The relay.
+    pub relay: FakeRelay,
+    /// How long a message is under way.
+    pub delay: Duration,
+    /// How long an application thinks, the relay binds, a name is looked up.
+    pub think: Duration,
+    /// Whether the senders are trusted proxies.
+    pub trusted: bool,
+    /// Where each lookup leads, instead of to the callee.
+    pub targets: Option<Result<Vec<Target>, LookupError>>,
+    /// What happened.
+    pub events: Vec<CallEvent>,
+    /// The last output.
+    pub summary: Option<Summary>,
+    /// Each message that crossed a wire: when, which wire, towards the server or from it.
+    pub wire: Vec<(Instant, Side, bool, Bytes)>,
+    verdicts: Verdicts,
+    settings: Arc<CallSettings>,
+    asking: bool,
+    queue: BTreeMap<(Instant, u64), Event>,
+    order: u64,
+    privacy: Privacy,
+    /// What may cross though it was seen on the other leg.
+    pub allowed: Vec<String>,
+}
+
+/// Our addresses: one towards callers, another towards callees, so that a leak shows.
+pub const SERVER_A: &str = "198.51.100.1:5060";
+/// Towards callees.
+pub const SERVER_B: &str = "203.0.113.1:5060";
+
+impl Sim {
+    /// Alice and Bob and nothing said yet.
+    pub fn new(verdicts: Verdicts) -> Self {
+        Self::with(verdicts, settings(), 1)
+    }
+    /// The same with other settings and another seed.
+    pub fn with(verdicts: Verdicts, settings: CallSettings, seed: u64) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "virtual time has to begin somewhere")]
+        let now = Instant::now();
+        Self {
+            now,
+            began: now,
+            ids: Ids::seeded(seed),
+            a: Peer::new("alice", "192.0.2.10:5070", SERVER_A),
+            b: Peer::new("bob", "192.0.2.200:5080", SERVER_B),
+            call: None,
+            relay: FakeRelay::new(1_000),
+            delay: Duration::from_millis(1),
+            think: Duration::ZERO,
+            trusted: false,
+            targets: None,
+            events: Vec::new(),
+            summary: None,
+            wire: Vec::new(),
+            verdicts,
+            settings: Arc::new(settings),
+            asking: false,
+            queue: BTreeMap::new(),
+            order: 0,
+            privacy: Privacy::default(),
+            allowed: Vec::new(),
+        }
+    }
+    /// One of the parties.
+    pub fn peer(&mut self, side: Side) -> &mut Peer {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+    /// Puts a message of a party on its wire.
+    pub fn send(&mut self, side: Side, bytes: Bytes) {
+        let delay = self.delay;
+        self.send_after(side, bytes, delay);
+    }
+    /// The same, under way for that long.
+    pub fn send_after(&mut self, side: Side, bytes: Bytes, delay: Duration) {
+        self.schedule(delay, Event::ToServer(side, bytes));
+    }
+    fn schedule(&mut self, after: Duration, event: Event) {
+        self.order += 1;
+        self.queue.insert((self.now + after, self.order), event);
+    }
+    /// Feeds the call and carries out what it wants.
+    pub fn feed(&mut self, input: Input) {
+        if let Some(call) = &mut self.call {
+            call.handle(
+                input,
+                &mut Env {
+                    now: self.now,
+                    ids: &mut self.ids,
+                },
+            );
+        }
+        self.carry_out();
+    }
+    /// An order from outside.
+    pub fn command(&mut self, command: Command) {
+        self.feed(Input::Command(command));
+    }
+
+    /// When something happens next: a message arrives or a timer fires.
+    pub fn next_event(&self) -> Option<Instant> {
+        let queued = self.queue.keys().next().map(|key| key.0);
+        let timer = self.call.as_ref().and_then(Call::poll_timeout);
+        [queued, timer].into_iter().flatten().min()
+    }
+    /// Lets time pass until `until`. Returns what parties received, in order, to those who run them.
+    pub fn run_until(&mut self, until: Instant, mut react: impl FnMut(&mut Self, Side)) {
+        while let Some(at) = self.next_event().filter(|&at| at <= until) {
+            self.now = self.now.max(at);
+            if let Some(side) = self.step() {
+                react(self, side);
+            }
+        }
+        self.now = self.now.max(until);
+    }
+    /// Lets time pass; nobody reacts.
+    pub fn run(&mut self, time: Duration) {
+        self.run_until(self.now + time, |_, _| {});
+    }
+    /// Handles what is due now: one thing. Says who received a message.
+    fn step(&mut self) -> Option<Side> {
+        let due = self.queue.first_entry().filter(|entry| entry.key().0 <= self.now);
+        let Some(event) = due.map(|entry| entry.remove()) else {
+            if let Some(call) = &mut self.call {
+                call.handle_timeout(&mut Env {
+                    now: self.now,
+                    ids: &mut self.ids,
+                });
+            }
+            self.carry_out();
+            return None;
+        };
+        match event {
+            Event::ToPeer(side, bytes) => {
+                self.peer(side).receive(&bytes);
+                return Some(side);
+            }
+            Event::ToServer(side, bytes) => self.receive(side, &bytes),
+            Event::Lookup(side, hop) => {
+                let targets = self
+                    .targets
+                    .clone()
+                    .unwrap_or_else(|| Ok(vec![self.target(side)]));
+                let _ = hop;
+                self.feed(Input::Targets(side, targets));
+            }
+            Event::Verdict(verdict) => {
+                // A question that was withdrawn gets no answer.
+                if std::mem::take(&mut self.asking) {
+                    self.feed(Input::Verdict(verdict));
+                }
+            }
+            Event::Media(event) => self.feed(Input::Media(event)),
+        }
+        None
+    }
+
+    /// Where a party is, as a lookup finds it.
+    pub fn target(&self, side: Side) -> Target {
+        let (peer, ours) = match side {
+            Side::A => (&self.a, SERVER_A),
+            Side::B => (&self.b, SERVER_B),
+        };
+        let ours: std::net::SocketAddr = ours.parse().expect("our own address");
+        Target {
+            transport: Transport::Udp,
+            remote: peer.address,
+            server_name: None,
+            local: ours.ip(),
+            sent_by: ours.to_string(),
+            fixed_transport: true,
+        }
+    }
+
+    fn receive(&mut self, side: Side, bytes: &Bytes) {
+        self.wire.push((self.now, side, true, bytes.clone()));
+        self.privacy.learn(side, bytes);
+        let peer = match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        };
+        let incoming = Incoming {
+            message: read(bytes),
+            source: Source {
+                transport: Transport::Udp,
+                local: peer.server,
+                remote: peer.address,
+                flow: FlowId(side as u64),
+            },
+            sent_by: peer.server.to_string().into(),
+            trusted: self.trusted,
+        };
+        if self.call.is_some() || side == Side::B {
+            return self.feed(Input::Message(side, incoming));
+        }
+        if self.summary.is_some() {
+            return;
+        }
+        let mut env = Env {
+            now: self.now,
+            ids: &mut self.ids,
+        };
+        match Call::new(incoming, self.settings.clone(), &mut env) {
+            Ok(call) => self.call = Some(call),
+            Err(failure) => panic!("the INVITE was not taken: {failure:?}"),
+        }
+        self.carry_out();
+    }
+
+    /// Does what the call wants.
+    fn carry_out(&mut self) {
+        let mut outputs = 0;
+        while let Some(output) = self.call.as_mut().and_then(Call::poll_output) {
+            outputs += 1;
+            assert!(outputs < 500, "one input made more than 500 outputs");
+            match output {
+                Output::Transmit(side, transmit) => self.transmit(side, transmit),
+                Output::Lookup(side, hop) => self.schedule(self.think, Event::Lookup(side, hop)),
+                Output::Ask(question) => {
+                    self.asking = true;
+                    if let Some(verdict) = self.verdicts.answer(question) {
+                        self.schedule(self.think, Event::Verdict(verdict));
+                    }
+                }
+                Output::Withdraw => {
+                    assert!(std::mem::take(&mut self.asking), "withdrew what was not asked");
+                }
+                Output::Media(command) => {
+                    if let Some(event) = self.relay.obey(command) {
+                        self.schedule(self.think, Event::Media(event));
+                    }
+                }
+                Output::Event(event) => {
+                    if let Verdicts::App(state) = &mut self.verdicts {
+                        state.observe(&event);
+                    }
+                    self.events.push(event);
+                }
+                Output::Dialog(..) | Output::Tombstone(..) => {}
+                Output::Finished(summary) => {
+                    assert_eq!(
+                        self.call.as_ref().and_then(Call::poll_timeout),
+                        None,
+                        "a timer after the end"
+                    );
+                    assert!(!self.asking, "a question after the end");
+                    self.summary = Some(*summary);
+                    self.call = None;
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, side: Side, transmit: Transmit) {
+        let bytes = transmit.bytes;
+        assert!(bytes.len() < 64 * 1024, "a message of {} octets", bytes.len());
+        self.privacy.learn(side, &bytes);
+        if let Some(word) = self.privacy.leaks(side, &bytes)
+            && !self.allowed.iter().any(|allowed| allowed.contains(word))
+        {
+            panic!(
+                "{word:?} of the other leg is on leg {side:?}:\n{}",
+                String::from_utf8_lossy(&bytes)
+            );
+        }
+        self.wire.push((self.now, side, false, bytes.clone()));
+        self.schedule(self.delay, Event::ToPeer(side, bytes));
+    }
+
+    /// Asserts that the call is over and nothing of it is left.
+    ///
+    /// # Panics
+    /// When something is.
+    pub fn assert_done(&self) {
+        assert!(
+            self.summary.is_some(),
+            "not finished; next timer in {:?}\n{}",
+            self.call
+                .as_ref()
+                .and_then(Call::poll_timeout)
+                .map(|at| at - self.now),
+            self.ladder()
+        );
+        assert!(
+            self.relay.ports.is_empty() && self.relay.connected.is_empty(),
+            "flows left: {:?}",
+            self.relay
+        );
+        let ended = self
+            .events
+            .iter()
+            .filter(|event| matches!(event, CallEvent::Ended(_)))
+            .count();
+        assert_eq!(ended, 1, "one record a call");
+    }
+
+    /// What crossed the wires, for messages of tests that failed.
+    pub fn ladder(&self) -> String {
+        let mut out = String::new();
+        for (at, side, inwards, bytes) in &self.wire {
+            let line = String::from_utf8_lossy(bytes);
+            let first = line.lines().next().unwrap_or_default();
+            let cseq = line
+                .lines()
+                .find(|line| line.starts_with("CSeq"))
+                .unwrap_or_default();
+            let arrow = match (side, inwards) {
+                (Side::A, true) => "a ->      ",
+                (Side::A, false) => "a <-      ",
+                (Side::B, true) => "      <- b",
+                (Side::B, false) => "      -> b",
+            };
+            let ms = at.duration_since(self.began).as_millis();
+            out.push_str(&format!("{ms:>8} ms {arrow} {first} ({cseq})\n"));
+        }
+        out
+    }
+    /// Where leg B's packets of a stream would go, and so on: the relay's view, for assertions.
+    pub fn media_address(side: Side) -> IpAddr {
+        let text = match side {
+            Side::A => SERVER_A,
+            Side::B => SERVER_B,
+        };
+        text.parse::<std::net::SocketAddr>()
+            .expect("our own address")
+            .ip()
+    }
+}
