@@ -82,6 +82,21 @@ impl Dialog {
             remote_cseq: None,
         })
     }
+    /// What all dialogs of an INVITE of ours will have in common, before any response.
+    pub fn calling(invite: &Request, local_tag: &str, local_cseq: u32) -> Self {
+        let headers = &invite.headers;
+        Self {
+            call_id: headers.get("Call-ID").unwrap_or_default(),
+            local_tag: local_tag.into(),
+            remote_tag: None,
+            local: headers.get("From").unwrap_or_default(),
+            remote: headers.get("To").unwrap_or_default(),
+            route_set: Vec::new(),
+            remote_target: invite.uri.clone(),
+            local_cseq,
+            remote_cseq: None,
+        }
+    }
     /// Target refresh (RFC 3261 §12.2.1.2, §12.2.2): a re-INVITE, an UPDATE or their 2xx may move the peer. Whether it did.
     pub fn refresh(&mut self, headers: &Headers) -> bool {
         match contact(headers) {

@@ -1,10 +1,7 @@
 //! Bodies: where the session description of a message is (RFC 3261 §8.2.3, RFC 2045/2046 for multiparts).
 
 use crate::{
-    call::{
-        Failure, Origin,
-        failure::Kind,
-    },
+    call::{Failure, Origin, failure::Kind},
     sdp::Sdp,
     sip::{Headers, Status, Text},
 };
@@ -39,24 +36,47 @@ struct Part<'a> {
 
 impl Part<'_> {
     fn session(&self, depth: usize) -> Result<Option<Sdp>, Failure> {
-        let disposition = self.disposition.as_ref().map(|value| value.to_str().to_ascii_lowercase());
-        let optional = disposition
+        let disposition = self
+            .disposition
             .as_ref()
-            .is_some_and(|value| params(value).any(|(name, value)| name == "handling" && value == "optional"));
+            .map(|value| value.to_str().to_ascii_lowercase());
+        let optional = disposition.as_ref().is_some_and(|value| {
+            params(value).any(|(name, value)| name == "handling" && value == "optional")
+        });
         let is_session = disposition.as_ref().is_none_or(|value| word(value) == "session");
         if !is_session {
-            return if optional { Ok(None) } else { Err(unsupported_type()) };
+            return if optional {
+                Ok(None)
+            } else {
+                Err(unsupported_type())
+            };
         }
-        let coded = self.encoding.as_ref().map(|value| value.to_str().to_ascii_lowercase());
+        let coded = self
+            .encoding
+            .as_ref()
+            .map(|value| value.to_str().to_ascii_lowercase());
         if coded.is_some_and(|value| !value.is_empty() && value != "identity") {
-            return if optional { Ok(None) } else { Err(unsupported_encoding()) };
+            return if optional {
+                Ok(None)
+            } else {
+                Err(unsupported_encoding())
+            };
         }
-        let content_type = self.content_type.as_ref().map(|value| value.to_str().into_owned());
-        match content_type.as_deref().map(|value| word(value).to_ascii_lowercase()).as_deref() {
+        let content_type = self
+            .content_type
+            .as_ref()
+            .map(|value| value.to_str().into_owned());
+        match content_type
+            .as_deref()
+            .map(|value| word(value).to_ascii_lowercase())
+            .as_deref()
+        {
             // Without a type there is nothing else that it could be for.
             Some("application/sdp") | None => match Sdp::parse(self.body) {
                 Ok(sdp) => Ok(Some(sdp)),
-                Err(error) => Err(Failure::of(Kind::Protocol, Origin::Local).because(&ascii(&error.to_string()))),
+                Err(error) => {
+                    Err(Failure::of(Kind::Protocol, Origin::Local).because(&ascii(&error.to_string())))
+                }
             },
             Some(kind) if kind.starts_with("multipart/") && depth > 0 => {
                 let boundary = content_type
@@ -64,14 +84,17 @@ impl Part<'_> {
                     .and_then(|value| params(value).find(|(name, _)| name == "boundary"))
                     .map(|(_, value)| value);
                 let found = boundary.and_then(|boundary| {
-                    parts(self.body, boundary.as_bytes()).into_iter().take(PARTS).find_map(|part| {
-                        match part.session(depth - 1) {
-                            // A part beside the description (ISUP, location, …) is nobody's fault.
-                            Ok(None) => None,
-                            Err(failure) if failure.status == Status::UNSUPPORTED_MEDIA_TYPE => None,
-                            other => Some(other),
-                        }
-                    })
+                    parts(self.body, boundary.as_bytes())
+                        .into_iter()
+                        .take(PARTS)
+                        .find_map(|part| {
+                            match part.session(depth - 1) {
+                                // A part beside the description (ISUP, location, …) is nobody's fault.
+                                Ok(None) => None,
+                                Err(failure) if failure.status == Status::UNSUPPORTED_MEDIA_TYPE => None,
+                                other => Some(other),
+                            }
+                        })
                 });
                 match found {
                     Some(found) => found,
@@ -86,11 +109,13 @@ impl Part<'_> {
 }
 
 fn unsupported_type() -> Failure {
-    Failure::new(Status::UNSUPPORTED_MEDIA_TYPE, Origin::Local, Kind::NotAcceptable).with("Accept", "application/sdp")
+    Failure::new(Status::UNSUPPORTED_MEDIA_TYPE, Origin::Local, Kind::NotAcceptable)
+        .with("Accept", "application/sdp")
 }
 
 fn unsupported_encoding() -> Failure {
-    Failure::new(Status::UNSUPPORTED_MEDIA_TYPE, Origin::Local, Kind::NotAcceptable).with("Accept-Encoding", "identity")
+    Failure::new(Status::UNSUPPORTED_MEDIA_TYPE, Origin::Local, Kind::NotAcceptable)
+        .with("Accept-Encoding", "identity")
 }
 
 /// What may stand in a reason phrase.
@@ -126,7 +151,9 @@ fn parts<'a>(body: &'a [u8], boundary: &[u8]) -> Vec<Part<'a>> {
         let rest = &body[at..];
         let line = rest.split_inclusive(|byte| *byte == b'\n').next().unwrap_or(rest);
         let text = line.trim_ascii_end();
-        let after = text.strip_prefix(b"--").and_then(|text| text.strip_prefix(boundary));
+        let after = text
+            .strip_prefix(b"--")
+            .and_then(|text| text.strip_prefix(boundary));
         if let Some(after) = after.filter(|after| after.is_empty() || *after == b"--") {
             if let Some(start) = start {
                 found.push(part(without_line_end(&body[start..at])));
@@ -175,7 +202,10 @@ fn part(bytes: &[u8]) -> Part<'_> {
             b"content-disposition" => part.disposition = Some(value),
             b"content-encoding" | b"e" => part.encoding = Some(value),
             b"content-transfer-encoding"
-                if !matches!(value.to_ascii_lowercase().as_slice(), b"binary" | b"8bit" | b"7bit") =>
+                if !matches!(
+                    value.to_ascii_lowercase().as_slice(),
+                    b"binary" | b"8bit" | b"7bit"
+                ) =>
             {
                 part.encoding = Some(value);
             }

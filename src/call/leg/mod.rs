@@ -1,12 +1,44 @@
 //! One SIP session towards one party: a user agent without socket or clock.
+//!
+//! `uas` takes a call, `uac` places one; after the answer both are the same (`confirmed`, `update`). What goes over the wire
+//! is kept in `inbound` (the peer's requests and our answers), `outbound` (our requests and where they may go) and `ack`.
 
-use super::{Env, Failure, Incoming, LookupError, Outgoing, Side, Signal, Transmit, signal::Body};
+mod ack;
+mod attempt;
+mod auth;
+mod confirmed;
+mod content;
+mod inbound;
+mod offer;
+mod outbound;
+mod requests;
+mod uac;
+mod uas;
+mod update;
+
+pub use inbound::{ALLOW, refusal};
+
+use self::{
+    ack::Acks,
+    attempt::Attempt,
+    inbound::{From, Inbound, Matter},
+    offer::Position,
+    outbound::Outbound,
+};
+use super::{
+    Cause, Env, Failure, Incoming, LookupError, Origin, Outgoing, Side, Signal, Transmit, signal::Body,
+};
 use crate::sip::{
-    Text,
+    Ids, Message, Method, Response, Text,
+    auth::Credentials,
+    dialog::Dialog,
     routing::{Destination, DialogKey, NextHop, Target, TransactionKey},
     timers::Timers,
 };
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Instant};
+
+/// Requests of a peer that we hold at once, answered or not: the answered ones only to repeat answers.
+const MAX_INBOUND: usize = 32;
 
 /// What both legs of all calls of a server have in common.
 #[derive(Clone, Debug)]
@@ -19,96 +51,416 @@ pub struct Profile {
 
 /// What a leg wants done.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "outputs live for a moment in a short queue"
+)]
 pub enum LegOutput {
     /// Send this.
     Transmit(Transmit),
-    /// Look this up; answered by [`Leg::handle_targets`].
+    /// Look this up; answered by [`Leg::handle_targets`], lookups in the order in which they were asked for.
     Lookup(NextHop),
     /// Tell the other leg.
     Signal(Signal),
     /// A dialog (early or not) has our tag from now on.
     Dialog(DialogKey),
-    /// Final response for retransmissions that come after the leg has gone.
+    /// What to say to repetitions that come after the leg has gone, until 64*T1 from now.
+    ///
+    /// With the key of a server transaction it is its final response: for the request's repetitions; an ACK with that key is
+    /// absorbed, a CANCEL gets 200 by whoever keeps this. With the key of a client transaction
+    /// ([`TransactionKey::of_response`]) it is the ACK that a repeated final response gets.
     Tombstone(TransactionKey, Transmit),
-    /// Over: no timer left, nothing to send.
+    /// Over: no timer left, nothing to send. Messages that still come may be given to it; it answers them without waiting.
     Closed,
 }
 
+/// What a request of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// The INVITE of leg B.
+    Call,
+    /// A re-INVITE that carries (or asks for) an offer of the other leg.
+    Offer,
+    /// The end of this dialog.
+    Bye,
+    /// The end of a fork that lost.
+    ByeFork,
+    /// A request that crossed.
+    Passed,
+}
+
+/// What a response turned out to be.
+#[derive(Debug)]
+enum Heard {
+    /// Nothing that the leg must know of.
+    Nothing,
+    /// A provisional response.
+    Provisional,
+    /// The final response.
+    Final,
+    /// One more 2xx to an INVITE: of another fork.
+    Again,
+    /// No target is left.
+    Failed(Failure),
+}
+
+/// What requests and responses need of the leg to get on the wire.
+struct Wire<'a> {
+    out: &'a mut VecDeque<LegOutput>,
+    profile: &'a Profile,
+    credentials: Option<&'a Credentials>,
+    /// The last CSeq that we used.
+    cseq: &'a mut u32,
+    now: Instant,
+    ids: &'a mut Ids,
+}
+
+/// Borrows the parts of a leg that a [`Wire`] is made of, and leaves the others free.
+macro_rules! wire {
+    ($leg:expr, $env:expr) => {
+        &mut $crate::call::leg::Wire {
+            out: &mut $leg.out,
+            profile: &$leg.profile,
+            credentials: $leg.credentials.as_deref(),
+            cseq: &mut $leg.dialog.local_cseq,
+            now: $env.now,
+            ids: &mut *$env.ids,
+        }
+    };
+}
+use wire;
+
+/// How far a leg is.
+#[derive(Debug)]
+enum Phase {
+    /// Leg A, not answered.
+    Incoming(uas::Incoming),
+    /// Leg B, not answered.
+    Calling(uac::Calling),
+    /// Leg B was given up before the answer; its INVITE may still get one.
+    GivenUp,
+    /// Answered, both ways alike.
+    Up(confirmed::Up),
+    /// Ended: only what is left is finished.
+    Ended,
+}
+
 /// One SIP session.
-pub struct Leg {}
+#[derive(Debug)]
+pub struct Leg {
+    side: Side,
+    profile: Arc<Profile>,
+    credentials: Option<Arc<Credentials>>,
+    out: VecDeque<LegOutput>,
+    phase: Phase,
+    /// The dialog; before leg B is answered, what it will have in common with all forks.
+    dialog: Dialog,
+    outbound: Vec<Outbound>,
+    inbound: Vec<Inbound>,
+    acks: Acks,
+    /// Asked for, not answered, in order.
+    lookups: VecDeque<NextHop>,
+    /// The last answers, so that each request of a dialog does not ask again.
+    resolved: Vec<(NextHop, Vec<Target>)>,
+    local_ip: Option<IpAddr>,
+    /// Which of our outputs ended it: a peer's BYE is answered 200 once if it crossed ours.
+    bye_sent: bool,
+    /// When what is left of open INVITEs is given up after the end.
+    linger: Option<Instant>,
+    closed: bool,
+}
 
 impl Leg {
-    /// Leg A: takes the caller's INVITE. Emits 100 and nothing else; its offer is read with [`Leg::offer`].
-    ///
-    /// # Errors
-    /// When the INVITE breaks a rule; the failure is what it is to be answered with.
-    pub fn accept(invite: Incoming, profile: Arc<Profile>, env: &mut Env<'_>) -> Result<Self, Failure> {
-        let _ = (invite, profile, env.now);
-        todo!()
-    }
-    /// Leg B: sends an INVITE to the first of `targets`, to the next ones by RFC 3263 §4.3.
-    pub fn dial(
-        plan: &Outgoing,
-        body: Body,
-        targets: Vec<Target>,
-        max_forwards: u8,
-        profile: Arc<Profile>,
-        env: &mut Env<'_>,
-    ) -> Self {
-        let _ = (plan, body, targets, max_forwards, profile, env.now);
-        todo!()
-    }
-    /// The offer of the initial INVITE (leg A).
-    pub fn offer(&self) -> Body {
-        todo!()
-    }
     /// From the wire.
     pub fn handle_message(&mut self, message: Incoming, env: &mut Env<'_>) {
-        let _ = (message, env.now);
-        todo!()
+        let from = From::of(&message);
+        match message.message {
+            Message::Request(request) => self.handle_request(request, &from, env),
+            Message::Response(response) => self.handle_response(&response, env),
+        }
+        self.settle(env);
     }
     /// From the bridge.
     pub fn handle_signal(&mut self, signal: Signal, env: &mut Env<'_>) {
-        let _ = (signal, env.now);
-        todo!()
+        match self.phase {
+            Phase::Incoming(_) => self.incoming_signal(signal, env),
+            Phase::Calling(_) => self.calling_signal(signal, env),
+            Phase::Up(_) => self.up_signal(signal, env),
+            Phase::GivenUp | Phase::Ended => tracing::debug!(side = ?self.side, "signal after the end"),
+        }
+        self.settle(env);
     }
     /// The answer to [`LegOutput::Lookup`].
     pub fn handle_targets(&mut self, targets: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
-        let _ = (targets, env.now);
-        todo!()
+        let Some(hop) = self.lookups.pop_front() else {
+            tracing::debug!(side = ?self.side, "targets that nobody asked for");
+            return;
+        };
+        match targets {
+            Ok(targets) if !targets.is_empty() => {
+                self.resolved.truncate(3);
+                self.resolved.insert(0, (hop.clone(), targets.clone()));
+                self.go(&hop, &targets, env);
+            }
+            Ok(_) => self.no_way(&hop, &LookupError::NotFound(hop.0.to_string()), env),
+            Err(error) => self.no_way(&hop, &error, env),
+        }
+        self.settle(env);
     }
     /// Sending failed.
     pub fn handle_undeliverable(&mut self, to: &Destination, env: &mut Env<'_>) {
-        let _ = (to, env.now);
-        todo!()
+        if let Destination::Target(target) = to {
+            // Ask again before the next request: where it was may not be where it is.
+            self.resolved
+                .retain(|(_, targets)| targets.first() != Some(target));
+        }
+        self.acks.undeliverable(to, wire!(self, env));
+        let mut failed = Vec::new();
+        for outbound in &mut self.outbound {
+            if let Some(failure) = outbound.undeliverable(to, wire!(self, env)) {
+                failed.push((outbound.purpose, outbound.cseq, failure));
+            }
+        }
+        for (purpose, cseq, failure) in failed {
+            self.failed(purpose, cseq, &failure, env);
+        }
+        self.settle(env);
     }
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
-        let _ = env.now;
-        todo!()
+        let mut failed = Vec::new();
+        for outbound in &mut self.outbound {
+            if let Some(failure) = outbound.fire(wire!(self, env)) {
+                failed.push((outbound.purpose, outbound.cseq, failure));
+            }
+        }
+        let mut unacknowledged = false;
+        for inbound in &mut self.inbound {
+            unacknowledged |= inbound.fire(wire!(self, env));
+        }
+        for (purpose, cseq, failure) in failed {
+            self.failed(purpose, cseq, &failure, env);
+        }
+        if unacknowledged {
+            self.never_acknowledged(env);
+        }
+        match self.phase {
+            Phase::Incoming(_) => self.incoming_timeout(env),
+            Phase::Calling(_) => self.calling_timeout(env),
+            Phase::Up(_) => self.send_wanted_offer(env),
+            Phase::GivenUp | Phase::Ended => {}
+        }
+        if self.linger.is_some_and(|at| at <= env.now) {
+            self.linger = None;
+            for outbound in &mut self.outbound {
+                if outbound.purpose == Purpose::Offer {
+                    outbound.abandon();
+                }
+            }
+        }
+        self.settle(env);
     }
     /// The next thing to do; may have changed after any `handle_*`.
     pub fn poll_output(&mut self) -> Option<LegOutput> {
-        todo!()
+        self.out.pop_front()
     }
     /// When to call `handle_timeout`; may have changed after any `handle_*`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        if self.closed {
+            return None;
+        }
+        let phase = match &self.phase {
+            Phase::Incoming(incoming) => incoming.poll_timeout(),
+            Phase::Calling(calling) => calling.poll_timeout(),
+            Phase::Up(up) => up.poll_timeout(),
+            Phase::GivenUp | Phase::Ended => None,
+        };
+        let outbound = self.outbound.iter().filter_map(Outbound::poll_timeout);
+        let inbound = self.inbound.iter().filter_map(Inbound::poll_timeout);
+        outbound.chain(inbound).chain(phase).chain(self.linger).min()
     }
     /// The address of ours on this leg's path: where its media lives unless configured.
     pub fn local_ip(&self) -> Option<IpAddr> {
-        todo!()
+        self.local_ip
     }
     /// The dialog's Call-ID.
     pub fn call_id(&self) -> &Text {
-        todo!()
+        &self.dialog.call_id
     }
-    /// A BYE that ends this leg from outside should its task die: the farewell (bytes complete, next CSeq).
+    /// A BYE that ends this leg from outside should its task die: the farewell (bytes complete, next CSeq). `None` before
+    /// the answer, after the end, and while it is not known where a request would go.
     pub fn farewell(&self) -> Option<Transmit> {
-        todo!()
+        if !matches!(self.phase, Phase::Up(_)) {
+            return None;
+        }
+        let path = self.dialog.path();
+        let (_, targets) = self.resolved.iter().find(|(hop, _)| *hop == path.hop)?;
+        let target = targets.first()?;
+        let mut bye = self
+            .dialog
+            .numbered(Method::Bye, self.dialog.local_cseq.wrapping_add(1), &path);
+        bye.headers.push("User-Agent", self.profile.user_agent.clone());
+        // One BYE per dialog ever goes this way, so its CSeq and our tag make a branch that no other request has.
+        let branch = format!(
+            "z9hG4bKfarewell{}{}",
+            self.dialog.local_tag, self.dialog.local_cseq
+        )
+        .into();
+        Some(Transmit {
+            bytes: attempt::dress(&bye, target, target.transport, &branch, false).to_bytes(),
+            to: Destination::Target(target.clone()),
+        })
     }
     /// Which side.
     pub fn side(&self) -> Side {
-        todo!()
+        self.side
+    }
+
+    /// Who the peer of this leg is, for failures and causes.
+    fn origin(&self) -> Origin {
+        match self.side {
+            Side::A => Origin::LegA,
+            Side::B => Origin::LegB,
+        }
+    }
+    fn say(&mut self, signal: Signal) {
+        self.out.push_back(LegOutput::Signal(signal));
+    }
+    /// Sends a request of the dialog, when it is known where to.
+    fn request(&mut self, mut outbound: Outbound, env: &mut Env<'_>) {
+        outbound
+            .request
+            .headers
+            .push("User-Agent", self.profile.user_agent.clone());
+        let known = outbound.hop.as_ref().and_then(|hop| self.known(hop));
+        match (known, outbound.hop.clone()) {
+            (Some(targets), _) => {
+                let failed = outbound.begin(&targets, wire!(self, env));
+                let (purpose, cseq) = (outbound.purpose, outbound.cseq);
+                self.outbound.push(outbound);
+                if let Some(failure) = failed {
+                    self.failed(purpose, cseq, &failure, env);
+                }
+            }
+            (None, hop) => {
+                self.outbound.push(outbound);
+                if let Some(hop) = hop {
+                    self.look_up(hop);
+                }
+            }
+        }
+    }
+    fn known(&self, hop: &NextHop) -> Option<Vec<Target>> {
+        self.resolved
+            .iter()
+            .find(|(known, _)| known == hop)
+            .map(|(_, targets)| targets.clone())
+    }
+    fn look_up(&mut self, hop: NextHop) {
+        if !self.lookups.contains(&hop) {
+            self.lookups.push_back(hop.clone());
+            self.out.push_back(LegOutput::Lookup(hop));
+        }
+    }
+    /// A hop has been found: what waited for it goes, ACKs first.
+    fn go(&mut self, hop: &NextHop, targets: &[Target], env: &mut Env<'_>) {
+        self.acks.resolved(hop, targets, wire!(self, env));
+        let mut failed = Vec::new();
+        for outbound in &mut self.outbound {
+            if outbound.hop.as_ref() == Some(hop)
+                && let Some(failure) = outbound.begin(targets, wire!(self, env))
+            {
+                failed.push((outbound.purpose, outbound.cseq, failure));
+            }
+        }
+        for (purpose, cseq, failure) in failed {
+            self.failed(purpose, cseq, &failure, env);
+        }
+    }
+    /// A hop leads nowhere.
+    fn no_way(&mut self, hop: &NextHop, error: &LookupError, env: &mut Env<'_>) {
+        tracing::debug!(side = ?self.side, %error, "no way to the next hop");
+        self.acks.resolved(hop, &[], wire!(self, env));
+        let mut failed = Vec::new();
+        for outbound in &mut self.outbound {
+            if outbound.hop.as_ref() == Some(hop) {
+                outbound.abandon();
+                outbound.hop = None;
+                failed.push((outbound.purpose, outbound.cseq, Failure::of_lookup(error)));
+            }
+        }
+        for (purpose, cseq, failure) in failed {
+            self.failed(purpose, cseq, &failure, env);
+        }
+    }
+    fn handle_response(&mut self, response: &Response, env: &mut Env<'_>) {
+        let (Ok(via), Ok(cseq)) = (response.headers.via(), response.headers.cseq()) else {
+            return;
+        };
+        let branch = via.branch().unwrap_or_default();
+        if cseq.method == Method::Invite && response.status.is_success() {
+            let tag = response.headers.to().ok().and_then(|to| to.tag());
+            if self.acks.repeat(cseq.number, tag.as_ref(), wire!(self, env)) {
+                return;
+            }
+        }
+        let Some(at) = self
+            .outbound
+            .iter()
+            .position(|outbound| outbound.has_branch(&branch))
+        else {
+            tracing::debug!(side = ?self.side, status = %response.status, "response to no request of ours");
+            return;
+        };
+        let Some(outbound) = self.outbound.get_mut(at) else {
+            return;
+        };
+        let heard = outbound.receive(&branch, &cseq, response, wire!(self, env));
+        let (purpose, number) = (outbound.purpose, outbound.cseq);
+        match (heard, purpose) {
+            (Heard::Nothing, _) => {}
+            (Heard::Failed(failure), _) => self.failed(purpose, number, &failure, env),
+            (heard, Purpose::Call) => self.call_response(&heard, response, at, env),
+            (Heard::Final, Purpose::Offer) => self.offer_response(response, at, env),
+            (Heard::Final, Purpose::Passed) => self.passed_response(response, env),
+            // A BYE is over with any final response; 2xx of another fork to a re-INVITE cannot be.
+            (Heard::Final | Heard::Provisional | Heard::Again, _) => {}
+        }
+    }
+    /// A request of ours got no response that counts.
+    fn failed(&mut self, purpose: Purpose, cseq: u32, failure: &Failure, env: &mut Env<'_>) {
+        match purpose {
+            Purpose::Call => self.call_failed(failure.clone()),
+            Purpose::Offer => self.offer_failed(failure.clone(), env),
+            Purpose::Passed => self.passed_failed(failure, env),
+            Purpose::Bye | Purpose::ByeFork => tracing::debug!(side = ?self.side, cseq, "BYE not answered"),
+        }
+    }
+    /// Forgets what is over, and closes when nothing is left.
+    fn settle(&mut self, env: &mut Env<'_>) {
+        self.send_wanted_offer(env);
+        for outbound in self.outbound.iter_mut().filter(|outbound| outbound.done) {
+            outbound.fire(wire!(self, env));
+        }
+        self.outbound.retain(|outbound| !outbound.is_over());
+        if self.inbound.len() > MAX_INBOUND / 2 {
+            for inbound in self.inbound.iter_mut().filter(|inbound| !inbound.is_open()) {
+                inbound.fire(wire!(self, env));
+            }
+            self.inbound.retain(|inbound| !inbound.is_over());
+        }
+        let over = matches!(self.phase, Phase::Ended | Phase::GivenUp)
+            && !self.outbound.iter().any(Outbound::is_open)
+            && !self.inbound.iter().any(Inbound::is_open)
+            && !self.acks.is_waiting();
+        if over && !self.closed {
+            self.closed = true;
+            let graves: Vec<_> = self.inbound.iter().filter_map(Inbound::tombstone).collect();
+            self.out.extend(graves);
+            for outbound in &self.outbound {
+                self.out.extend(outbound.acks());
+            }
+            self.out.push_back(LegOutput::Closed);
+        }
     }
 }

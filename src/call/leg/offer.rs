@@ -55,7 +55,9 @@ impl Position {
             (Self::Settled, Wish::OurInvite) if unacknowledged => Turn::Wait,
             (Self::Settled, Wish::OurInvite) => Turn::Granted,
             (_, Wish::OurInvite) => Turn::Wait,
-            (Self::Offered | Self::Asked | Self::OfferedInAnswer, Wish::PeerInvite | Wish::PeerUpdate) => Turn::Pending,
+            (Self::Offered | Self::Asked | Self::OfferedInAnswer, Wish::PeerInvite | Wish::PeerUpdate) => {
+                Turn::Pending
+            }
             (
                 Self::PeerOffered | Self::PeerOfferedByUpdate | Self::PeerAsked | Self::PeerOfferedInAnswer,
                 Wish::PeerInvite | Wish::PeerUpdate,
@@ -90,7 +92,11 @@ mod tests {
                 assert_eq!(position.turn(Wish::PeerUpdate, open), update, "{position:?}");
             }
             assert_eq!(position.turn(Wish::OurInvite, false), ours, "{position:?}");
-            assert_eq!(position.turn(Wish::OurInvite, true), unacknowledged, "{position:?}");
+            assert_eq!(
+                position.turn(Wish::OurInvite, true),
+                unacknowledged,
+                "{position:?}"
+            );
         }
     }
 }

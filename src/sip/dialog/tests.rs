@@ -34,7 +34,10 @@ fn our_requests_as_uas_take_the_recorded_routes_in_order_and_swap_from_and_to() 
     let path = dialog.path();
     let bye = dialog.request(Method::Bye, &path);
     assert_eq!(bye.uri.as_str(), "sip:alice@192.0.2.1:5080");
-    assert_eq!(header(&bye, "Route"), ["<sip:p2;lr>", "<sip:p1;lr>", "<sip:p0;lr>"]);
+    assert_eq!(
+        header(&bye, "Route"),
+        ["<sip:p2;lr>", "<sip:p1;lr>", "<sip:p0;lr>"]
+    );
     assert_eq!(header(&bye, "From"), ["Bob <sip:bob@example.org>;tag=t1"]);
     assert_eq!(header(&bye, "To"), ["\"A\" <sip:alice@example.org>;tag=a1"]);
     assert_eq!(header(&bye, "CSeq"), ["1 BYE"]);
@@ -46,7 +49,10 @@ fn our_requests_as_uac_take_them_in_reverse_and_the_ack_has_the_number_of_the_in
     let invite = invite("Contact: <sip:us>\n");
     let response = ok(
         &invite,
-        &[("Record-Route", "<sip:p2;lr>, <sip:p1;lr>"), ("Contact", "<sip:bob@192.0.2.8>")],
+        &[
+            ("Record-Route", "<sip:p2;lr>, <sip:p1;lr>"),
+            ("Contact", "<sip:bob@192.0.2.8>"),
+        ],
     );
     let mut dialog = Dialog::uac(&invite, &response).expect("a dialog");
     let path = dialog.path();
@@ -75,7 +81,13 @@ fn an_invite_without_contact_opens_no_dialog() {
 #[test]
 fn numbers_of_the_peer_may_leave_gaps_but_not_go_back() {
     let mut dialog = Dialog::uas(&invite("Contact: <sip:a>\n"), "t1", 0).expect("a dialog");
-    for (number, fits) in [(314_160, true), (314_190, true), (314_190, false), (314_189, false), (314_191, true)] {
+    for (number, fits) in [
+        (314_160, true),
+        (314_190, true),
+        (314_190, false),
+        (314_189, false),
+        (314_191, true),
+    ] {
         assert_eq!(dialog.receive(number).is_ok(), fits, "{number}");
     }
     // A dialog that we opened knows no number of the peer: any is the first.
@@ -104,5 +116,8 @@ fn a_to_without_brackets_gets_them_before_its_tag() {
     bare.headers.set("To", "sip:bob@example.org");
     let mut dialog = Dialog::uas(&bare, "t1", 0).expect("a dialog");
     let path = dialog.path();
-    assert_eq!(header(&dialog.request(Method::Bye, &path), "From"), ["<sip:bob@example.org>;tag=t1"]);
+    assert_eq!(
+        header(&dialog.request(Method::Bye, &path), "From"),
+        ["<sip:bob@example.org>;tag=t1"]
+    );
 }

@@ -1,6 +1,7 @@
 use super::*;
 
-const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
 fn read(headers: &[(&str, &str)], body: &str) -> Result<Option<Sdp>, Failure> {
     let mut all = Headers::default();
@@ -17,12 +18,21 @@ fn code(result: Result<Option<Sdp>, Failure>) -> u16 {
 #[test]
 fn a_description_is_found_by_its_type_whatever_the_case() {
     let parsed = Sdp::parse(SDP.as_bytes()).expect("SDP");
-    assert_eq!(read(&[("Content-Type", "application/sdp")], SDP), Ok(Some(parsed.clone())));
-    assert_eq!(read(&[("c", "Application/SDP;charset=utf-8")], SDP), Ok(Some(parsed.clone())));
+    assert_eq!(
+        read(&[("Content-Type", "application/sdp")], SDP),
+        Ok(Some(parsed.clone()))
+    );
+    assert_eq!(
+        read(&[("c", "Application/SDP;charset=utf-8")], SDP),
+        Ok(Some(parsed.clone()))
+    );
     assert_eq!(read(&[], SDP), Ok(Some(parsed.clone())));
     assert_eq!(
         read(
-            &[("Content-Type", "application/sdp"), ("Content-Disposition", "session;handling=required")],
+            &[
+                ("Content-Type", "application/sdp"),
+                ("Content-Disposition", "session;handling=required")
+            ],
             SDP
         ),
         Ok(Some(parsed))
@@ -47,7 +57,10 @@ fn a_description_among_other_parts_is_found() {
     let nested = format!(
         "--o\r\nContent-Type: multipart/alternative;boundary=i\r\n\r\n--i\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n--i--\r\n--o--\r\n"
     );
-    assert_eq!(read(&[("Content-Type", "multipart/mixed;boundary=o")], &nested), Ok(Some(parsed)));
+    assert_eq!(
+        read(&[("Content-Type", "multipart/mixed;boundary=o")], &nested),
+        Ok(Some(parsed))
+    );
 }
 
 #[test]
@@ -55,7 +68,11 @@ fn what_must_be_understood_and_is_not_gets_415_with_what_would_be() {
     let failure = read(&[("Content-Type", "text/plain")], "hello").expect_err("415");
     assert_eq!(failure.status.code(), 415);
     assert_eq!(failure.headers.get("Accept"), Some("application/sdp".into()));
-    let failure = read(&[("Content-Type", "application/sdp"), ("Content-Encoding", "gzip")], SDP).expect_err("415");
+    let failure = read(
+        &[("Content-Type", "application/sdp"), ("Content-Encoding", "gzip")],
+        SDP,
+    )
+    .expect_err("415");
     assert_eq!(failure.status.code(), 415);
     assert_eq!(failure.headers.get("Accept-Encoding"), Some("identity".into()));
     assert_eq!(
@@ -65,14 +82,23 @@ fn what_must_be_understood_and_is_not_gets_415_with_what_would_be() {
         )),
         415
     );
-    assert_eq!(code(read(&[("Content-Type", "multipart/mixed")], "--b\r\n\r\n--b--")), 415);
+    assert_eq!(
+        code(read(&[("Content-Type", "multipart/mixed")], "--b\r\n\r\n--b--")),
+        415
+    );
 }
 
 #[test]
 fn what_may_be_ignored_is_ignored() {
     for headers in [
-        [("Content-Type", "text/plain"), ("Content-Disposition", "render;handling=optional")],
-        [("Content-Type", "image/png"), ("Content-Disposition", "session; Handling=\"optional\"")],
+        [
+            ("Content-Type", "text/plain"),
+            ("Content-Disposition", "render;handling=optional"),
+        ],
+        [
+            ("Content-Type", "image/png"),
+            ("Content-Disposition", "session; Handling=\"optional\""),
+        ],
     ] {
         assert_eq!(read(&headers, "hello"), Ok(None));
     }

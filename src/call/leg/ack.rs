@@ -1,0 +1,99 @@
+//! ACKs of 2xx responses: a matter of the user agent, not of a transaction (RFC 3261 §13.2.2.4). Each is kept and sent again
+//! on every repetition of its 2xx, for as long as the leg lives.
+
+use super::{LegOutput, Wire, attempt};
+use crate::{
+    call::Transmit,
+    sip::{
+        Request, Text,
+        routing::{Destination, NextHop, Target},
+    },
+};
+use std::collections::VecDeque;
+
+/// How many are kept: re-INVITEs and forks of the last half minute.
+const MAX_ACKS: usize = 16;
+
+/// All ACKs of a leg.
+#[derive(Debug, Default)]
+pub(super) struct Acks(VecDeque<Ack>);
+
+/// One ACK.
+#[derive(Debug)]
+struct Ack {
+    cseq: u32,
+    remote_tag: Option<Text>,
+    request: Request,
+    /// Waits for this to be looked up.
+    hop: Option<NextHop>,
+    targets: VecDeque<Target>,
+    sent: Option<Transmit>,
+}
+
+impl Acks {
+    /// Keeps an ACK until its targets are known.
+    pub(super) fn push(&mut self, cseq: u32, remote_tag: Option<Text>, request: Request, hop: NextHop) {
+        if self.0.len() >= MAX_ACKS {
+            self.0.pop_front();
+        }
+        self.0.push_back(Ack {
+            cseq,
+            remote_tag,
+            request,
+            hop: Some(hop),
+            targets: VecDeque::new(),
+            sent: None,
+        });
+    }
+    /// The answer to a lookup: sends what waited for it.
+    pub(super) fn resolved(&mut self, hop: &NextHop, targets: &[Target], wire: &mut Wire<'_>) {
+        for ack in &mut self.0 {
+            if ack.hop.as_ref() == Some(hop) {
+                ack.hop = None;
+                let size = ack.request.to_bytes().len() + 120;
+                ack.targets = Target::by_size(targets, size).into();
+                ack.next(wire);
+            }
+        }
+    }
+    /// A 2xx came (again): whether it is one that we acknowledge, which is done once more.
+    pub(super) fn repeat(&self, cseq: u32, remote_tag: Option<&Text>, wire: &mut Wire<'_>) -> bool {
+        let found = self
+            .0
+            .iter()
+            .find(|ack| ack.cseq == cseq && ack.remote_tag.as_ref() == remote_tag);
+        if let Some(sent) = found.and_then(|ack| ack.sent.clone()) {
+            wire.out.push_back(LegOutput::Transmit(sent));
+        }
+        found.is_some()
+    }
+    /// An ACK could not be sent: on to the next target.
+    pub(super) fn undeliverable(&mut self, to: &Destination, wire: &mut Wire<'_>) {
+        for ack in &mut self.0 {
+            if ack.sent.as_ref().is_some_and(|sent| sent.to == *to) {
+                ack.next(wire);
+            }
+        }
+    }
+    /// Whether one waits for its lookup.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.0.iter().any(|ack| ack.hop.is_some())
+    }
+}
+
+impl Ack {
+    fn next(&mut self, wire: &mut Wire<'_>) {
+        let Some(target) = self.targets.pop_front() else {
+            // Nowhere to go: the peer will repeat its 2xx, then end the call.
+            return;
+        };
+        let branch: Text = wire.ids.branch().into();
+        let request = attempt::dress(&self.request, &target, target.transport, &branch, false);
+        let transmit = Transmit {
+            bytes: request.to_bytes(),
+            to: Destination::Target(target),
+        };
+        self.sent = Some(transmit.clone());
+        wire.out.push_back(LegOutput::Transmit(transmit));
+    }
+}

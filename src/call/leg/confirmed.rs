@@ -1,0 +1,300 @@
+//! A leg that is up, and how it ends: BYE both ways (RFC 3261 §15), ACKs, requests that cross.
+
+use super::{
+    Cause, Env, Failure, Inbound, Leg, Matter, Outbound, Phase, Position, Purpose, Signal, requests,
+    update::Wanted, wire,
+};
+use crate::{
+    call::{failure::Kind, signal::Payload},
+    sdp::Sdp,
+    sip::{Method, Request, Response, Status, Text, routing::NextHop},
+};
+use std::{collections::VecDeque, time::Instant};
+
+/// Crossing requests that wait for their turn.
+const MAX_QUEUED: usize = 16;
+
+/// A leg that is up.
+#[derive(Debug)]
+pub(super) struct Up {
+    pub(super) position: Position,
+    /// An offer of the other leg that is not on the wire.
+    pub(super) wanted: Option<Wanted>,
+    /// How often the open offer was refused with 491.
+    pub(super) glares: u8,
+    /// Nobody wants the open offer any more.
+    pub(super) withdrawn: bool,
+    /// CSeq of a 2xx with an offer: its ACK waits for the answer.
+    pub(super) ack_owed: Option<u32>,
+    /// Requests that cross go one at a time, so that answers come back in order.
+    passing: Option<Method>,
+    queue: VecDeque<Payload>,
+    /// We hung up, but the caller has not acknowledged our 2xx: no BYE before (RFC 3261 §15).
+    hanging: Option<Cause>,
+}
+
+impl Up {
+    pub(super) fn new(position: Position) -> Self {
+        Self {
+            position,
+            wanted: None,
+            glares: 0,
+            withdrawn: false,
+            ack_owed: None,
+            passing: None,
+            queue: VecDeque::new(),
+            hanging: None,
+        }
+    }
+    /// With an answer that is owed in the ACK of a 2xx.
+    pub(super) fn owing(position: Position, cseq: u32) -> Self {
+        Self {
+            ack_owed: Some(cseq),
+            ..Self::new(position)
+        }
+    }
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.wanted.as_ref().and_then(|wanted| wanted.not_before)
+    }
+    pub(super) fn is_hanging(&self) -> bool {
+        self.hanging.is_some()
+    }
+}
+
+impl Leg {
+    pub(super) fn up_signal(&mut self, signal: Signal, env: &mut Env<'_>) {
+        if matches!(&self.phase, Phase::Up(up) if up.is_hanging()) {
+            tracing::debug!(side = ?self.side, "signal after hang-up");
+            return;
+        }
+        match signal {
+            Signal::Hangup(cause) => self.hang_up_when_acknowledged(cause, env),
+            Signal::Fail(failure) => {
+                let cause = Cause {
+                    origin: failure.origin,
+                    kind: Some(failure.kind),
+                    reasons: failure.reasons(),
+                };
+                self.hang_up_when_acknowledged(cause, env);
+            }
+            Signal::Offer(sdp) => self.want_offer(sdp),
+            Signal::Accept(sdp) => self.accept_offer(&sdp, env),
+            Signal::Refuse(failure) => self.refuse_offer(&failure, env),
+            Signal::Withdraw => self.withdraw_offer(env),
+            Signal::Request(payload) => self.pass(payload, env),
+            Signal::Response(status, payload) => self.passed_back(status, &payload, env),
+            Signal::Ring | Signal::Progress { .. } | Signal::Answer(_) => {
+                tracing::debug!(side = ?self.side, "is up already: {signal:?}");
+            }
+        }
+    }
+    fn hang_up_when_acknowledged(&mut self, cause: Cause, env: &mut Env<'_>) {
+        let unacknowledged = self
+            .inbound
+            .iter()
+            .any(|inbound| inbound.matter == Matter::Call && inbound.is_unacknowledged());
+        match &mut self.phase {
+            Phase::Up(up) if unacknowledged => up.hanging = Some(cause),
+            _ => self.hang_up(&cause, env),
+        }
+    }
+    /// BYE, and the end.
+    pub(super) fn hang_up(&mut self, cause: &Cause, env: &mut Env<'_>) {
+        self.end(env);
+        self.bye_sent = true;
+        let path = self.dialog.path();
+        let mut bye = self.dialog.request(Method::Bye, &path);
+        for reason in cause.reason_values() {
+            bye.headers.push("Reason", reason);
+        }
+        let cseq = self.dialog.local_cseq;
+        self.request(Outbound::new(Purpose::Bye, bye, cseq, false, Some(path.hop)), env);
+    }
+    /// The dialog is over: what is open is closed, so that nothing but its last words is left.
+    pub(super) fn end(&mut self, env: &mut Env<'_>) {
+        if let Phase::Up(up) = &mut self.phase
+            && let Some(cseq) = up.ack_owed.take()
+        {
+            self.acknowledge(cseq, None, env);
+        }
+        let tag = self.tag();
+        let terminated = Failure::of(Kind::Cancelled, self.origin());
+        for inbound in &mut self.inbound {
+            if inbound.is_pending() {
+                inbound.refuse(&terminated, &tag, wire!(self, env));
+            }
+            inbound.acknowledge();
+        }
+        for outbound in &mut self.outbound {
+            match outbound.purpose {
+                // The peer still answers an open INVITE (487, RFC 3261 §15.1.2) and wants its ACK: shortly.
+                Purpose::Offer if outbound.is_open() => {
+                    self.linger = Some(env.now + self.profile.timers.t1 * 4)
+                }
+                Purpose::Passed => outbound.abandon(),
+                Purpose::Offer | Purpose::Call | Purpose::Bye | Purpose::ByeFork => {}
+            }
+        }
+        self.phase = Phase::Ended;
+    }
+    /// The ACK of a 2xx of ours came.
+    pub(super) fn acknowledged(&mut self, ack: &Request, env: &mut Env<'_>) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        if let Some(cause) = up.hanging.take() {
+            return self.hang_up(&cause, env);
+        }
+        if up.position == Position::OfferedInAnswer {
+            up.position = Position::Settled;
+            self.answer_of_ack(ack);
+        }
+    }
+    /// The ACK of a 2xx of ours never came (RFC 3261 §13.3.1.4).
+    pub(super) fn never_acknowledged(&mut self, env: &mut Env<'_>) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        match up.hanging.take() {
+            Some(cause) => self.hang_up(&cause, env),
+            None => {
+                let cause = Cause::of(Kind::NoAck, self.origin());
+                self.hang_up(&cause, env);
+                self.say(Signal::Hangup(cause));
+            }
+        }
+    }
+    /// Sends the ACK of a 2xx of this dialog.
+    pub(super) fn acknowledge(&mut self, cseq: u32, body: Option<&Sdp>, env: &mut Env<'_>) {
+        let path = self.dialog.path();
+        let mut ack = self.dialog.numbered(Method::Ack, cseq, &path);
+        // RFC 3261 §22.1: with the credentials of its INVITE.
+        let invite = self
+            .outbound
+            .iter()
+            .find(|outbound| outbound.cseq == cseq && outbound.request.method == Method::Invite);
+        if let Some(invite) = invite {
+            ack.headers.copy_from(&invite.request.headers, "Authorization");
+            ack.headers
+                .copy_from(&invite.request.headers, "Proxy-Authorization");
+        }
+        if let Some(sdp) = body {
+            ack.headers.push("Content-Type", "application/sdp");
+            ack.body = sdp.to_bytes();
+        }
+        let tag = self.dialog.remote_tag.clone();
+        self.send_ack(ack, cseq, tag, path.hop, env);
+    }
+    pub(super) fn send_ack(
+        &mut self,
+        mut ack: Request,
+        cseq: u32,
+        tag: Option<Text>,
+        hop: NextHop,
+        env: &mut Env<'_>,
+    ) {
+        ack.headers.push("User-Agent", self.profile.user_agent.clone());
+        self.acks.push(cseq, tag, ack, hop.clone());
+        match self.known(&hop) {
+            Some(targets) => self.acks.resolved(&hop, &targets, wire!(self, env)),
+            None => self.look_up(hop),
+        }
+    }
+
+    fn pass(&mut self, payload: Payload, env: &mut Env<'_>) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        if up.passing.is_some() {
+            if up.queue.len() >= MAX_QUEUED {
+                return self.say(Signal::Response(Status::SERVER_INTERNAL_ERROR, payload));
+            }
+            up.queue.push_back(payload);
+            return;
+        }
+        up.passing = Some(payload.method.clone());
+        let path = self.dialog.path();
+        let mut request = self.dialog.request(payload.method, &path);
+        for (name, value) in payload.headers.iter() {
+            request.headers.push(name, value);
+        }
+        request.body = payload.body;
+        let cseq = self.dialog.local_cseq;
+        self.request(
+            Outbound::new(Purpose::Passed, request, cseq, false, Some(path.hop)),
+            env,
+        );
+    }
+    /// The answer of the other leg's peer to what ours sent.
+    fn passed_back(&mut self, status: Status, payload: &Payload, env: &mut Env<'_>) {
+        let tag = self.tag();
+        let open = self
+            .inbound
+            .iter_mut()
+            .find(|inbound| inbound.matter == Matter::Passed && inbound.is_pending());
+        let Some(inbound) = open else {
+            return;
+        };
+        // A challenge is between the other leg and its peer: ours could not answer it.
+        let status = match status {
+            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => Status::FORBIDDEN,
+            other if other.is_final() => other,
+            _ => return,
+        };
+        let mut response = inbound.response(status, &tag, wire!(self, env));
+        for (name, value) in payload.headers.iter() {
+            response.headers.push(name, value);
+        }
+        response.body = payload.body.clone();
+        inbound.send(&response, wire!(self, env));
+    }
+    pub(super) fn passed_response(&mut self, response: &Response, env: &mut Env<'_>) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        let method = up.passing.take().unwrap_or(Method::Info);
+        if response.status == Status::CALL_DOES_NOT_EXIST {
+            return self.lost(response.status, env);
+        }
+        let payload = requests::payload(&method, &response.headers, &response.body);
+        self.say(Signal::Response(response.status, payload));
+        self.pass_next(env);
+    }
+    pub(super) fn passed_failed(&mut self, failure: &Failure, env: &mut Env<'_>) {
+        let Phase::Up(up) = &mut self.phase else {
+            return;
+        };
+        let payload = Payload {
+            method: up.passing.take().unwrap_or(Method::Info),
+            headers: crate::sip::Headers::default(),
+            body: bytes::Bytes::new(),
+        };
+        self.say(Signal::Response(failure.status, payload));
+        self.pass_next(env);
+    }
+    fn pass_next(&mut self, env: &mut Env<'_>) {
+        if let Phase::Up(up) = &mut self.phase
+            && let Some(payload) = up.queue.pop_front()
+        {
+            self.pass(payload, env);
+        }
+    }
+    /// The peer says, or its silence says, that it knows no such dialog (RFC 3261 §12.2.1.2, RFC 5057 §5.1).
+    pub(super) fn lost(&mut self, status: Status, env: &mut Env<'_>) {
+        let kind = if status == Status::REQUEST_TIMEOUT {
+            Kind::Timeout
+        } else {
+            Kind::Rejected
+        };
+        let cause = Cause {
+            reasons: vec![format!("SIP;cause={status};text=\"{}\"", status.reason()).into()],
+            ..Cause::of(kind, self.origin())
+        };
+        self.hang_up(&cause, env);
+        self.say(Signal::Hangup(cause));
+    }
+    /// Whether a 2xx of ours waits for its ACK.
+    pub(super) fn is_unacknowledged(&self) -> bool {
+        self.inbound.iter().any(Inbound::is_unacknowledged)
+    }
+}

@@ -1,0 +1,323 @@
+//! A request of ours on its way: lookup, targets tried in order (RFC 3263 §4.3), transactions, digest, CANCEL.
+
+use super::{Attempt, Heard, LegOutput, Purpose, Wire, attempt, auth::Answers};
+use crate::{
+    call::{Failure, Origin, failure::Kind},
+    sip::{
+        CSeq, Method, Request, Response, Status, Text,
+        routing::{Destination, NextHop, Target, Transport},
+    },
+};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// How long a target may stay silent while there are others to try: three failing ones cost less than 3 s (acceptance #25).
+const PATIENCE: Duration = Duration::from_millis(1300);
+
+/// Targets of one request, so that a name with hundreds of addresses cannot hold a call for hours.
+const MAX_TARGETS: usize = 16;
+
+/// A request and all its attempts.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    pub(super) purpose: Purpose,
+    /// The request as every attempt sends it; Via is added and Contact filled in per target.
+    pub(super) request: Request,
+    /// Number of its CSeq.
+    pub(super) cseq: u32,
+    /// Whether it carries a Contact.
+    contact: bool,
+    /// What must be looked up before it can go.
+    pub(super) hop: Option<NextHop>,
+    /// Not tried yet, each with the transport that our Contact names there.
+    targets: VecDeque<(Target, Transport)>,
+    attempts: Vec<Attempt>,
+    /// Branch of the attempt that reacted.
+    chosen: Option<Text>,
+    /// A final response has been taken, or it was given up: what still comes is only cleaned up after.
+    pub(super) done: bool,
+    cancelled: Option<Vec<Text>>,
+    answers: Answers,
+    /// What an earlier target said: better than "timeout" of the last.
+    refusal: Option<Failure>,
+}
+
+impl Outbound {
+    /// A request that waits for [`Self::begin`].
+    pub(super) fn new(
+        purpose: Purpose,
+        request: Request,
+        cseq: u32,
+        contact: bool,
+        hop: Option<NextHop>,
+    ) -> Self {
+        Self {
+            purpose,
+            request,
+            cseq,
+            contact,
+            hop,
+            targets: VecDeque::new(),
+            attempts: Vec::new(),
+            chosen: None,
+            done: false,
+            cancelled: None,
+            answers: Answers::default(),
+            refusal: None,
+        }
+    }
+    /// Where it can go is known: sends it to the first target. `Some` when there is none.
+    pub(super) fn begin(&mut self, targets: &[Target], wire: &mut Wire<'_>) -> Option<Failure> {
+        self.hop = None;
+        let size = targets.first().map_or(0, |first| {
+            let branch = Text::from_static("z9hG4bK12345678901234567890");
+            attempt::dress(&self.request, first, first.transport, &branch, self.contact)
+                .to_bytes()
+                .len()
+        });
+        self.targets = targets
+            .iter()
+            .flat_map(|named| {
+                let ways = Target::by_size(std::slice::from_ref(named), size);
+                ways.into_iter().map(|target| (target, named.transport))
+            })
+            .take(MAX_TARGETS)
+            .collect();
+        self.next(wire)
+    }
+    /// Sends to the next target; `Some` with what to make of it when there is none.
+    fn next(&mut self, wire: &mut Wire<'_>) -> Option<Failure> {
+        match self.targets.pop_front() {
+            Some((target, transport)) if self.cancelled.is_none() => {
+                self.send(target, transport, wire);
+                None
+            }
+            _ => {
+                self.done = true;
+                Some(
+                    self.refusal
+                        .take()
+                        .unwrap_or_else(|| Failure::of(Kind::Unreachable, Origin::Local)),
+                )
+            }
+        }
+    }
+    fn send(&mut self, target: Target, transport: Transport, wire: &mut Wire<'_>) {
+        let branch: Text = wire.ids.branch().into();
+        let request = attempt::dress(&self.request, &target, transport, &branch, self.contact);
+        let patience = (!self.targets.is_empty()).then_some(wire.now + PATIENCE);
+        let attempt = Attempt::start(request, branch, target, transport, patience, wire);
+        self.chosen = None;
+        self.attempts.retain(|old| !old.is_over());
+        self.attempts.push(attempt);
+    }
+    /// Whether a response with this branch belongs here.
+    pub(super) fn has_branch(&self, branch: &Text) -> bool {
+        self.attempts.iter().any(|attempt| attempt.branch == *branch)
+    }
+    /// Feeds a response whose branch is one of ours. What the leg is to know of comes back.
+    pub(super) fn receive(
+        &mut self,
+        branch: &Text,
+        cseq: &CSeq,
+        response: &Response,
+        wire: &mut Wire<'_>,
+    ) -> Heard {
+        let Some(at) = self.attempts.iter().position(|attempt| attempt.branch == *branch) else {
+            return Heard::Nothing;
+        };
+        let Some(attempt) = self.attempts.get_mut(at) else {
+            return Heard::Nothing;
+        };
+        if cseq.method == Method::Cancel {
+            attempt.receive_cancel(response.status, wire);
+            return Heard::Nothing;
+        }
+        if cseq.method != self.request.method || !attempt.receive(response, wire) {
+            return Heard::Nothing;
+        }
+        let status = response.status;
+        if status.is_provisional() {
+            attempt.patience = None;
+            if let Some(reasons) = &self.cancelled {
+                attempt.cancel(reasons, wire);
+                return Heard::Nothing;
+            }
+            if self.done {
+                attempt.cancel(&[], wire);
+                return Heard::Nothing;
+            }
+            // Whoever reacts first is the one: an earlier target that was merely slow counts as well as the present one.
+            return match &self.chosen {
+                Some(chosen) if chosen != branch => {
+                    attempt.cancel(&[], wire);
+                    Heard::Nothing
+                }
+                Some(_) => Heard::Provisional,
+                None => {
+                    self.chosen = Some(branch.clone());
+                    self.settle_on(at, wire);
+                    Heard::Provisional
+                }
+            };
+        }
+        if status.is_success() {
+            let first = !self.done;
+            self.done = true;
+            if first {
+                self.chosen = Some(branch.clone());
+            }
+            self.settle_on(at, wire);
+            return if first { Heard::Final } else { Heard::Again };
+        }
+        if self.done {
+            return Heard::Nothing;
+        }
+        if self.cancelled.is_none() {
+            if matches!(
+                status,
+                Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+            ) && let Some(credentials) = wire.credentials
+                && self
+                    .answers
+                    .answer(response, credentials, &mut self.request, wire.ids)
+            {
+                return self.retry_at(at, wire);
+            }
+            if status == Status::SERVICE_UNAVAILABLE {
+                let others = self
+                    .attempts
+                    .iter()
+                    .enumerate()
+                    .any(|(i, other)| i != at && other.is_waiting());
+                self.refusal = Some(Failure::of_response(response, Origin::LegB));
+                if !self.targets.is_empty() {
+                    return match self.next(wire) {
+                        None => Heard::Nothing,
+                        Some(failure) => Heard::Failed(failure),
+                    };
+                }
+                if others {
+                    return Heard::Nothing;
+                }
+            }
+        }
+        self.done = true;
+        self.settle_on(at, wire);
+        Heard::Final
+    }
+    /// The same request with credentials, to the member that asked for them (acceptance #25).
+    fn retry_at(&mut self, at: usize, wire: &mut Wire<'_>) -> Heard {
+        let Some((target, transport)) = self
+            .attempts
+            .get(at)
+            .map(|old| (old.target.clone(), old.transport))
+        else {
+            return Heard::Nothing;
+        };
+        *wire.cseq = (*wire.cseq).max(self.cseq).wrapping_add(1) & 0x7fff_ffff;
+        self.cseq = *wire.cseq;
+        let cseq = CSeq {
+            number: self.cseq,
+            method: self.request.method.clone(),
+        };
+        self.request.headers.set("CSeq", cseq.to_text());
+        self.send(target, transport, wire);
+        Heard::Nothing
+    }
+    /// Gives up all attempts but one: what still answers there is cancelled.
+    fn settle_on(&mut self, at: usize, wire: &mut Wire<'_>) {
+        for (index, attempt) in self.attempts.iter_mut().enumerate() {
+            if index != at {
+                attempt.cancel(&[], wire);
+            }
+        }
+    }
+    /// CANCEL (RFC 3261 §9.1), now or as soon as a provisional response allows it. `false` when nothing has been sent, so that
+    /// nothing will come.
+    pub(super) fn cancel(&mut self, reasons: Vec<Text>, wire: &mut Wire<'_>) -> bool {
+        self.targets.clear();
+        self.hop = None;
+        for attempt in &mut self.attempts {
+            attempt.cancel(&reasons, wire);
+        }
+        self.cancelled = Some(reasons);
+        let waits = self.attempts.iter().any(Attempt::is_live);
+        self.done |= !waits;
+        waits
+    }
+    /// The member that answered.
+    pub(super) fn target_that_answered(&self) -> Option<&Target> {
+        let answered = self
+            .attempts
+            .iter()
+            .find(|attempt| Some(&attempt.branch) == self.chosen.as_ref());
+        answered.map(|attempt| &attempt.target)
+    }
+    /// Deadlines.
+    pub(super) fn fire(&mut self, wire: &mut Wire<'_>) -> Option<Failure> {
+        let mut timed_out = false;
+        let mut impatient = false;
+        for attempt in &mut self.attempts {
+            timed_out |= attempt.fire(wire);
+            if attempt.patience.is_some_and(|at| at <= wire.now) {
+                attempt.patience = None;
+                attempt.quiet = true;
+                impatient = true;
+            }
+        }
+        if self.done {
+            return None;
+        }
+        if impatient && !self.targets.is_empty() {
+            return self.next(wire);
+        }
+        if timed_out && !self.attempts.iter().any(Attempt::is_waiting) {
+            if self.refusal.is_none() {
+                self.refusal = Some(Failure::of(Kind::Timeout, Origin::Local));
+            }
+            return self.next(wire);
+        }
+        None
+    }
+    /// Sending failed: a target that had not answered yet will not.
+    pub(super) fn undeliverable(&mut self, to: &Destination, wire: &mut Wire<'_>) -> Option<Failure> {
+        let Destination::Target(target) = to else {
+            return None;
+        };
+        let mut hit = false;
+        for attempt in &mut self.attempts {
+            hit |= attempt.undeliverable(target);
+        }
+        if !hit || self.done || self.attempts.iter().any(Attempt::is_waiting) {
+            return None;
+        }
+        self.next(wire)
+    }
+    /// The earliest deadline.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.attempts.iter().filter_map(Attempt::poll_timeout).min()
+    }
+    /// Whether a final response is still waited for.
+    pub(super) fn is_open(&self) -> bool {
+        !self.done || self.attempts.iter().any(Attempt::is_cancelling)
+    }
+    /// Whether nothing of it is left, not even a repeated ACK.
+    pub(super) fn is_over(&self) -> bool {
+        self.done && self.attempts.iter().all(Attempt::is_over)
+    }
+    /// ACKs that repeated final responses would get: what a tombstone repeats.
+    pub(super) fn acks(&self) -> impl Iterator<Item = LegOutput> + '_ {
+        self.attempts.iter().filter_map(Attempt::tombstone)
+    }
+    /// Stops waiting for a final response.
+    pub(super) fn abandon(&mut self) {
+        self.done = true;
+        self.targets.clear();
+        for attempt in &mut self.attempts {
+            attempt.abandon();
+        }
+    }
+}

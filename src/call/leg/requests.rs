@@ -1,0 +1,271 @@
+//! Requests of the peer: whose transaction, whose dialog, in which order; then to the phase that the leg is in.
+
+use super::{From, Inbound, Leg, MAX_INBOUND, Matter, Phase, Signal, wire};
+use crate::{
+    call::{Cause, Env, Failure, Origin, failure::Kind, signal::Payload},
+    sdp::Sdp,
+    sip::{Headers, Method, Request, Status, routing::TransactionKey},
+};
+
+/// Requests that cross (INFO, MESSAGE) and wait for their answer, per leg.
+const MAX_PASSED: usize = 16;
+
+/// Headers that belong to what a crossing request or response carries.
+const PAYLOAD_HEADERS: [&str; 6] = [
+    "Content-Type",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Language",
+    "Info-Package",
+    "Subject",
+];
+
+/// Reads what crosses of a request or response.
+pub(super) fn payload(method: &Method, headers: &Headers, body: &bytes::Bytes) -> Payload {
+    let mut crossing = Headers::default();
+    for name in PAYLOAD_HEADERS {
+        crossing.copy_from(headers, name);
+    }
+    let extensions: Vec<_> = headers
+        .iter()
+        .filter(|(name, _)| {
+            name.as_text()
+                .get(..2)
+                .is_some_and(|start| start.eq_ignore_ascii_case(b"X-"))
+        })
+        .collect();
+    for (name, value) in extensions {
+        crossing.push(name, value);
+    }
+    Payload {
+        method: method.clone(),
+        headers: crossing,
+        body: body.clone(),
+    }
+}
+
+impl Leg {
+    pub(super) fn handle_request(&mut self, request: Request, from: &From, env: &mut Env<'_>) {
+        let (Ok(key), Ok(cseq)) = (TransactionKey::of(&request), request.headers.cseq()) else {
+            tracing::debug!(side = ?self.side, "request without usable Via or CSeq");
+            return;
+        };
+        match request.method {
+            Method::Ack => return self.handle_ack(&key, cseq.number, &request, env),
+            Method::Cancel => return self.handle_cancel(key, request, cseq.number, from, env),
+            _ => {}
+        }
+        if let Some(known) = self.inbound.iter().find(|inbound| inbound.key == key) {
+            known.repeat(wire!(self, env));
+            return;
+        }
+        if self.inbound.len() >= MAX_INBOUND {
+            let Some(old) = self.inbound.iter().position(|inbound| !inbound.is_open()) else {
+                tracing::debug!(side = ?self.side, "more open requests than a leg holds");
+                return;
+            };
+            self.inbound.remove(old);
+        }
+        let mut inbound = Inbound::new(key, request, cseq.number, from, wire!(self, env));
+        if let Err(failure) = self.check(&inbound) {
+            inbound.refuse(&failure, &self.tag(), wire!(self, env));
+            self.inbound.push(inbound);
+            return;
+        }
+        match inbound.request.method {
+            Method::Bye => self.handle_bye(inbound, env),
+            Method::Options => self.answer(inbound, Status::OK, env),
+            Method::Invite | Method::Update => self.handle_offer_request(inbound, env),
+            Method::Info | Method::Message => self.handle_passing(inbound, env),
+            // 100rel is not offered, so nothing of ours can be acknowledged so (RFC 3262 §3).
+            Method::Prack => self.answer(inbound, Status::CALL_DOES_NOT_EXIST, env),
+            Method::Register
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Ack
+            | Method::Cancel => self.answer(inbound, Status::METHOD_NOT_ALLOWED, env),
+            Method::Other(_) => self.answer(inbound, Status::NOT_IMPLEMENTED, env),
+        }
+    }
+    pub(super) fn tag(&self) -> String {
+        self.dialog.local_tag.to_string()
+    }
+    /// Whether a request belongs to this dialog and comes in order (RFC 3261 §12.2.2), and asks for nothing that we cannot do
+    /// (§8.2.2.3).
+    fn check(&mut self, inbound: &Inbound) -> Result<(), Failure> {
+        let gone = || Failure::new(Status::CALL_DOES_NOT_EXIST, Origin::Local, Kind::Protocol);
+        let headers = &inbound.request.headers;
+        let to = headers.to().ok().and_then(|to| to.tag());
+        if to.as_ref() != Some(&self.dialog.local_tag) {
+            return Err(gone());
+        }
+        let settled = !matches!(self.phase, Phase::Calling(_) | Phase::GivenUp);
+        if settled {
+            let peer = headers.from().ok().and_then(|from| from.tag());
+            if peer != self.dialog.remote_tag {
+                return Err(gone());
+            }
+            if let Err(error) = self.dialog.receive(inbound.cseq) {
+                return Err(
+                    Failure::new(Status::SERVER_INTERNAL_ERROR, Origin::Local, Kind::Protocol)
+                        .because(&error.to_string()),
+                );
+            }
+        }
+        let crossing = self.bye_sent && inbound.request.method == Method::Bye;
+        if matches!(self.phase, Phase::Ended) && !crossing {
+            return Err(gone());
+        }
+        required(headers)
+    }
+    /// Answers at once.
+    pub(super) fn answer(&mut self, mut inbound: Inbound, status: Status, env: &mut Env<'_>) {
+        inbound.respond(status, &self.tag(), None, wire!(self, env));
+        self.inbound.push(inbound);
+    }
+    /// Refuses at once.
+    pub(super) fn refuse(&mut self, mut inbound: Inbound, failure: &Failure, env: &mut Env<'_>) {
+        inbound.refuse(failure, &self.tag(), wire!(self, env));
+        self.inbound.push(inbound);
+    }
+    /// Gives the final answer to what is open for `matter`, the oldest first.
+    pub(super) fn respond_open(
+        &mut self,
+        matter: Matter,
+        status: Status,
+        body: Option<&Sdp>,
+        env: &mut Env<'_>,
+    ) -> bool {
+        let tag = self.tag();
+        let open = self
+            .inbound
+            .iter_mut()
+            .find(|inbound| inbound.matter == matter && inbound.is_pending());
+        let Some(inbound) = open else {
+            return false;
+        };
+        inbound.respond(status, &tag, body, wire!(self, env));
+        true
+    }
+    /// Refuses what is open for `matter`, the oldest first.
+    pub(super) fn refuse_open(&mut self, matter: Matter, failure: &Failure, env: &mut Env<'_>) -> bool {
+        let tag = self.tag();
+        let open = self
+            .inbound
+            .iter_mut()
+            .find(|inbound| inbound.matter == matter && inbound.is_pending());
+        let Some(inbound) = open else {
+            return false;
+        };
+        inbound.refuse(failure, &tag, wire!(self, env));
+        true
+    }
+    fn handle_ack(&mut self, key: &TransactionKey, cseq: u32, request: &Request, env: &mut Env<'_>) {
+        for inbound in &mut self.inbound {
+            if inbound.key == *key && inbound.receive_ack(wire!(self, env)) {
+                return;
+            }
+        }
+        // The ACK of a 2xx is a transaction of its own: it is known by its dialog and number.
+        let acknowledged = self
+            .inbound
+            .iter_mut()
+            .find(|inbound| inbound.is_invite() && inbound.cseq == cseq)
+            .is_some_and(Inbound::acknowledge);
+        if acknowledged {
+            self.acknowledged(request, env);
+        }
+    }
+    fn handle_cancel(
+        &mut self,
+        key: TransactionKey,
+        request: Request,
+        cseq: u32,
+        from: &From,
+        env: &mut Env<'_>,
+    ) {
+        let target = self
+            .inbound
+            .iter()
+            .position(|inbound| inbound.is_invite() && inbound.key == key);
+        let status = match target {
+            Some(_) => Status::OK,
+            None => Status::CALL_DOES_NOT_EXIST,
+        };
+        let reasons = request.headers.all("Reason").collect();
+        // Its transaction is not kept: each repetition finds the INVITE again and gets the same answer.
+        let mut cancel = Inbound::new(key, request, cseq, from, wire!(self, env));
+        cancel.respond(status, &self.tag(), None, wire!(self, env));
+        let Some(matter) = target
+            .and_then(|at| self.inbound.get(at))
+            .filter(|inbound| inbound.is_pending())
+            .map(|inbound| inbound.matter)
+        else {
+            return;
+        };
+        match matter {
+            Matter::Call => {
+                self.refuse_open(Matter::Call, &Failure::of(Kind::Cancelled, Origin::LegA), env);
+                let cause = Cause {
+                    reasons,
+                    ..Cause::of(Kind::Cancelled, self.origin())
+                };
+                self.end(env);
+                self.say(Signal::Hangup(cause));
+            }
+            // The other party may have accepted already, so its answer is waited for: only then do both have one session.
+            Matter::Offer => self.withdrawn(),
+            Matter::Passed | Matter::Local => {}
+        }
+    }
+    fn handle_bye(&mut self, mut bye: Inbound, env: &mut Env<'_>) {
+        bye.respond(Status::OK, &self.tag(), None, wire!(self, env));
+        let cause = Cause {
+            reasons: bye.request.headers.all("Reason").collect(),
+            ..Cause::bye(self.origin())
+        };
+        self.inbound.push(bye);
+        match self.phase {
+            Phase::Incoming(_) | Phase::Up(_) => {
+                self.end(env);
+                self.say(Signal::Hangup(cause));
+            }
+            // A callee cannot end an early dialog so (RFC 3261 §15); its final response will tell. After the end it crossed.
+            Phase::Calling(_) | Phase::GivenUp | Phase::Ended => {}
+        }
+    }
+    fn handle_passing(&mut self, mut inbound: Inbound, env: &mut Env<'_>) {
+        let waiting = self
+            .inbound
+            .iter()
+            .filter(|inbound| inbound.matter == Matter::Passed && inbound.is_pending())
+            .count();
+        if !matches!(self.phase, Phase::Up(_)) {
+            return self.answer(inbound, Status::TEMPORARILY_UNAVAILABLE, env);
+        }
+        if waiting >= MAX_PASSED {
+            return self.answer(inbound, Status::SERVER_INTERNAL_ERROR, env);
+        }
+        inbound.matter = Matter::Passed;
+        let request = &inbound.request;
+        let payload = payload(&request.method, &request.headers, &request.body);
+        self.inbound.push(inbound);
+        self.say(Signal::Request(payload));
+    }
+}
+
+/// 420 for a `Require` that names what we cannot do: nothing that it can name is supported yet (RFC 3261 §8.2.2.3).
+pub(super) fn required(headers: &Headers) -> Result<(), Failure> {
+    let mut failure = Failure::new(Status::BAD_EXTENSION, Origin::Local, Kind::Protocol);
+    for option in headers.values("Require") {
+        if !option.is_empty() {
+            failure.headers.push("Unsupported", option);
+        }
+    }
+    if failure.headers.contains("Unsupported") {
+        return Err(failure);
+    }
+    Ok(())
+}

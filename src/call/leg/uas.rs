@@ -1,0 +1,186 @@
+//! Leg A before the answer: a user agent server (RFC 3261 §13.3).
+
+use super::{
+    Acks, Body, Env, Failure, From, Inbound, Leg, LegOutput, Matter, Phase, Position, Profile, Side, Signal,
+    confirmed::Up, content, requests, wire,
+};
+use crate::{
+    call::{self, Cause, Origin, failure::Kind},
+    sdp::Sdp,
+    sip::{
+        Message, Status,
+        dialog::Dialog,
+        routing::{DialogKey, TransactionKey},
+    },
+};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A provisional response is repeated this often, so that proxies do not give up (RFC 3261 §13.3.1.1).
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// How much longer than leg B leg A waits: leg B's own limit is to be the one that ends the call.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Leg A, not answered.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    offer: Option<Sdp>,
+    /// The last provisional response but 100, and when it is said again.
+    said: (Status, Option<Sdp>),
+    repeat: Instant,
+    /// Nobody answers: the end.
+    limit: Instant,
+}
+
+impl Incoming {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.repeat.min(self.limit))
+    }
+}
+
+fn broken(error: &crate::sip::ParseError) -> Failure {
+    Failure::new(error.status, Origin::LegA, Kind::Protocol).because(&error.to_string())
+}
+
+impl Leg {
+    /// Leg A: takes the caller's INVITE. Emits 100 and nothing else; its offer is read with [`Leg::offer`].
+    ///
+    /// # Errors
+    /// When the INVITE breaks a rule; the failure is what it is to be answered with ([`super::refusal`]).
+    pub fn accept(invite: call::Incoming, profile: Arc<Profile>, env: &mut Env<'_>) -> Result<Self, Failure> {
+        let from = From::of(&invite);
+        let Message::Request(request) = invite.message else {
+            return Err(Failure::of(Kind::Protocol, Origin::LegA).because("not a request"));
+        };
+        let key = TransactionKey::of(&request).map_err(|error| broken(&error))?;
+        let cseq = request.headers.cseq().map_err(|error| broken(&error))?.number;
+        if request
+            .headers
+            .to()
+            .map_err(|error| broken(&error))?
+            .tag()
+            .is_some()
+        {
+            return Err(Failure::new(
+                Status::CALL_DOES_NOT_EXIST,
+                Origin::LegA,
+                Kind::Protocol,
+            ));
+        }
+        requests::required(&request.headers)?;
+        let tag = env.ids.tag();
+        let dialog = Dialog::uas(&request, &tag, 0).map_err(|error| broken(&error))?;
+        let offer = content::session(&request.headers, &request.body)?;
+        let mut leg = Self {
+            side: Side::A,
+            local_ip: Some(from.source.local.ip()).filter(|ip| !ip.is_unspecified()),
+            phase: Phase::Incoming(Incoming {
+                offer,
+                said: (Status::SESSION_PROGRESS, None),
+                repeat: env.now + KEEP_ALIVE,
+                limit: env.now + profile.timers.unanswered + GRACE,
+            }),
+            profile,
+            credentials: None,
+            out: VecDeque::new(),
+            dialog,
+            outbound: Vec::new(),
+            inbound: Vec::new(),
+            acks: Acks::default(),
+            lookups: VecDeque::new(),
+            resolved: Vec::new(),
+            bye_sent: false,
+            linger: None,
+            closed: false,
+        };
+        let mut inbound = Inbound::new(key, request, cseq, &from, wire!(leg, env));
+        inbound.matter = Matter::Call;
+        inbound.respond(Status::TRYING, &tag, None, wire!(leg, env));
+        leg.inbound.push(inbound);
+        leg.out.push_back(LegOutput::Dialog(DialogKey {
+            call_id: leg.dialog.call_id.clone(),
+            local_tag: leg.dialog.local_tag.clone(),
+        }));
+        Ok(leg)
+    }
+    /// The offer of the initial INVITE (leg A).
+    pub fn offer(&self) -> Body {
+        match &self.phase {
+            Phase::Incoming(Incoming {
+                offer: Some(offer), ..
+            }) => Body::Offer(offer.clone()),
+            _ => Body::None,
+        }
+    }
+    pub(super) fn incoming_signal(&mut self, signal: Signal, env: &mut Env<'_>) {
+        match signal {
+            Signal::Ring => self.progress(Status::RINGING, None, env),
+            Signal::Progress { status, body } => {
+                let sdp = match body {
+                    Body::Answer(sdp) => Some(sdp),
+                    // An offer needs a reliable provisional response, which we do not send (RFC 3261 §13.2.1).
+                    Body::Offer(_) | Body::None => None,
+                };
+                if status.is_provisional() && status != Status::TRYING {
+                    self.progress(status, sdp, env);
+                }
+            }
+            Signal::Answer(body) => self.answer_call(body, env),
+            Signal::Fail(failure) => self.fail_call(&failure, env),
+            Signal::Hangup(cause) => self.fail_call(&cause.to_failure(), env),
+            Signal::Request(payload) => self.say(Signal::Response(Status::TEMPORARILY_UNAVAILABLE, payload)),
+            Signal::Offer(_) => {
+                let pending = Failure::new(Status::REQUEST_PENDING, self.origin(), Kind::Protocol);
+                self.say(Signal::Refuse(pending));
+            }
+            Signal::Accept(_) | Signal::Refuse(_) | Signal::Withdraw | Signal::Response(..) => {
+                tracing::debug!("leg A is not answered: {signal:?}");
+            }
+        }
+    }
+    fn progress(&mut self, status: Status, sdp: Option<Sdp>, env: &mut Env<'_>) {
+        self.respond_open(Matter::Call, status, sdp.as_ref(), env);
+        if let Phase::Incoming(incoming) = &mut self.phase {
+            incoming.said = (status, sdp);
+            incoming.repeat = env.now + KEEP_ALIVE;
+        }
+    }
+    fn answer_call(&mut self, body: Body, env: &mut Env<'_>) {
+        let (sdp, position) = match body {
+            Body::Answer(sdp) => (Some(sdp), Position::Settled),
+            Body::Offer(sdp) => (Some(sdp), Position::OfferedInAnswer),
+            Body::None => (None, Position::Settled),
+        };
+        self.respond_open(Matter::Call, Status::OK, sdp.as_ref(), env);
+        self.phase = Phase::Up(Up::new(position));
+        // So that a BYE, the farewell above all, knows its way before it is needed.
+        let hop = self.dialog.path().hop;
+        self.look_up(hop);
+    }
+    fn fail_call(&mut self, failure: &Failure, env: &mut Env<'_>) {
+        let refusal = if failure.status.code() >= 300 {
+            failure.clone()
+        } else {
+            Failure::of(Kind::Internal, Origin::Local)
+        };
+        self.refuse_open(Matter::Call, &refusal, env);
+        self.end(env);
+    }
+    pub(super) fn incoming_timeout(&mut self, env: &mut Env<'_>) {
+        let Phase::Incoming(incoming) = &mut self.phase else {
+            return;
+        };
+        if incoming.limit <= env.now {
+            let cause = Cause::of(Kind::NoAnswer, Origin::Local);
+            self.fail_call(&cause.to_failure(), env);
+            self.say(Signal::Hangup(cause));
+        } else if incoming.repeat <= env.now {
+            let (status, sdp) = incoming.said.clone();
+            self.progress(status, sdp, env);
+        }
+    }
+}
