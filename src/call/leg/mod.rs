@@ -464,3 +464,6 @@ impl Leg {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
