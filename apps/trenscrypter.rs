@@ -92,7 +92,7 @@ impl FromStr for Mode {
         match word.parse() {
             Ok(mode) if is_available(mode) => Ok(Self(mode)),
             Ok(mode) => Err(format!("{mode} is not available in this build")),
-            Err(error) => Err(error.to_string()),
+            Err(_) => Err(format!("there is no encryption mode {word:?}")),
         }
     }
 }

@@ -218,8 +218,14 @@ fn rules_that_make_no_sense_are_refused_with_their_line() {
             "outgoing-enc-regex=sdes .* none",
             "\"none\" at the end has no regular expression",
         ),
-        ("outgoing-enc-regex=srtp .*", "unknown encryption \"srtp\""),
-        ("outgoing-enc-regex=SDES .*", "unknown encryption \"SDES\""),
+        (
+            "outgoing-enc-regex=srtp .*",
+            "there is no encryption mode \"srtp\"",
+        ),
+        (
+            "outgoing-enc-regex=SDES .*",
+            "there is no encryption mode \"SDES\"",
+        ),
         (
             "outgoing-enc-regex=zrtp .*",
             "zrtp is not available in this build",

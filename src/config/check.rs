@@ -125,6 +125,15 @@ impl Check<'_> {
         if upstream::knows_key(&table.name, &item.key) {
             return self.unused.push(name.to_owned());
         }
+        let mut others = self.schema.tables().iter();
+        if let Some(other) = others.find(|other| other.key(&item.key).is_some()) {
+            return self.problem(
+                item,
+                name,
+                "there is no such key here",
+                &format!("it in [{}]", other.name),
+            );
+        }
         let near = nearest(&item.key, table.keys.iter().map(|key| key.name));
         let expected = near.unwrap_or_else(|| format!("a key that --dump-default {} lists", table.name));
         self.problem(item, name, "there is no such key", &expected);

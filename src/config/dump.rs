@@ -29,12 +29,14 @@ impl Schema {
                         "Configuration of b2bua, in the dialect of flexisip.conf; b2bua.toml beside it is the same in \
                      TOML. Every key stands here, commented out, with its default. A line that begins with # is a \
                      comment; nothing else is, so that # and ; may stand in a value. `key=` with nothing after it is \
-                     the default, `key= ` with a space is empty."
+                     the default, `key= ` with a space is empty. (reload) marks keys whose new value SIGHUP takes over; the \
+                     others take a restart."
                     }
                     Format::Toml => {
                         "Configuration of b2bua in TOML; b2bua.conf beside it is the same in the dialect of \
                      flexisip.conf. Every key stands here, commented out, with its default. Where words are \
-                     separated by spaces, an array of strings does as well."
+                     separated by spaces, an array of strings does as well. (reload) marks keys whose new value SIGHUP takes \
+                     over; the others take a restart."
                     }
                 },
             );
@@ -58,12 +60,8 @@ fn print(text: &mut String, table: &Table, format: Format) {
     for key in table.keys {
         text.push('\n');
         comment(text, key.help);
-        let reload = if key.reload {
-            " A reload takes a new value over."
-        } else {
-            ""
-        };
-        comment(text, &format!("Takes {}.{reload}", key.kind.expected()));
+        let reload = if key.reload { " (reload)" } else { "" };
+        comment(text, &format!("Takes {}{reload}", key.kind.expected()));
         if !key.example.is_empty() {
             *text += &format!("# Example: {}\n", setting(key, key.example, format));
         }

@@ -77,8 +77,8 @@ impl Kind {
             Self::Words => "words separated by spaces".into(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
             Self::Checked { expected, .. } => (*expected).into(),
-            Self::Unavailable(allowed) => match allowed {
-                [only] if !only.is_empty() => (*only).into(),
+            Self::Unavailable(allowed) => match allowed.first() {
+                Some(word) if !word.is_empty() => (*word).into(),
                 _ => "nothing: leave it out".into(),
             },
         }
