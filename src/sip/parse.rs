@@ -270,12 +270,9 @@ impl HeaderBlock {
         let mut fault = None;
         let mut at = start;
         let end = loop {
-            let (mut end, mut stray_cr) = match line_end(bytes, at) {
-                Some(line) => line,
-                None => {
-                    fault.get_or_insert(ParseError::bad("no empty line at the end", "header block"));
-                    break bytes.len();
-                }
+            let Some((mut end, mut stray_cr)) = line_end(bytes, at) else {
+                fault.get_or_insert(ParseError::bad("no empty line at the end", "header block"));
+                break bytes.len();
             };
             match bytes.get(at..end) {
                 Some([b'\r', b'\n']) => break end,

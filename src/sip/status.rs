@@ -31,6 +31,17 @@ impl Status {
     pub const fn is_final(self) -> bool {
         self.0 >= 200
     }
+    /// What a code means whose phrase is not registered: its class (RFC 3261 §8.1.3.2).
+    const fn class(self) -> &'static str {
+        match self.0 / 100 {
+            1 => "Progress",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Request Failure",
+            5 => "Server Failure",
+            _ => "Global Failure",
+        }
+    }
     /// The phrase that RFC 3261 §21 (or the defining RFC) gives.
     ///
     /// Of a code without a registered phrase, the name of its class.
@@ -112,13 +123,7 @@ impl Status {
             606 => "Not Acceptable",
             607 => "Unwanted",
             608 => "Rejected",
-            // RFC 3261 §8.1.3.2: an unknown code is its class.
-            101..=199 => "Progress",
-            201..=299 => "Success",
-            300..=399 => "Redirection",
-            401..=499 => "Request Failure",
-            501..=599 => "Server Failure",
-            _ => "Global Failure",
+            _ => self.class(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! writes down what it is told. Its parties are [`Phone`]s, which behave, or [`Peer`]s, which say what a test wants. After every
 //! message the sim looks for what must never be on a wire: see [`privacy`].
 
+pub mod fuzz;
 pub mod legs;
 pub mod peer;
 pub mod phone;

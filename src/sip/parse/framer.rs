@@ -40,16 +40,20 @@ impl Framer {
             let length = match self.length {
                 Some(length) => length,
                 None => {
-                    if skip_empty_lines(buffer) {
+                    let before = buffer.len();
+                    let ping = skip_empty_lines(buffer);
+                    if buffer.len() < before {
                         self.scanned = 0;
+                    }
+                    if ping {
                         return Ok(Some(Frame::Ping));
                     }
                     let Some(end) = self.header_end(buffer)? else {
                         return Ok(None);
                     };
-                    match self.measure(buffer, end) {
+                    match self.measure(buffer, end)? {
                         Ok(length) => length,
-                        Err(frame) => return frame.map(Some),
+                        Err(faulty) => return Ok(Some(faulty)),
                     }
                 }
             };
@@ -69,58 +73,54 @@ impl Framer {
 
     /// Where the body begins; looks at each byte once, however slowly they come.
     fn header_end(&mut self, buffer: &BytesMut) -> Result<Option<usize>, ParseError> {
+        let end = self.empty_line(buffer);
+        if end.unwrap_or(buffer.len()) > MAX_HEADER_BLOCK {
+            let error = ParseError::bad("too large", "header block").status(Status::MESSAGE_TOO_LARGE);
+            return Err(self.lose(error));
+        }
+        Ok(end)
+    }
+
+    fn empty_line(&mut self, buffer: &BytesMut) -> Option<usize> {
         let mut from = self.scanned;
         while let Some(at) = memchr::memchr(b'\n', buffer.get(from..).unwrap_or_default()) {
             let lf = from + at;
             match buffer.get(lf + 1..).unwrap_or_default() {
-                [b'\n', ..] => return Ok(Some(lf + 2)),
-                [b'\r', b'\n', ..] => return Ok(Some(lf + 3)),
+                [b'\n', ..] => return Some(lf + 2),
+                [b'\r', b'\n', ..] => return Some(lf + 3),
                 // Not enough behind the LF to tell: look at it again.
                 [] | [b'\r'] => {
                     self.scanned = lf;
-                    return self.bounded(buffer);
+                    return None;
                 }
                 _ => from = lf + 1,
             }
         }
         self.scanned = buffer.len();
-        self.bounded(buffer)
+        None
     }
 
-    fn bounded(&mut self, buffer: &BytesMut) -> Result<Option<usize>, ParseError> {
-        if buffer.len() <= MAX_HEADER_BLOCK {
-            return Ok(None);
-        }
-        let error = ParseError::bad("too large", "header block").status(Status::MESSAGE_TOO_LARGE);
-        self.lost = Some(error);
-        Err(error)
-    }
-
-    /// The length of the message whose header block ends at `end`, or what to say when it cannot be told.
-    fn measure(&mut self, buffer: &BytesMut, end: usize) -> Result<usize, Result<Frame, ParseError>> {
+    /// The length of the message whose header block ends at `end`; when it cannot be told, what to answer once.
+    fn measure(&mut self, buffer: &BytesMut, end: usize) -> Result<Result<usize, Frame>, ParseError> {
+        // A body that has not come yet is no fault of the head's: only its fields count here.
         let head = bytes::Bytes::copy_from_slice(buffer.get(..end).unwrap_or_default());
-        let (head, fault) = match message(head) {
-            Ok(read) => read,
-            Err(error) => {
-                self.lost = Some(error);
-                return Err(Err(error));
-            }
-        };
+        let (head, _) = message(head).map_err(|error| self.lose(error))?;
         let error = match head.headers().content_length() {
-            Ok(Some(length)) if length <= MAX_MESSAGE - end.min(MAX_MESSAGE) => return Ok(end + length),
+            Ok(Some(length)) if length <= MAX_MESSAGE - end.min(MAX_MESSAGE) => return Ok(Ok(end + length)),
             Ok(Some(_)) => {
                 ParseError::bad("too large", "Content-Length").status(Status::REQUEST_ENTITY_TOO_LARGE)
             }
             Ok(None) => ParseError::bad("missing header", "Content-Length"),
             Err(error) => error,
         };
-        // A body that has not come yet is no fault of the head's.
-        let _ = fault;
+        self.lose(error);
+        let faulty = judge(head, Some(error))?;
+        Ok(Err(Frame::Message(Box::new(faulty))))
+    }
+
+    fn lose(&mut self, error: ParseError) -> ParseError {
         self.lost = Some(error);
-        Err(match judge(head, Some(error)) {
-            Ok(faulty) => Ok(Frame::Message(Box::new(faulty))),
-            Err(error) => Err(error),
-        })
+        error
     }
 }
 
