@@ -3,7 +3,10 @@
 use super::{Flows, Listen, NetEvent, bracketed, stream::Streams, udp};
 use crate::{
     call::Transmit,
-    sip::routing::{Destination, FlowId, Transport},
+    sip::{
+        Text,
+        routing::{Destination, FlowId, Source, Transport},
+    },
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -23,6 +26,8 @@ struct Home {
     /// As bound, the port filled in.
     address: SocketAddr,
     advertised: Option<String>,
+    /// What every remote calls it; `None` when that depends on the path.
+    name: Option<Text>,
     flow: FlowId,
     /// Of UDP.
     socket: Option<Arc<UdpSocket>>,
@@ -100,14 +105,19 @@ impl Homes {
                 ));
             }
         };
-        Ok(Home {
+        let mut home = Home {
+            name: None,
             transport: listen.transport,
             address,
             advertised: listen.advertised.clone(),
             flow,
             socket,
             task,
-        })
+        };
+        if home.advertised.is_some() || !address.ip().is_unspecified() {
+            home.name = Some(home.called(address.ip()).sent_by.into());
+        }
+        Ok(home)
     }
     /// Where we listen.
     pub(super) fn local(&self) -> Vec<(Transport, SocketAddr)> {
@@ -143,6 +153,36 @@ impl Homes {
         tracing::info!(transport = transport.as_via(), %local, "opened a port to send from");
         self.find(transport, remote)?
             .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "no address of ours leads there"))
+    }
+    /// What we are called by who sent us something from `source`.
+    pub(super) fn called_by(&self, source: &Source) -> Text {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let home = list.iter().find(|home| match home.transport {
+            Transport::Udp => home.flow == source.flow,
+            transport => {
+                let ip = home.address.ip();
+                transport == source.transport
+                    && home.address.port() == source.local.port()
+                    && (ip == source.local.ip() || ip.is_unspecified())
+            }
+        });
+        if let Some(home) = home {
+            return match &home.name {
+                Some(name) => name.clone(),
+                None => home.called(source.local.ip()).sent_by.into(),
+            };
+        }
+        drop(list);
+        // A connection that we opened: its own port takes no other.
+        match self.towards(source.transport, source.remote) {
+            Ok(address) => address.sent_by.into(),
+            Err(_) => format!(
+                "{}:{}",
+                bracketed(&source.local.ip().to_string()),
+                source.local.port()
+            )
+            .into(),
+        }
     }
     fn find(&self, transport: Transport, remote: SocketAddr) -> io::Result<Option<Address>> {
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);

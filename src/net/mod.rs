@@ -16,6 +16,7 @@ mod udp;
 use crate::{
     call::{LookupError, Transmit},
     sip::{
+        Text,
         parse::Parsed,
         routing::{Destination, NextHop, Source, Target, Transport},
     },
@@ -111,6 +112,10 @@ impl Net {
     /// Where we listen, ports filled in.
     pub fn local(&self) -> Vec<(Transport, SocketAddr)> {
         self.0.homes.local()
+    }
+    /// Our own address towards the sender of a message, for Via and Contact: host (IPv6 in brackets) and port.
+    pub fn sent_by(&self, source: &Source) -> Text {
+        self.0.homes.called_by(source)
     }
     /// Connections that are open or being opened.
     pub fn connections(&self) -> usize {

@@ -10,6 +10,8 @@ use std::{
 pub struct Gauges {
     /// Calls that exist.
     pub calls: Level,
+    /// Tasks of calls: one for each, and of those that are over but wait for a last ACK or timer.
+    pub tasks: Level,
     /// Dialogs that messages are routed to.
     pub dialogs: Level,
     /// Server transactions that messages are routed to.
@@ -20,10 +22,10 @@ pub struct Gauges {
     pub connections: Level,
     /// Relay sessions: one for each call with media.
     pub media_sessions: Level,
-    /// Pairs of media ports.
+    /// Bound media ports, each an RTP or an RTCP one.
     pub media_ports: Level,
-    /// SRTP keys in use by the relay.
-    pub media_keys: Level,
+    /// Directions of streams that can carry packets.
+    pub media_flows: Level,
     /// Calls taken.
     pub taken: Count,
     /// Calls that both sides were up in.
@@ -86,13 +88,14 @@ impl Gauges {
         let level = |level: &Level| level.now() as u64;
         vec![
             ("calls", level(&self.calls)),
+            ("tasks", level(&self.tasks)),
             ("dialogs", level(&self.dialogs)),
             ("transactions", level(&self.transactions)),
             ("tombstones", level(&self.tombstones)),
             ("connections", level(&self.connections)),
             ("media-sessions", level(&self.media_sessions)),
             ("media-ports", level(&self.media_ports)),
-            ("media-keys", level(&self.media_keys)),
+            ("media-flows", level(&self.media_flows)),
             ("taken", self.taken.total()),
             ("answered", self.answered.total()),
             ("refused", self.refused.total()),

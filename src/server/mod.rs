@@ -1,13 +1,39 @@
 //! The drivers: tasks, sockets, clocks.
 
+mod admission;
+mod call_task;
+mod dispatch;
+mod farewell;
 pub mod gauges;
+mod redact;
 pub mod settings;
+mod shutdown;
+mod standalone;
+mod tombstones;
+mod watch;
 
 pub use gauges::Gauges;
 pub use settings::ServerSettings;
 
-use crate::{app::Bound, sip::routing::Transport};
-use std::{io, net::SocketAddr, sync::Arc};
+use crate::{
+    app::Bound,
+    media::relay::{Relay, RelayConfig},
+    net::{Limits, Net},
+    sip::{Ids, routing::Transport},
+};
+use admission::Policy;
+use dispatch::{Census, Control, Dispatcher, Maps};
+use standalone::Answerer;
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{sync, task::JoinHandle};
+
+/// Messages that may wait for the dispatcher. At half of it new calls are refused, so that those that exist find room.
+const QUEUE: usize = 4096;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -19,13 +45,24 @@ pub enum StartError {
     /// The kernel gives no thread for media.
     #[error("cannot start the media relay: {0}")]
     Relay(io::Error),
-    /// No name servers can be read.
-    #[error("cannot set up name lookup: {0}")]
-    Resolver(String),
 }
 
 /// A running server. Dropping it ends it without a word to anyone; see [`Self::drain`].
-pub struct Server {}
+pub struct Server {
+    net: Net,
+    relay: Arc<Relay>,
+    gauges: Arc<Gauges>,
+    control: sync::mpsc::UnboundedSender<Control>,
+    census: sync::watch::Receiver<Census>,
+    drain_timeout: Mutex<Duration>,
+    dispatcher: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.dispatcher.abort();
+    }
+}
 
 impl Server {
     /// Binds everything and begins to take calls. To be called within a tokio runtime, on whose threads it then lives.
@@ -33,30 +70,69 @@ impl Server {
     /// # Errors
     /// When an address cannot be bound or the media relay not be started.
     pub async fn start(settings: ServerSettings, app: Bound) -> Result<Self, StartError> {
-        let _ = (settings, app);
-        todo!()
+        let relay = Relay::start(RelayConfig {
+            threads: settings.relay_threads,
+            audio_ports: settings.audio_ports.clone(),
+            video_ports: settings.video_ports.clone(),
+        });
+        let relay = Arc::new(relay.map_err(StartError::Relay)?);
+        let (events, incoming) = sync::mpsc::channel(QUEUE);
+        let (control, orders) = sync::mpsc::unbounded_channel();
+        let (census_sender, census) = sync::watch::channel(Census::default());
+        let net = Net::bind(
+            &settings.listen,
+            &settings.name_servers,
+            Limits::default(),
+            events,
+        )
+        .await
+        .map_err(StartError::Listen)?;
+        let gauges = Arc::new(Gauges::default());
+        let mut ids = Ids::from_system();
+        let mut secret = [0; 16];
+        ids.fill(&mut secret);
+        let dispatcher = Dispatcher {
+            net: net.clone(),
+            relay: relay.clone(),
+            gauges: gauges.clone(),
+            answerer: Arc::new(Answerer::new(secret, settings.calls.profile.user_agent.clone())),
+            policy: Policy::new(&settings, app),
+            ids,
+            control: control.clone(),
+            census: census_sender,
+            maps: Maps::default(),
+        };
+        Ok(Self {
+            net,
+            relay,
+            gauges,
+            control,
+            census,
+            drain_timeout: Mutex::new(settings.drain_timeout),
+            dispatcher: tokio::spawn(dispatcher.run(incoming, orders)),
+        })
     }
     /// Where it listens, with the ports that the kernel chose.
     pub fn local(&self) -> Vec<(Transport, SocketAddr)> {
-        todo!()
+        self.net.local()
     }
     /// New calls are made with these; running ones keep what they began with. Listening addresses, ports, threads and
     /// name servers stay as they are.
     pub fn reload(&self, settings: ServerSettings, app: Bound) {
-        let _ = (settings, app);
-        todo!()
+        *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = settings.drain_timeout;
+        self.order(Control::Reload(Policy::new(&settings, app)));
     }
     /// What there is at this moment.
     pub fn gauges(&self) -> Arc<Gauges> {
-        todo!()
+        let media = self.relay.gauges();
+        self.gauges.connections.set(self.net.connections());
+        self.gauges.media_sessions.set(media.sessions);
+        self.gauges.media_ports.set(media.ports);
+        self.gauges.media_flows.set(media.flows);
+        self.gauges.clone()
     }
-    /// Refuses new calls with 503 from now on, waits until the last call has ended or `drain_timeout` has passed, then
-    /// ends the rest with BYE and waits until they have been told. Ends at once when there are no calls.
-    pub async fn drain(&self) {
-        todo!()
-    }
-    /// Ends all calls now and returns when they have been told, or after some seconds.
-    pub async fn stop(&self) {
-        todo!()
+    fn order(&self, order: Control) {
+        // The dispatcher ends only with the server.
+        let _ = self.control.send(order);
     }
 }

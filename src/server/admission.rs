@@ -1,0 +1,84 @@
+//! Who may place a call, and how many there may be.
+
+use super::{Gauges, ServerSettings};
+use crate::{app::Bound, call::bridge::CallSettings, config::Networks, sip::Status};
+use std::{net::IpAddr, sync::Arc};
+
+/// What new calls are made by; a reload replaces it as a whole.
+pub(super) struct Policy {
+    pub(super) trusted: Networks,
+    max_calls: usize,
+    pub(super) calls: Arc<CallSettings>,
+    pub(super) app: Bound,
+}
+
+/// Why a request that would begin something is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// From a host that is not trusted.
+    Forbidden,
+    /// `max-calls` are there, or the server does not keep up.
+    Full,
+    /// The server is going down.
+    Stopping,
+}
+
+/// How much there is at the moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// Calls that have not ended.
+    pub(super) calls: usize,
+    /// Tasks, of calls and of what is left to do after them.
+    pub(super) tasks: usize,
+    /// Messages that wait for the dispatcher, and how many may.
+    pub(super) queue: (usize, usize),
+    pub(super) stopping: bool,
+}
+
+impl Policy {
+    pub(super) fn new(settings: &ServerSettings, app: Bound) -> Self {
+        Self {
+            trusted: settings.trusted_hosts.clone(),
+            max_calls: settings.max_calls,
+            calls: settings.calls.clone(),
+            app,
+        }
+    }
+    /// Whether a host may begin anything.
+    pub(super) fn trusts(&self, host: IpAddr) -> bool {
+        self.trusted.contain(host)
+    }
+    /// Whether one more call is taken.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn admit(&self, load: Load) -> Result<(), Refusal> {
+        if load.stopping {
+            return Err(Refusal::Stopping);
+        }
+        // Calls that are over may have to wait half a minute for an ACK that never comes.
+        let lingering_allowed = self.max_calls.saturating_mul(4).saturating_add(1024);
+        let (waiting, room) = load.queue;
+        if load.calls >= self.max_calls || load.tasks >= lingering_allowed || waiting > room / 2 {
+            return Err(Refusal::Full);
+        }
+        Ok(())
+    }
+}
+
+impl Refusal {
+    /// The answer: code and, where another try makes sense, after how many seconds (RFC 3261 §20.33).
+    pub(super) const fn answer(self) -> (Status, Option<u32>) {
+        match self {
+            Self::Forbidden => (Status::FORBIDDEN, None),
+            Self::Full => (Status::SERVICE_UNAVAILABLE, Some(5)),
+            Self::Stopping => (Status::SERVICE_UNAVAILABLE, Some(30)),
+        }
+    }
+    pub(super) fn count(self, gauges: &Gauges) {
+        match self {
+            Self::Forbidden => gauges.forbidden.add(),
+            Self::Full | Self::Stopping => gauges.refused.add(),
+        }
+    }
+}

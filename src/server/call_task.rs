@@ -1,0 +1,373 @@
+//! One task for each call: the only place where call, application, wire, relay and clock meet.
+
+use super::{
+    Gauges,
+    dispatch::Control,
+    farewell::{self, Remains},
+    redact::Redacted,
+    standalone::{Answerer, reply},
+    watch::Watch,
+};
+use crate::{
+    app::{Bound, CallState},
+    call::{Call, CallEvent, Env, Incoming, Input, Output, Question, Side, Transmit, bridge::CallSettings},
+    media::{
+        MediaCommand,
+        relay::{Relay, Session},
+    },
+    net::Net,
+    sip::{Ids, Message, routing::NextHop},
+};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Poll,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, Sleep, sleep_until},
+};
+use tracing::Instrument as _;
+
+/// Messages from the wire that may wait for one call. Who sends faster than that is not waiting for answers.
+const MOST_WAITING: usize = 256;
+/// When there is no deadline: far away.
+const NEVER: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+
+/// The way into a call.
+#[derive(Clone)]
+pub(super) struct Inbox {
+    sender: mpsc::UnboundedSender<Input>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Its other end.
+pub(super) struct InboxReceiver {
+    receiver: mpsc::UnboundedReceiver<Input>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A new inbox.
+pub(super) fn inbox() -> (Inbox, InboxReceiver) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (
+        Inbox {
+            sender,
+            waiting: waiting.clone(),
+        },
+        InboxReceiver { receiver, waiting },
+    )
+}
+
+impl Inbox {
+    /// Something that strangers can send; `false` when the call has too much of it already.
+    pub(super) fn offer(&self, input: Input) -> bool {
+        if self.waiting.load(Relaxed) >= MOST_WAITING {
+            return false;
+        }
+        self.push(input);
+        true
+    }
+    /// Something of our own: it always finds room.
+    pub(super) fn push(&self, input: Input) {
+        self.waiting.fetch_add(1, Relaxed);
+        // The call has ended meanwhile: nobody is left to care.
+        let _ = self.sender.send(input);
+    }
+}
+
+impl InboxReceiver {
+    async fn next(&mut self) -> Option<Input> {
+        let input = self.receiver.recv().await;
+        self.waiting.fetch_sub(usize::from(input.is_some()), Relaxed);
+        input
+    }
+}
+
+/// What a call's task has of the server.
+pub(super) struct Seat {
+    pub(super) number: u64,
+    pub(super) net: Net,
+    pub(super) relay: Arc<Relay>,
+    pub(super) control: mpsc::UnboundedSender<Control>,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) answerer: Arc<Answerer>,
+    pub(super) settings: Arc<CallSettings>,
+    pub(super) app: Bound,
+    pub(super) ids: Ids,
+    pub(super) inbox: Inbox,
+}
+
+/// Serves one call from its INVITE to its last timer.
+pub(super) async fn run(seat: Seat, invite: Incoming, inbox: InboxReceiver) {
+    let span = tracing::info_span!("call", id = seat.number);
+    serve(seat, invite, inbox).instrument(span).await;
+}
+
+async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
+    let (control, number) = (seat.control.clone(), seat.number);
+    let remains = Remains::new(invite.clone());
+    let settings = seat.settings.clone();
+    let mut env = env(&mut seat.ids);
+    let made = catch_unwind(AssertUnwindSafe(|| Call::new(invite, settings, &mut env)));
+    match made {
+        Ok(Ok(call)) => {
+            let mut app = seat.app.begin();
+            let mut task = CallTask {
+                watch: Watch::default(),
+                call,
+                seat,
+                session: None,
+                replies: VecDeque::new(),
+                remains,
+                finished: false,
+            };
+            let result = unwound(pin!(task.drive(&mut app, &mut inbox))).await;
+            if result.is_err() {
+                task.farewell();
+            }
+        }
+        Ok(Err(failure)) => {
+            tracing::info!(status = %failure.status, reason = ?failure.reason, "refused");
+            if let Message::Request(request) = &remains.invite.message {
+                let response = seat.answerer.failure(request, &failure);
+                seat.net.send(reply(request, &response, remains.invite.source));
+            }
+        }
+        Err(_) => {
+            seat.gauges.faults.add();
+            remains.bury(&seat.net, &seat.answerer, Vec::new());
+        }
+    }
+    // The dispatcher may have gone before its calls.
+    let _ = control.send(Control::Gone(number));
+}
+
+/// Runs a future to its end or its panic.
+async fn unwound(mut future: Pin<&mut impl Future<Output = ()>>) -> Result<(), ()> {
+    std::future::poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(())),
+        },
+    )
+    .await
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "one of the three places where time enters"
+)]
+fn env(ids: &mut Ids) -> Env<'_> {
+    Env {
+        now: Instant::now().into_std(),
+        ids,
+    }
+}
+
+struct CallTask {
+    call: Call,
+    seat: Seat,
+    session: Option<Session>,
+    /// Answers that were there at once, for when the call has been drained.
+    replies: VecDeque<Input>,
+    remains: Remains,
+    watch: Watch,
+    finished: bool,
+}
+
+/// Why draining stopped.
+enum Drained {
+    /// Nothing more to do until something happens.
+    Idle,
+    Asked(Question),
+    Withdrawn,
+}
+
+impl CallTask {
+    async fn drive(&mut self, app: &mut CallState, inbox: &mut InboxReceiver) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "one of the three places where time enters"
+        )]
+        let mut clock = pin!(sleep_until(Instant::now() + NEVER));
+        while !self.finished {
+            match self.drain(&mut |event| app.observe(event)) {
+                Drained::Idle if self.finished => {}
+                Drained::Idle => self.wait(inbox, clock.as_mut()).await,
+                Drained::Withdrawn => tracing::debug!("a question was withdrawn that was not open"),
+                Drained::Asked(question) => {
+                    let later = self.ask(question, app, inbox, clock.as_mut()).await;
+                    later.iter().for_each(|event| app.observe(event));
+                }
+            }
+        }
+    }
+    /// Waits for the application's answer while the call goes on. Returns what happened meanwhile: the application is busy
+    /// with its call until it has answered.
+    async fn ask(
+        &mut self,
+        question: Question,
+        app: &mut CallState,
+        inbox: &mut InboxReceiver,
+        mut clock: Pin<&mut Sleep>,
+    ) -> Vec<CallEvent> {
+        let mut later = Vec::new();
+        let mut answer = app.ask(question);
+        loop {
+            match self.drain(&mut |event| later.push(event.clone())) {
+                Drained::Idle if self.finished => return later,
+                Drained::Idle => {}
+                Drained::Withdrawn => return later,
+                Drained::Asked(question) => {
+                    tracing::error!(?question, "asked while another question is open; forgotten");
+                    continue;
+                }
+            }
+            self.wind(clock.as_mut());
+            tokio::select! {
+                biased;
+                input = inbox.next() => self.take(input),
+                verdict = &mut answer => {
+                    self.take(Some(Input::Verdict(verdict)));
+                    return later;
+                }
+                () = clock.as_mut() => self.timeout(),
+            }
+        }
+    }
+    async fn wait(&mut self, inbox: &mut InboxReceiver, mut clock: Pin<&mut Sleep>) {
+        self.wind(clock.as_mut());
+        tokio::select! {
+            biased;
+            input = inbox.next() => self.take(input),
+            () = clock => self.timeout(),
+        }
+    }
+    fn wind(&self, clock: Pin<&mut Sleep>) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "one of the three places where time enters"
+        )]
+        let deadline = self
+            .call
+            .poll_timeout()
+            .map_or_else(|| Instant::now() + NEVER, Instant::from_std);
+        if clock.deadline() != deadline {
+            clock.reset(deadline);
+        }
+    }
+    fn take(&mut self, input: Option<Input>) {
+        // Never `None`: the task has a sender itself.
+        let Some(input) = input else { return };
+        if let Input::Message(Side::B, _) = &input {
+            self.watch.heard();
+        }
+        self.call.handle(input, &mut env(&mut self.seat.ids));
+    }
+    fn timeout(&mut self) {
+        self.call.handle_timeout(&mut env(&mut self.seat.ids));
+    }
+    /// Does what the call wants done, until it wants nothing or what it wants concerns its question.
+    fn drain(&mut self, observe: &mut dyn FnMut(&CallEvent)) -> Drained {
+        loop {
+            while let Some(output) = self.call.poll_output() {
+                match output {
+                    Output::Transmit(side, transmit) => self.transmit(side, transmit),
+                    Output::Lookup(side, hop) => self.look_up(side, hop),
+                    Output::Media(command) => self.media(command),
+                    Output::Event(event) => {
+                        self.note(&event);
+                        observe(&event);
+                    }
+                    Output::Dialog(side, key) => {
+                        if side == Side::A {
+                            self.remains.tag = Some(key.local_tag.clone());
+                        }
+                        self.control(Control::Dialog(self.seat.number, side, key));
+                    }
+                    Output::Tombstone(key, words) => self.control(Control::Tombstone(key, words)),
+                    Output::Finished(_) => self.finished = true,
+                    Output::Ask(question) => return Drained::Asked(question),
+                    Output::Withdraw => return Drained::Withdrawn,
+                }
+            }
+            match self.replies.pop_front() {
+                Some(input) => self.take(Some(input)),
+                None => return Drained::Idle,
+            }
+        }
+    }
+    fn control(&self, control: Control) {
+        // The dispatcher may have gone before its calls.
+        let _ = self.seat.control.send(control);
+    }
+    fn transmit(&mut self, side: Side, transmit: Transmit) {
+        tracing::trace!(leg = ?side, to = ?transmit.to, "sent\n{}", Redacted(&transmit.bytes));
+        if side == Side::B && transmit.bytes.starts_with(b"INVITE ") {
+            if let Some(dead) = self.watch.invited(&transmit) {
+                tracing::debug!(target = %dead.remote, "did not answer, tried last for a while");
+                self.seat.net.note_dead(&dead);
+            }
+            self.remains.invited = Some(transmit.clone());
+        }
+        self.seat.net.send(transmit);
+    }
+    fn look_up(&mut self, side: Side, hop: NextHop) {
+        if let Some(found) = self.seat.net.resolve_now(&hop) {
+            self.replies.push_back(Input::Targets(side, found));
+            return;
+        }
+        let (net, inbox) = (self.seat.net.clone(), self.seat.inbox.clone());
+        tokio::spawn(async move {
+            let found = net.resolve(&hop).await;
+            inbox.push(Input::Targets(side, found));
+        });
+    }
+    fn media(&mut self, command: MediaCommand) {
+        let inbox = &self.seat.inbox;
+        let session = self.session.get_or_insert_with(|| {
+            let inbox = inbox.clone();
+            self.seat
+                .relay
+                .session(Arc::new(move |event| inbox.push(Input::Media(event))))
+        });
+        session.send(command);
+    }
+    /// One line for each phase.
+    fn note(&self, event: &CallEvent) {
+        match event {
+            CallEvent::Answered => {
+                self.seat.gauges.answered.add();
+                tracing::info!("answered");
+            }
+            CallEvent::Ended(summary) => {
+                tracing::info!(
+                    status = %summary.status,
+                    failure = summary.failure.as_ref().map(|failure| tracing::field::debug(failure.kind)),
+                    by = summary.cause.as_ref().map(|cause| tracing::field::debug(cause.origin)),
+                    why = summary.cause.as_ref().and_then(|cause| cause.kind).map(tracing::field::debug),
+                    lasted = ?summary.ended.saturating_duration_since(summary.began),
+                    "ended"
+                );
+                self.control(Control::Over(self.seat.number));
+            }
+            CallEvent::Dialled { target } => tracing::info!(target, "calling"),
+            CallEvent::Ringing(status) => tracing::info!(%status, "ringing"),
+            other => tracing::debug!(?other, "call"),
+        }
+    }
+    /// The task has failed: both parties are told what its call still knows.
+    fn farewell(&mut self) {
+        self.seat.gauges.faults.add();
+        let byes = catch_unwind(AssertUnwindSafe(|| self.call.farewells())).unwrap_or_default();
+        self.remains.bury(&self.seat.net, &self.seat.answerer, byes);
+        farewell::log();
+    }
+}

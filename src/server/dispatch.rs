@@ -1,0 +1,449 @@
+//! Finds whose each message is. One task; two maps, and what is left of calls that have gone.
+
+use super::{
+    Gauges,
+    admission::{Load, Policy, Refusal},
+    call_task::{self, Inbox, Seat},
+    redact::Redacted,
+    standalone::{Answerer, reply},
+    tombstones::Tombstones,
+};
+use crate::{
+    call::{Cause, Command, Incoming, Input, Origin, Side, Transmit, failure::Kind},
+    media::relay::Relay,
+    net::{Net, NetEvent},
+    sip::{
+        Ids, Message, Method, ParseError, Request, Response, Status, Text,
+        parse::{self, Parsed},
+        routing::{DialogKey, Source, TransactionKey},
+    },
+};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, watch};
+
+/// Events taken at once.
+const BATCH: usize = 64;
+
+/// What calls and the server tell the dispatcher.
+pub(super) enum Control {
+    /// Messages of this dialog belong to that side of that call from now on.
+    Dialog(u64, Side, DialogKey),
+    /// Words for repetitions.
+    Tombstone(TransactionKey, Transmit),
+    /// A call has ended; what is left of it are timers.
+    Over(u64),
+    /// A call's task has ended.
+    Gone(u64),
+    /// New calls are made by this.
+    Reload(Policy),
+    /// No new calls any more.
+    Refuse,
+    /// Every call ends now.
+    HangUpAll,
+}
+
+/// How many there are, for who waits for the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Census {
+    pub(super) calls: usize,
+    pub(super) tasks: usize,
+}
+
+/// What makes two INVITEs one that came over two paths (RFC 3261 §8.2.2.2). That the Request-URI counts is ours: a proxy
+/// that forks one call to two users of ours sends two INVITEs which differ in nothing else, and they are two calls.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Origination {
+    call_id: Text,
+    from_tag: Text,
+    cseq: u32,
+    uri: Text,
+}
+
+struct Entry {
+    inbox: Inbox,
+    invite: TransactionKey,
+    origination: Option<Origination>,
+    dialogs: Vec<DialogKey>,
+    over: bool,
+}
+
+/// See the module.
+pub(super) struct Dispatcher {
+    pub(super) net: Net,
+    pub(super) relay: Arc<Relay>,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) answerer: Arc<Answerer>,
+    pub(super) policy: Policy,
+    pub(super) ids: Ids,
+    pub(super) control: mpsc::UnboundedSender<Control>,
+    pub(super) census: watch::Sender<Census>,
+    pub(super) maps: Maps,
+}
+
+/// Who has what.
+#[derive(Default)]
+pub(super) struct Maps {
+    calls: HashMap<u64, Entry>,
+    dialogs: HashMap<DialogKey, (u64, Side)>,
+    invites: HashMap<TransactionKey, u64>,
+    originations: HashMap<Origination, u64>,
+    tombstones: Tombstones,
+    /// Calls that have not ended.
+    active: usize,
+    last: u64,
+    stopping: bool,
+    waiting: usize,
+}
+
+impl Dispatcher {
+    /// Serves until it is dropped.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the dispatcher expires what is left of calls"
+    )]
+    pub(super) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<NetEvent>,
+        mut control: mpsc::UnboundedReceiver<Control>,
+    ) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut sweep = tokio::time::interval(Duration::from_secs(1));
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                order = control.recv() => {
+                    let Some(order) = order else { return };
+                    self.obey(order);
+                }
+                _ = events.recv_many(&mut batch, BATCH) => {}
+                _ = sweep.tick() => self.maps.tombstones.expire(Instant::now()),
+            }
+            self.maps.waiting = events.len();
+            // Whatever a call said before it sent something came before the answer to that.
+            while let Ok(order) = control.try_recv() {
+                self.obey(order);
+            }
+            for event in batch.drain(..) {
+                self.event(event);
+            }
+            self.count();
+        }
+    }
+    fn count(&self) {
+        let maps = &self.maps;
+        self.gauges.calls.set(maps.active);
+        self.gauges.tasks.set(maps.calls.len());
+        self.gauges.dialogs.set(maps.dialogs.len());
+        self.gauges.transactions.set(maps.invites.len());
+        self.gauges.tombstones.set(maps.tombstones.len());
+        let census = Census {
+            calls: maps.active,
+            tasks: maps.calls.len(),
+        };
+        self.census
+            .send_if_modified(|known| std::mem::replace(known, census) != census);
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the dispatcher expires what is left of calls"
+    )]
+    fn obey(&mut self, order: Control) {
+        match order {
+            Control::Dialog(number, side, key) => self.maps.add_dialog(number, side, key),
+            Control::Tombstone(key, words) => self.maps.tombstones.set(key, words, Instant::now()),
+            Control::Over(number) => self.maps.over(number),
+            Control::Gone(number) => self.maps.gone(number),
+            Control::Reload(policy) => self.policy = policy,
+            Control::Refuse => self.maps.stopping = true,
+            Control::HangUpAll => {
+                for entry in self.maps.calls.values() {
+                    let cause = Cause::of(Kind::Shutdown, Origin::Local);
+                    entry.inbox.push(Input::Command(Command::Hangup(cause)));
+                }
+            }
+        }
+    }
+    fn event(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Message(parsed, source) => match *parsed {
+                Parsed::Message(message) => {
+                    trace(&message, &source);
+                    match message {
+                        Message::Request(request) => self.request(request, source),
+                        Message::Response(response) => self.response(response, source),
+                    }
+                }
+                Parsed::Faulty(message, fault) => {
+                    trace(&message, &source);
+                    self.gauges.faulty.add();
+                    if let Message::Request(request) = message {
+                        self.faulty(request, &fault, source);
+                    }
+                }
+            },
+            NetEvent::Garbage(_) => self.gauges.faulty.add(),
+            NetEvent::Undeliverable(transmit) => self.undeliverable(&transmit),
+        }
+    }
+    fn faulty(&self, mut request: Request, fault: &ParseError, source: Source) {
+        tracing::debug!(from = %source.remote, method = %request.method, %fault, "faulty request");
+        // Without a readable Via the answer goes back to where the request came from.
+        let _ = request.headers.stamp(source.remote);
+        let response = self.answerer.fault(&request, fault);
+        self.answer(&request, response, source);
+    }
+    /// Sends an answer of our own. A stranger gets none that is larger than what it sent: the address may be a victim's.
+    fn answer(&self, request: &Request, mut response: Response, source: Source) {
+        let trusted = self.policy.trusts(source.remote.ip());
+        if !trusted {
+            response.headers.remove("User-Agent");
+        }
+        let transmit = reply(request, &response, source);
+        if !trusted && !source.transport.is_reliable() && transmit.bytes.len() > request.to_bytes().len() {
+            return;
+        }
+        tracing::trace!(to = %source.remote, "answered\n{}", Redacted(&transmit.bytes));
+        self.net.send(transmit);
+    }
+    fn request(&mut self, mut request: Request, source: Source) {
+        let stamped = request.headers.stamp(source.remote);
+        let key = match stamped.and_then(|()| TransactionKey::of(&request)) {
+            Ok(key) => key,
+            Err(fault) => {
+                self.gauges.faulty.add();
+                return self.faulty(request, &fault, source);
+            }
+        };
+        // RFC 3261 §17.2.3: repetitions, the ACK of a failure and CANCEL find their INVITE.
+        if let Some(number) = self.maps.invites.get(&key).copied() {
+            return self.deliver(number, Side::A, request.into(), source);
+        }
+        let dialog = DialogKey::of_request(&request);
+        if let Some((number, side)) = dialog
+            .as_ref()
+            .and_then(|key| self.maps.dialogs.get(key).copied())
+        {
+            return self.deliver(number, side, request.into(), source);
+        }
+        if let Some(words) = self.maps.tombstones.find(&key) {
+            match request.method {
+                // The end of a transaction whose response this has heard.
+                Method::Ack => {}
+                // RFC 3261 §9.2: too late, but the transaction was there.
+                Method::Cancel => {
+                    let response = self.answerer.response(&request, Status::OK);
+                    self.answer(&request, response, source);
+                }
+                _ => self.net.send(words.clone()),
+            }
+            return;
+        }
+        if request.method == Method::Ack {
+            return self.gauges.stray.add();
+        }
+        if dialog.is_some() {
+            self.gauges.stray.add();
+            let response = self.answerer.response(&request, Status::CALL_DOES_NOT_EXIST);
+            return self.answer(&request, response, source);
+        }
+        if !self.policy.trusts(source.remote.ip()) {
+            return self.refuse(&request, source, Refusal::Forbidden);
+        }
+        if let Some(response) = self.answerer.outside(&request) {
+            return self.answer(&request, response, source);
+        }
+        self.invite(request, key, source);
+    }
+    /// An INVITE that begins a call.
+    fn invite(&mut self, request: Request, key: TransactionKey, source: Source) {
+        let origination = originated(&request);
+        let merged = origination
+            .as_ref()
+            .is_some_and(|it| self.maps.originations.contains_key(it));
+        if merged || self.is_ours(&request) {
+            tracing::info!(from = %source.remote, merged, "loop detected");
+            let mut response = self.answerer.response(&request, Status::LOOP_DETECTED);
+            if merged {
+                // Not the caller's fault: the call is here already, over another path.
+                response.reason = Text::from_static("Merged Request");
+            }
+            return self.answer(&request, response, source);
+        }
+        let load = Load {
+            calls: self.maps.active,
+            tasks: self.maps.calls.len(),
+            queue: (self.maps.waiting, super::QUEUE),
+            stopping: self.maps.stopping,
+        };
+        if let Err(refusal) = self.policy.admit(load) {
+            return self.refuse(&request, source, refusal);
+        }
+        self.gauges.taken.add();
+        let (inbox, receiver) = call_task::inbox();
+        let number = self.maps.begin(inbox.clone(), key, origination);
+        tracing::info!(
+            call = number,
+            from = %source.remote,
+            over = source.transport.as_via(),
+            call_id = %request.headers.call_id().unwrap_or_default(),
+            "call"
+        );
+        let seat = Seat {
+            number,
+            net: self.net.clone(),
+            relay: self.relay.clone(),
+            control: self.control.clone(),
+            gauges: self.gauges.clone(),
+            answerer: self.answerer.clone(),
+            settings: self.policy.calls.clone(),
+            app: self.policy.app.clone(),
+            ids: self.ids.fork(),
+            inbox,
+        };
+        let invite = self.incoming(request.into(), source);
+        tokio::spawn(call_task::run(seat, invite, receiver));
+    }
+    /// Whether this INVITE is one that we have sent: From has a tag of ours in a dialog that we opened.
+    fn is_ours(&self, request: &Request) -> bool {
+        let from = request.headers.from().ok().and_then(|from| from.tag());
+        let (Ok(call_id), Some(local_tag)) = (request.headers.call_id(), from) else {
+            return false;
+        };
+        self.maps.dialogs.contains_key(&DialogKey { call_id, local_tag })
+    }
+    fn refuse(&self, request: &Request, source: Source, refusal: Refusal) {
+        refusal.count(&self.gauges);
+        tracing::info!(from = %source.remote, method = %request.method, ?refusal, "refused");
+        let (status, retry_after) = refusal.answer();
+        let mut response = self.answerer.response(request, status);
+        if let Some(seconds) = retry_after {
+            response.headers.push("Retry-After", seconds.to_string());
+        }
+        self.answer(request, response, source);
+    }
+    fn response(&self, response: Response, source: Source) {
+        let found = DialogKey::of_response(&response).and_then(|key| self.maps.dialogs.get(&key).copied());
+        if let Some((number, side)) = found {
+            return self.deliver(number, side, response.into(), source);
+        }
+        // A final response to an INVITE whose call has gone: its ACK was lost.
+        let key = TransactionKey::of_response(&response).ok();
+        match key.and_then(|key| self.maps.tombstones.find(&key)) {
+            Some(ack) if response.status >= Status::OK => self.net.send(ack.clone()),
+            _ => self.gauges.stray.add(),
+        }
+    }
+    fn incoming(&self, message: Message, source: Source) -> Incoming {
+        Incoming {
+            message,
+            source,
+            sent_by: self.net.sent_by(&source),
+            trusted: self.policy.trusts(source.remote.ip()),
+        }
+    }
+    fn deliver(&self, number: u64, side: Side, message: Message, source: Source) {
+        if let Some(entry) = self.maps.calls.get(&number) {
+            let incoming = self.incoming(message, source);
+            if !entry.inbox.offer(Input::Message(side, incoming)) {
+                self.gauges.dropped.add();
+            }
+        }
+    }
+    fn undeliverable(&self, transmit: &Transmit) {
+        let key = match parse::message(transmit.bytes.clone()) {
+            // Our tag is in From of what we ask and in To of what we answer.
+            Ok((Message::Request(request), _)) => {
+                let tag = request.headers.from().ok().and_then(|from| from.tag());
+                key(request.headers.call_id().ok(), tag)
+            }
+            Ok((Message::Response(response), _)) => {
+                let tag = response.headers.to().ok().and_then(|to| to.tag());
+                key(response.headers.call_id().ok(), tag)
+            }
+            Err(_) => None,
+        };
+        let Some((number, side)) = key.and_then(|key| self.maps.dialogs.get(&key).copied()) else {
+            return;
+        };
+        if let Some(entry) = self.maps.calls.get(&number) {
+            entry.inbox.push(Input::Undeliverable(side, transmit.to.clone()));
+        }
+    }
+}
+
+impl Maps {
+    fn begin(&mut self, inbox: Inbox, invite: TransactionKey, origination: Option<Origination>) -> u64 {
+        self.last += 1;
+        let number = self.last;
+        self.active += 1;
+        self.invites.insert(invite.clone(), number);
+        if let Some(origination) = &origination {
+            self.originations.insert(origination.clone(), number);
+        }
+        self.calls.insert(
+            number,
+            Entry {
+                inbox,
+                invite,
+                origination,
+                dialogs: Vec::new(),
+                over: false,
+            },
+        );
+        number
+    }
+    fn add_dialog(&mut self, number: u64, side: Side, key: DialogKey) {
+        if let Some(entry) = self.calls.get_mut(&number) {
+            entry.dialogs.push(key.clone());
+            self.dialogs.insert(key, (number, side));
+        }
+    }
+    fn over(&mut self, number: u64) {
+        if let Some(entry) = self.calls.get_mut(&number)
+            && !std::mem::replace(&mut entry.over, true)
+        {
+            self.active -= 1;
+            if let Some(origination) = entry.origination.take() {
+                self.originations.remove(&origination);
+            }
+        }
+    }
+    fn gone(&mut self, number: u64) {
+        self.over(number);
+        let Some(entry) = self.calls.remove(&number) else {
+            return;
+        };
+        self.invites.remove(&entry.invite);
+        for key in entry.dialogs {
+            self.dialogs.remove(&key);
+        }
+    }
+}
+
+fn key(call_id: Option<Text>, local_tag: Option<Text>) -> Option<DialogKey> {
+    Some(DialogKey {
+        call_id: call_id?,
+        local_tag: local_tag?,
+    })
+}
+
+fn originated(request: &Request) -> Option<Origination> {
+    Some(Origination {
+        call_id: request.headers.call_id().ok()?,
+        // A client of RFC 2543 may have none.
+        from_tag: request.headers.from().ok()?.tag()?,
+        cseq: request.headers.cseq().ok()?.number,
+        uri: request.uri.as_text().clone(),
+    })
+}
+
+fn trace(message: &Message, source: &Source) {
+    if tracing::enabled!(tracing::Level::TRACE) {
+        tracing::trace!(from = %source.remote, "received\n{}", Redacted(&message.to_bytes()));
+    }
+}

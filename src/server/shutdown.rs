@@ -1,0 +1,43 @@
+//! The end of a server: no new calls, then no calls.
+
+use super::{Census, Control, Server};
+use std::{sync::PoisonError, time::Duration};
+use tokio::time::timeout;
+
+/// How long parties have to answer the BYE.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long what is left of ended calls may take when there are no calls any more.
+const LEFTOVERS: Duration = Duration::from_millis(500);
+
+#[expect(clippy::disallowed_methods, reason = "a server that ends waits for its calls")]
+impl Server {
+    /// Refuses new calls with 503 from now on, waits until the last call has ended or `drain_timeout` has passed, then
+    /// ends the rest with BYE and waits until they have been told. Ends at once when there are no calls.
+    pub async fn drain(&self) {
+        self.order(Control::Refuse);
+        let patience = *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner);
+        if timeout(patience, self.until(|census| census.calls == 0))
+            .await
+            .is_err()
+        {
+            tracing::warn!("calls are ended, their time is over");
+            return self.stop().await;
+        }
+        let _ = timeout(LEFTOVERS, self.until(|census| census.tasks == 0)).await;
+    }
+    /// Ends all calls now and returns when they have been told, or after some seconds.
+    pub async fn stop(&self) {
+        self.order(Control::Refuse);
+        self.order(Control::HangUpAll);
+        if timeout(LAST_WORDS, self.until(|census| census.tasks == 0))
+            .await
+            .is_err()
+        {
+            tracing::warn!("not everybody answered that calls are over");
+        }
+    }
+    async fn until(&self, done: impl Fn(&Census) -> bool) {
+        // An error means that the dispatcher has gone, and the calls with it.
+        let _ = self.census.clone().wait_for(done).await;
+    }
+}
