@@ -13,8 +13,9 @@ mod notify;
 #[path = "main/serve.rs"]
 mod serve;
 
-use args::Args;
+use args::{Args, Command};
 use b2bua::config::{Format, Schema};
+use b2bua::phone;
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
     }
     match args.command {
         None => serve::run(&args, apps::ALL, &schema),
-        Some(command) => match command {},
+        Some(Command::Demo(options)) => phone::demo::run(&options),
+        Some(Command::Load(options)) => phone::load::run(&options),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: Flexisip's where it makes sense for one server, and our own commands.
 
+use b2bua::phone::{demo, load};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,12 @@ pub(crate) struct Args {
 
 /// What the program does besides serving.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    /// Put real calls through a server of its own, between built-in phones, and show and judge them.
+    Demo(demo::Options),
+    /// Put many calls through a server, compare each packet, and say what they cost.
+    Load(Box<load::Options>),
+}
 
 impl Args {
     /// The file to read: the one that was named, or the first that is there.

@@ -242,6 +242,11 @@ impl Listener {
         }
     }
 
+    /// Expects this tone from here on.
+    pub fn expect_tone(&mut self, tone: Arc<Tone>) {
+        self.tone = tone;
+    }
+
     /// A packet arrived.
     pub fn hear(&mut self, packet: &[u8]) {
         self.tally.received += 1;

@@ -3,9 +3,13 @@
 //! Nothing of `sip`, `sdp`, `call` or `media` is used here, so that a fault of ours cannot cancel itself out.
 
 pub mod audio;
+pub mod child;
 pub mod crypto;
+pub mod demo;
 pub mod handset;
+pub mod load;
 pub mod message;
+pub mod procfs;
 pub mod session;
 pub mod stream;
 pub mod tone;

@@ -1,12 +1,13 @@
 //! The task inside a phone: its socket, its calls, its clock.
 
+use super::call::Call;
 use super::{Act, Command, Happening, Line, Passed, QUEUE, Settings, number};
 use crate::phone::Error;
 use crate::phone::audio::{Side, Voice};
 use crate::phone::message::{self, Inbound, Outline};
-use crate::phone::session::{Agreed, Described, Direction, Local};
+use crate::phone::session::{Described, Direction, Local};
 use crate::phone::stream::{self, Order, Pair};
-use crate::phone::ua::{Event, Me, Ua};
+use crate::phone::ua::{Me, Ua};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use rsip::Method;
@@ -15,20 +16,6 @@ use std::net::SocketAddr;
 use std::time::Instant;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-
-/// One call of the phone.
-struct Call {
-    id: u64,
-    ua: Ua,
-    local: Local,
-    agreed: Option<Agreed>,
-    /// The offer that came with the INVITE, until it is answered.
-    offer: Option<Described>,
-    /// What was answered to it: 183 and 200 say the same.
-    answer: Option<String>,
-    happenings: mpsc::Sender<Happening>,
-    orders: mpsc::Sender<Order>,
-}
 
 pub(super) struct Exchange {
     me: Me,
@@ -47,7 +34,7 @@ pub(super) struct Exchange {
     clippy::disallowed_methods,
     reason = "a phone is a driver: it reads the clock once per wake"
 )]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
@@ -365,81 +352,6 @@ impl Exchange {
                 message: message(),
             });
         }
-    }
-}
-
-impl Call {
-    /// Takes what the user agent says, negotiates, and tells the person.
-    fn happened(&mut self, event: Event, random: &mut StdRng) -> Happening {
-        match event {
-            Event::Progress(status, body) => {
-                match body.map(|body| self.accept(&body)) {
-                    Some(Err(error)) => return Happening::Fault(error.to_string()),
-                    Some(Ok(())) => self.talk(true),
-                    None => {}
-                }
-                Happening::Progress(status)
-            }
-            Event::Answered(body) => match self.accept(&body.unwrap_or_default()) {
-                Ok(()) => {
-                    self.talk(true);
-                    Happening::Answered(self.remote_direction())
-                }
-                Err(error) => Happening::Fault(error.to_string()),
-            },
-            Event::Offered(body) => {
-                let answer = Described::read(&body.unwrap_or_default())
-                    .and_then(|offer| Ok((offer.direction, self.local.answer(&offer, random)?)));
-                match answer {
-                    Ok((direction, (text, agreed))) => {
-                        self.ua.answer_invite(200, Some(&text), now());
-                        self.agree(agreed);
-                        self.talk(true);
-                        Happening::Offered(direction)
-                    }
-                    Err(error) => {
-                        self.ua.answer_invite(488, None, now());
-                        Happening::Fault(error.to_string())
-                    }
-                }
-            }
-            Event::Acknowledged => {
-                self.talk(true);
-                Happening::Acknowledged
-            }
-            Event::Refused(status) => Happening::Refused(status),
-            Event::Cancelled => Happening::Cancelled,
-            Event::HungUp => {
-                self.talk(false);
-                Happening::HungUp
-            }
-            Event::Ended(status) => Happening::Ended(status),
-            Event::TimedOut(_) => Happening::TimedOut,
-            Event::Fault(what) => Happening::Fault(what),
-        }
-    }
-
-    fn accept(&mut self, answer: &[u8]) -> Result<(), Error> {
-        let agreed = self.local.accept(&Described::read(answer)?)?;
-        self.agree(agreed);
-        Ok(())
-    }
-
-    fn agree(&mut self, agreed: Agreed) {
-        let _ = self.orders.try_send(Order::Open(Box::new(agreed.clone())));
-        self.agreed = Some(agreed);
-    }
-
-    fn remote_direction(&self) -> Direction {
-        self.agreed
-            .as_ref()
-            .map_or(Direction::Inactive, |agreed| agreed.remote.direction)
-    }
-
-    /// Speaks, as far as both descriptions allow, or is quiet.
-    fn talk(&self, talking: bool) {
-        let allowed = self.local.direction.sends() && self.remote_direction().receives();
-        let _ = self.orders.try_send(Order::Talk(talking && allowed));
     }
 }
 

@@ -3,6 +3,7 @@
 //! A [`Phone`] is a task; the person speaks to it by [`Phone`] and [`Line`] and hears of it by [`Line::next`].
 //! Sessions are negotiated by the phone itself, as phones do; holding is one word to it.
 
+mod call;
 mod exchange;
 
 use super::Error;

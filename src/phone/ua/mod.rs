@@ -254,6 +254,11 @@ impl Ua {
         self.state == State::Over && self.linger.is_none() && self.poll_timeout().is_none()
     }
 
+    /// Whether the call has ended, for better or worse; stragglers may still come.
+    pub fn has_ended(&self) -> bool {
+        self.state == State::Over
+    }
+
     /// What is due now is done.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.run_clients(now);

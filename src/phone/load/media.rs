@@ -1,0 +1,351 @@
+//! The audio of all calls on a thread of its own: no task, no lock and no queue per call.
+//!
+//! Each side of a call has its own socket. Sending follows a wheel of 1 ms slots, so that calls are spread over
+//! the packet interval; receiving is whatever the kernel says is readable.
+
+use crate::phone::audio::{Listener, Talker, Tally, Voice};
+use crate::phone::crypto::{Protect, Unprotect};
+use crate::phone::session::Agreed;
+use crate::phone::stream::hertz;
+use crate::phone::tone::{Codec, Tone};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+const WAKE: Token = Token(usize::MAX);
+const SLOT: Duration = Duration::from_millis(1);
+/// Sending this much behind its time is not what phones do: it is counted.
+const LATE: Duration = Duration::from_millis(20);
+
+/// Names one side of one call.
+pub(super) type LineId = usize;
+
+enum Command {
+    Open {
+        id: LineId,
+        socket: UdpSocket,
+        them: Voice,
+    },
+    Agree {
+        id: LineId,
+        us: Voice,
+        agreed: Box<Agreed>,
+    },
+    Talk(LineId, bool),
+    Close(LineId),
+    Stop,
+}
+
+/// What a side has said and heard when it is closed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Report {
+    pub(super) sent: u64,
+    pub(super) tally: Tally,
+    /// Packets that our own kernel did not take.
+    pub(super) unsent: u64,
+}
+
+/// What the thread has done so far; read while it runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Done {
+    /// Packets sent.
+    pub(super) sent: u64,
+    /// Packets received.
+    pub(super) received: u64,
+    /// Slots that came too late.
+    pub(super) late: u64,
+    /// The latest of them.
+    pub(super) latest: Duration,
+}
+
+/// The thread, seen from the signalling's.
+pub(super) struct Deck {
+    commands: Sender<Command>,
+    waker: Waker,
+    pub(super) reports: Receiver<Report>,
+    progress: Receiver<Done>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Deck {
+    /// Starts the thread; `interval` is the time between two packets of a call.
+    pub(super) fn start(interval: Duration) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let (commands, queue) = unbounded();
+        let (report, reports) = unbounded();
+        let (tell, progress) = unbounded();
+        let slots = interval.as_millis().max(1) as usize;
+        let machine = Machine {
+            poll,
+            queue,
+            report,
+            tell,
+            lines: HashMap::new(),
+            wheel: vec![Vec::new(); slots],
+            tones: HashMap::new(),
+            done: Done::default(),
+        };
+        let thread = thread::Builder::new()
+            .name("media".into())
+            .spawn(move || machine.run())?;
+        Ok(Self {
+            commands,
+            waker,
+            reports,
+            progress,
+            thread: Some(thread),
+        })
+    }
+
+    /// Opens a side at a socket, expecting to hear `them`.
+    pub(super) fn open(&self, id: LineId, socket: std::net::UdpSocket, them: Voice) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        self.send(Command::Open {
+            id,
+            socket: UdpSocket::from_std(socket),
+            them,
+        })
+    }
+
+    /// The session is agreed: read and speak this way.
+    pub(super) fn agree(&self, id: LineId, us: Voice, agreed: Agreed) -> io::Result<()> {
+        self.send(Command::Agree {
+            id,
+            us,
+            agreed: Box::new(agreed),
+        })
+    }
+
+    /// Speak, or be quiet.
+    pub(super) fn talk(&self, id: LineId, talking: bool) -> io::Result<()> {
+        self.send(Command::Talk(id, talking))
+    }
+
+    /// Close the side; its report follows.
+    pub(super) fn close(&self, id: LineId) -> io::Result<()> {
+        self.send(Command::Close(id))
+    }
+
+    /// What was done up to now, if there is news.
+    pub(super) fn progress(&self) -> Option<Done> {
+        self.progress.try_iter().last()
+    }
+
+    fn send(&self, command: Command) -> io::Result<()> {
+        self.commands
+            .send(command)
+            .map_err(|_| io::Error::other("the media thread has ended"))?;
+        self.waker.wake()
+    }
+}
+
+impl Drop for Deck {
+    fn drop(&mut self) {
+        // If it has ended already, all the better.
+        let _ = self.send(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Line {
+    socket: UdpSocket,
+    them: Voice,
+    listener: Listener,
+    talker: Option<Talker>,
+    remote: Option<SocketAddr>,
+    slot: usize,
+    talking: bool,
+    unsent: u64,
+}
+
+struct Machine {
+    poll: Poll,
+    queue: Receiver<Command>,
+    report: Sender<Report>,
+    tell: Sender<Done>,
+    lines: HashMap<LineId, Line>,
+    /// Which lines send in which millisecond of the packet interval.
+    wheel: Vec<Vec<LineId>>,
+    tones: HashMap<(u32, u8), Arc<Tone>>,
+    done: Done,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a driver: it reads the clock once per slot"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Machine {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(1_024);
+        let (began, mut slot, mut told) = (now(), 0_u32, now());
+        loop {
+            let time = now();
+            loop {
+                let due = began + SLOT * slot;
+                if due > time {
+                    break;
+                }
+                if time - due > LATE {
+                    self.done.late += 1;
+                    self.done.latest = self.done.latest.max(time - due);
+                }
+                self.speak(slot as usize % self.wheel.len());
+                slot += 1;
+            }
+            if time - told >= Duration::from_millis(250) {
+                told = time;
+                // Nobody may be looking.
+                let _ = self.tell.send(self.done);
+            }
+            let wait = (began + SLOT * slot).saturating_duration_since(now());
+            if let Err(error) = self.poll.poll(&mut events, Some(wait))
+                && error.kind() != ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "media thread");
+                return;
+            }
+            for event in &events {
+                match event.token() {
+                    WAKE => {}
+                    Token(id) => self.hear(id),
+                }
+            }
+            while let Ok(command) = self.queue.try_recv() {
+                match command {
+                    Command::Stop => return,
+                    command => self.obey(command),
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Open { id, mut socket, them } => {
+                if let Err(error) = self
+                    .poll
+                    .registry()
+                    .register(&mut socket, Token(id), Interest::READABLE)
+                {
+                    tracing::error!(%error, "a call without ears");
+                }
+                let listener = Listener::new(them, self.tone(them, Codec::Pcmu));
+                let (emptiest, _) = self
+                    .wheel
+                    .iter()
+                    .enumerate()
+                    .min_by_key(|(_, lines)| lines.len())
+                    .expect("a wheel has slots");
+                self.wheel[emptiest].push(id);
+                let line = Line {
+                    socket,
+                    them,
+                    listener,
+                    talker: None,
+                    remote: None,
+                    slot: emptiest,
+                    talking: false,
+                    unsent: 0,
+                };
+                self.lines.insert(id, line);
+            }
+            Command::Agree { id, us, agreed } => {
+                let (theirs, ours) = (
+                    self.lines.get(&id).map(|line| line.them),
+                    self.tone(us, agreed.codec),
+                );
+                let theirs = theirs.map(|them| self.tone(them, agreed.codec));
+                let (Some(line), Some(theirs)) = (self.lines.get_mut(&id), theirs) else {
+                    return;
+                };
+                line.listener.expect_tone(theirs);
+                line.listener.open(Unprotect::new(agreed.theirs.as_ref()));
+                // Streams of one run must differ; nothing asks that they be random.
+                let ssrc = (us.call << 1 | u32::from(us.side == crate::phone::audio::Side::Callee))
+                    .wrapping_mul(0x9e37_79b1);
+                line.talker = Some(Talker::new(us, ours, ssrc, Protect::new(agreed.ours.as_ref())));
+                line.remote = Some(agreed.remote.rtp);
+            }
+            Command::Talk(id, talking) => {
+                if let Some(line) = self.lines.get_mut(&id) {
+                    line.talking = talking;
+                }
+            }
+            Command::Close(id) => {
+                self.hear(id);
+                if let Some(line) = self.lines.remove(&id) {
+                    self.wheel[line.slot].retain(|other| *other != id);
+                    let sent = line.talker.as_ref().map_or(0, |talker| u64::from(talker.sent()));
+                    let report = Report {
+                        sent,
+                        tally: line.listener.tally(),
+                        unsent: line.unsent,
+                    };
+                    // Whoever closed it waits for this; if not, nobody does.
+                    let _ = self.report.send(report);
+                }
+            }
+            Command::Stop => {}
+        }
+    }
+
+    fn tone(&mut self, voice: Voice, codec: Codec) -> Arc<Tone> {
+        let hertz = hertz(voice);
+        let key = (hertz, codec.payload_type());
+        Arc::clone(
+            self.tones
+                .entry(key)
+                .or_insert_with(|| Arc::new(Tone::new(hertz, codec))),
+        )
+    }
+
+    fn speak(&mut self, slot: usize) {
+        for id in &self.wheel[slot] {
+            let Some(line) = self.lines.get_mut(id).filter(|line| line.talking) else {
+                continue;
+            };
+            let (Some(talker), Some(remote)) = (&mut line.talker, line.remote) else {
+                continue;
+            };
+            let Some(packet) = talker.speak() else { continue };
+            match line.socket.send_to(&packet, remote) {
+                Ok(_) => self.done.sent += 1,
+                Err(_) => line.unsent += 1,
+            }
+        }
+    }
+
+    fn hear(&mut self, id: LineId) {
+        let Some(line) = self.lines.get_mut(&id) else {
+            return;
+        };
+        let mut buffer = [0; 2_048];
+        // The kernel tells of a readable socket once: it must be emptied. An error (ICMP) is no packet.
+        loop {
+            match line.socket.recv_from(&mut buffer) {
+                Ok((length, from)) => {
+                    self.done.received += 1;
+                    match line.remote {
+                        Some(remote) if remote != from => line.listener.stranger(),
+                        _ => line.listener.hear(&buffer[..length]),
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => {}
+            }
+        }
+    }
+}

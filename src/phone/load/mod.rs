@@ -1,0 +1,113 @@
+//! `b2bua load`: the built-in phones in thousands.
+//!
+//! One thread signals for all calls, one speaks and listens for all of them; each packet is compared byte for
+//! byte. A progress line a second goes to standard error, one JSON object to standard output.
+//!
+//! Ciphering by the judge happens while it measures: it costs the judge's process, and never the server's, whose
+//! CPU time alone is read.
+
+mod bare;
+mod drive;
+mod engine;
+mod media;
+mod options;
+mod plan;
+mod report;
+
+pub use options::Options;
+pub use plan::{Media, Mix};
+
+use super::Error;
+use super::child::{Server, free_address};
+use drive::with;
+use report::Summary;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+/// Runs it. The exit status is 0 if all calls went as planned and each packet arrived as it was sent, 1 if not,
+/// and 3 if the generator itself lost something, so that the figures say nothing.
+pub fn run(options: &Options) -> ExitCode {
+    if let Some(at) = options.bare {
+        return bare::run(at, options.callee);
+    }
+    let done = if options.baseline {
+        bare::compare(options)
+    } else {
+        single(options)
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("b2bua load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn single(options: &Options) -> Result<ExitCode, Error> {
+    let summary = if options.spawn {
+        with_server(options)?
+    } else {
+        with(options, None, None)?
+    };
+    let text = serde_json::to_string_pretty(&summary).expect("a summary is plain data");
+    println!("{text}");
+    Ok(if summary.passed {
+        ExitCode::SUCCESS
+    } else if summary.void {
+        ExitCode::from(3)
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Starts a server, puts the load on it and ends it.
+fn with_server(options: &Options) -> Result<Summary, Error> {
+    let at = free_address()?;
+    let options = Options {
+        callee: fixed(options.callee)?,
+        server: Some(at),
+        ..options.clone()
+    };
+    let trenscrypter = "b2bua-server::trenscrypter/outgoing-enc-regex";
+    let mut settings = vec![
+        ("b2bua-server/transport", format!("sip:{at};transport=udp")),
+        (
+            "b2bua-server/outbound-proxy",
+            format!("sip:{};transport=udp", options.callee),
+        ),
+        ("b2bua-server/max-calls", options.calls.max(1).to_string()),
+        ("b2bua-server/unanswered-timeout", "4".into()),
+        (trenscrypter, "none sip:plain-.* sdes sip:sdes-.*".into()),
+    ];
+    if options.media == Media::None {
+        // There is no media whose absence would mean anything.
+        settings.push(("b2bua-server/no-rtp-timeout", "86400".into()));
+    }
+    for setting in &options.settings {
+        let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+        settings.push((key, value.to_owned()));
+    }
+    let mut server = Server::start(&settings, options.server_log.as_deref())?;
+    let result = with(&options, Some(server.process()), Some(&mut server));
+    let status = server.stop();
+    let mut summary = result.inspect_err(|_| eprintln!("{}", server.tail()))?;
+    if !status.is_some_and(|status| status.success()) {
+        eprintln!("{}", server.tail());
+        summary.faults.push(match status {
+            Some(status) => format!("after SIGTERM the server ended with {status}"),
+            None => "the server did not end after SIGTERM".into(),
+        });
+        summary.passed = false;
+    }
+    Ok(summary)
+}
+
+/// An address whose port is known before it is bound.
+fn fixed(address: SocketAddr) -> Result<SocketAddr, Error> {
+    if address.port() == 0 {
+        free_address()
+    } else {
+        Ok(address)
+    }
+}
