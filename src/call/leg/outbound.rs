@@ -172,7 +172,10 @@ impl Outbound {
             self.settle_on(at, wire);
             return if first { Heard::Final } else { Heard::Again };
         }
-        if self.done {
+        // Of an attempt that another one was chosen before, the end is no news: it was cancelled.
+        let passed_over =
+            self.cancelled.is_none() && self.chosen.as_ref().is_some_and(|chosen| chosen != branch);
+        if self.done || passed_over {
             return Heard::Nothing;
         }
         if self.cancelled.is_none() {

@@ -1,6 +1,6 @@
 //! Leg B of one server calls leg A of another.
 
-use super::sdp;
+use super::{sdp, word};
 use crate::{
     call::{Body, Cause, Failure, Origin, Side, Signal, failure::Kind},
     sip::Status,
@@ -36,40 +36,6 @@ fn words(legs: &mut Legs) -> Vec<String> {
         .into_iter()
         .map(|(side, signal)| format!("{side:?} {}", word(&signal)))
         .collect()
-}
-
-fn word(signal: &Signal) -> String {
-    let port = |sdp: &crate::sdp::Sdp| {
-        let text = String::from_utf8_lossy(&sdp.to_bytes()).into_owned();
-        text.split("m=audio ")
-            .nth(1)
-            .and_then(|rest| rest.split(' ').next())
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let body = |body: &Body| match body {
-        Body::None => String::new(),
-        Body::Offer(sdp) => format!(" offer {}", port(sdp)),
-        Body::Answer(sdp) => format!(" answer {}", port(sdp)),
-    };
-    match signal {
-        Signal::Ring => "ring".into(),
-        Signal::Progress { status, body: sdp } => format!("progress {status}{}", body(sdp)),
-        Signal::Answer(sdp) => format!("answered{}", body(sdp)),
-        Signal::Offer(Some(sdp)) => format!("offer {}", port(sdp)),
-        Signal::Offer(None) => "ask".into(),
-        Signal::Accept(sdp) => format!("accept {}", port(sdp)),
-        Signal::Refuse(failure) => format!("refuse {}", failure.status),
-        Signal::Withdraw => "withdraw".into(),
-        Signal::Request(payload) => format!("request {}", payload.method),
-        Signal::Response(status, payload) => format!("response {status} to {}", payload.method),
-        Signal::Fail(failure) => format!("fail {} {}", failure.status, failure.kind.label()),
-        Signal::Hangup(cause) => format!(
-            "hangup {:?} {}",
-            cause.origin,
-            cause.kind.map_or("-", Kind::label)
-        ),
-    }
 }
 
 #[test]
