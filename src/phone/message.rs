@@ -52,10 +52,11 @@ impl Inbound {
             Header::ContentLength(length) => length.value().trim().parse::<usize>().ok(),
             _ => None,
         });
-        if length != Some(message.body().len()) {
+        // Over UDP it may be absent (RFC 3261 §20.14).
+        let body = message.body().len();
+        if let Some(length) = length.filter(|length| *length != body) {
             return Err(fault(format!(
-                "{start}: Content-Length {length:?}, {} bytes of body",
-                message.body().len()
+                "{start}: Content-Length {length}, {body} bytes of body"
             )));
         }
         Ok(Self {
@@ -124,6 +125,11 @@ impl Inbound {
 
 fn fault(what: impl Into<String>) -> Error {
     Error::Message(what.into())
+}
+
+/// Whether a datagram is a keep-alive: nothing but line ends (RFC 5626 §3.5.1), or a lone zero byte.
+pub fn is_keepalive(datagram: &[u8]) -> bool {
+    datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))
 }
 
 /// Where a request to `uri` goes over UDP, if its host is an IP address: phones ask no DNS.
@@ -351,6 +357,29 @@ mod tests {
             .map(|to| to.to_string())
             .collect();
         assert_eq!(ports, ["10.0.0.1:5060", "10.0.0.2:5080", "10.0.0.3:5060"]);
+    }
+
+    #[test]
+    fn contacts_are_read_with_a_transport_and_without_a_user() {
+        for contact in [
+            "<sip:10.0.0.9:6067;transport=udp>",
+            "<sip:x@10.0.0.9:6067;transport=UDP;lr>",
+            "sip:10.0.0.9:6067",
+        ] {
+            let text = invite().replace("<sip:alice@127.0.0.1:4000>", contact);
+            let inbound = Inbound::read(text.as_bytes()).unwrap();
+            assert_eq!(
+                inbound.contact().as_ref().and_then(address),
+                "10.0.0.9:6067".parse().ok(),
+                "{contact}"
+            );
+        }
+    }
+
+    #[test]
+    fn keep_alives_are_told_from_messages() {
+        assert!(is_keepalive(b"") && is_keepalive(b"\r\n\r\n") && is_keepalive(b"\0"));
+        assert!(!is_keepalive(invite().as_bytes()));
     }
 
     #[test]

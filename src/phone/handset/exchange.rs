@@ -216,6 +216,9 @@ impl Exchange {
     }
 
     async fn datagram(&mut self, datagram: &[u8], from: SocketAddr) {
+        if message::is_keepalive(datagram) {
+            return;
+        }
         let inbound = match Inbound::read(datagram) {
             Ok(inbound) => inbound,
             Err(error) => {

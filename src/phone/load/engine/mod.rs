@@ -183,6 +183,9 @@ impl Engine {
     }
 
     fn datagram(&mut self, side: Side, datagram: &[u8], from: SocketAddr, now: Instant) {
+        if message::is_keepalive(datagram) {
+            return;
+        }
         let inbound = match Inbound::read(datagram) {
             Ok(inbound) => inbound,
             Err(error) => return self.fault(error.to_string()),
