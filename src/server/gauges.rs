@@ -88,10 +88,10 @@ impl Gauges {
         let level = |level: &Level| level.now() as u64;
         vec![
             ("calls", level(&self.calls)),
-            ("tasks", level(&self.tasks)),
             ("dialogs", level(&self.dialogs)),
             ("transactions", level(&self.transactions)),
             ("tombstones", level(&self.tombstones)),
+            ("tasks", level(&self.tasks)),
             ("connections", level(&self.connections)),
             ("media-sessions", level(&self.media_sessions)),
             ("media-ports", level(&self.media_ports)),

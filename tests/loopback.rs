@@ -1,0 +1,15 @@
+//! The server on the wire: the real binary on loopback, against sockets that speak SIP and RTP by hand.
+
+#[path = "config/process.rs"]
+mod process;
+
+mod loopback {
+    mod answers;
+    mod calls;
+    pub(crate) mod dns;
+    mod limits;
+    mod lookup;
+    pub(crate) mod party;
+    pub(crate) mod server;
+    mod transports;
+}
