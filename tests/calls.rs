@@ -1,0 +1,18 @@
+//! Whole calls on virtual time: the rows of the acceptance list, and call scripts (`tests/calls/*.call`).
+//!
+//! Rows 10, 14, 15 and the forks of 19 are generated exhaustively, because the clock is ours.
+
+#[path = "calls/cancel.rs"]
+mod cancel;
+#[path = "calls/forks.rs"]
+mod forks;
+#[path = "calls/glare.rs"]
+mod glare;
+#[path = "calls/hold.rs"]
+mod hold;
+#[path = "calls/limits.rs"]
+mod limits;
+#[path = "calls/offers.rs"]
+mod offers;
+#[path = "calls/setup.rs"]
+mod setup;
