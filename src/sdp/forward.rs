@@ -201,7 +201,7 @@ fn crosses(line: &Line, hidden: &[String]) -> bool {
 fn contains_any(value: &[u8], hidden: &[String]) -> bool {
     hidden
         .iter()
-        .any(|text| value.windows(text.len()).any(|window| window == text.as_bytes()))
+        .any(|text| memchr::memmem::find(value, text.as_bytes()).is_some())
 }
 
 /// The addresses of the leg that a description comes from, as written: a line that contains one stays behind.

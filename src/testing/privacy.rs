@@ -71,7 +71,7 @@ impl Privacy {
         };
         foreign
             .iter()
-            .find(|word| bytes.windows(word.len()).any(|window| window == word.as_bytes()))
+            .find(|word| memchr::memmem::find(bytes, word.as_bytes()).is_some())
             .map(String::as_str)
     }
 }

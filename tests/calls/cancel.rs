@@ -35,10 +35,12 @@ fn cancel_at(milliseconds: u64, rings: u64, encryption: Encryption) {
     let cancel = scene.sim.a.cancel();
     scene.sim.send(Side::A, cancel);
     scene.run(Duration::from_secs(1));
-    let place = format!(
-        "CANCEL after {milliseconds} ms, 200 after {rings} ms\n{}",
-        scene.sim.ladder()
-    );
+    let place = |scene: &Scene| {
+        format!(
+            "CANCEL after {milliseconds} ms, 200 after {rings} ms\n{}",
+            scene.sim.ladder()
+        )
+    };
     let answered = scene.a.up;
     if answered {
         // The 200 was on its way: the caller ends what it did not want.
@@ -48,20 +50,26 @@ fn cancel_at(milliseconds: u64, rings: u64, encryption: Encryption) {
                 .events
                 .iter()
                 .any(|event| matches!(event, CallEvent::Answered)),
-            "{place}"
+            "{}",
+            place(&scene)
         );
         scene.hang_up(Side::A);
     } else {
         assert!(!answered_before);
         let to_a = sent(&scene, Side::A);
-        assert!(to_a.iter().any(|line| line.starts_with("SIP/2.0 487")), "{place}");
+        assert!(
+            to_a.iter().any(|line| line.starts_with("SIP/2.0 487")),
+            "{}",
+            place(&scene)
+        );
         assert!(
             !to_a
                 .iter()
                 .any(|line| line.starts_with("SIP/2.0 200 OK") && line.contains("INVITE")),
-            "{place}"
+            "{}",
+            place(&scene)
         );
-        assert_eq!(scene.a.failed, Some(487), "{place}");
+        assert_eq!(scene.a.failed, Some(487), "{}", place(&scene));
     }
     scene.run(Duration::from_secs(70));
     // A late 200 was acknowledged, then hung up.
@@ -73,11 +81,23 @@ fn cancel_at(milliseconds: u64, rings: u64, encryption: Encryption) {
     });
     let to_b = sent(&scene, Side::B);
     if b_answered {
-        assert!(to_b.iter().any(|line| line.starts_with("ACK")), "no ACK: {place}");
-        assert!(to_b.iter().any(|line| line.starts_with("BYE")), "no BYE: {place}");
+        assert!(
+            to_b.iter().any(|line| line.starts_with("ACK")),
+            "no ACK: {}",
+            place(&scene)
+        );
+        assert!(
+            to_b.iter().any(|line| line.starts_with("BYE")),
+            "no BYE: {}",
+            place(&scene)
+        );
     }
     let dialled = to_b.iter().any(|line| line.starts_with("INVITE"));
-    assert!(!dialled || scene.b.ended, "the callee was not told: {place}");
+    assert!(
+        !dialled || scene.b.ended,
+        "the callee was not told: {}",
+        place(&scene)
+    );
     scene.sim.assert_done();
 }
 
@@ -101,12 +121,12 @@ fn acceptance_15_cancel_at_every_millisecond_of_the_set_up() {
         let cancel = scene.sim.a.cancel();
         scene.sim.send(Side::A, cancel);
         scene.run(Duration::from_secs(70));
-        let place = format!("CANCEL after {at} ms\n{}", scene.sim.ladder());
-        assert_eq!(scene.a.failed, Some(487), "{place}");
+        let place = || format!("CANCEL after {at} ms\n{}", scene.sim.ladder());
+        assert_eq!(scene.a.failed, Some(487), "{}", place());
         let invited = sent(&scene, Side::B)
             .iter()
             .any(|line| line.starts_with("INVITE"));
-        assert_eq!(invited, scene.b.ended, "{place}");
+        assert_eq!(invited, scene.b.ended, "{}", place());
         scene.sim.assert_done();
         let summary = scene.sim.summary.as_ref().unwrap();
         assert_eq!(summary.status.code(), 487);

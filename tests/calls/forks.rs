@@ -77,11 +77,11 @@ fn play(order: &[(usize, Say)]) {
             Say::EarlyMedia if winner.is_none() => last_early = Some(fork),
             Say::EarlyMedia | Say::Ringing => {}
         }
-        let place = format!("{order:?} at {fork} {say:?}\n{}", sim.ladder());
+        let place = || format!("{order:?} at {fork} {say:?}\n{}", sim.ladder());
         let expected = winner.map(|fork| port(fork) + 2).or(last_early.map(port));
-        assert_eq!(heard_by(&sim), expected, "{place}");
+        assert_eq!(heard_by(&sim), expected, "{}", place());
     }
-    let place = format!("{order:?}\n{}", sim.ladder());
+    let place = || format!("{order:?}\n{}", sim.ladder());
     // The caller has one answer, in one dialog.
     let tags: std::collections::BTreeSet<String> = sim
         .wire
@@ -90,17 +90,18 @@ fn play(order: &[(usize, Say)]) {
         .filter_map(|(_, _, _, bytes)| read(bytes).headers().to().ok()?.tag())
         .map(|tag| tag.to_string())
         .collect();
-    assert_eq!(tags.len(), 1, "{place}");
+    assert_eq!(tags.len(), 1, "{}", place());
     // Each 200 was acknowledged in its dialog, and all but the first hung up in theirs.
     let tag = |request: &Request| request.headers.to().unwrap().tag().unwrap().to_string();
     let acknowledged: Vec<String> = requests(&sim, "ACK").iter().map(tag).collect();
-    assert_eq!(acknowledged.len(), answers, "{place}");
+    assert_eq!(acknowledged.len(), answers, "{}", place());
     let hung_up: Vec<String> = requests(&sim, "BYE").iter().map(tag).collect();
-    assert_eq!(hung_up.len(), answers.saturating_sub(1), "{place}");
+    assert_eq!(hung_up.len(), answers.saturating_sub(1), "{}", place());
     if let Some(winner) = winner {
         assert!(
             !hung_up.iter().any(|tag| tag.ends_with(&format!("-{winner}"))),
-            "{place}"
+            "{}",
+            place()
         );
         for (ack, bye) in requests(&sim, "BYE").iter().filter_map(|bye| {
             let ack = requests(&sim, "ACK")
@@ -108,7 +109,7 @@ fn play(order: &[(usize, Say)]) {
                 .find(|ack| tag(ack) == tag(bye))?;
             Some((ack, bye.clone()))
         }) {
-            assert_eq!(ack.uri, bye.uri, "{place}");
+            assert_eq!(ack.uri, bye.uri, "{}", place());
         }
     }
     // Everything ends.

@@ -54,14 +54,14 @@ fn play(scene: &mut Scene, sequence: &[Step]) {
         let view = |phone: &b2bua::testing::Phone| (phone.views[0].sends, phone.views[0].receives);
         let a_to_b = sends(a.hold) && hears(b.hold);
         let b_to_a = sends(b.hold) && hears(a.hold);
-        let place = format!("after {:?}\n{}", &sequence[..=done], scene.sim.ladder());
-        assert_eq!(view(a), (a_to_b, b_to_a), "leg A, {place}");
-        assert_eq!(view(b), (b_to_a, a_to_b), "leg B, {place}");
+        let place = || format!("after {:?}\n{}", &sequence[..=done], scene.sim.ladder());
+        assert_eq!(view(a), (a_to_b, b_to_a), "leg A, {}", place());
+        assert_eq!(view(b), (b_to_a, a_to_b), "leg B, {}", place());
         scene.assert_media();
         // Who was told of a hold was told with an attribute and a real address.
         for sdp in a.heard.iter().chain(&b.heard) {
             let media = &sdp.media[0];
-            assert!(!sdp.is_black_hole(media), "0.0.0.0 was passed on, {place}");
+            assert!(!sdp.is_black_hole(media), "0.0.0.0 was passed on, {}", place());
             let written = ["sendrecv", "sendonly", "recvonly", "inactive"];
             assert_eq!(
                 written
@@ -69,7 +69,8 @@ fn play(scene: &mut Scene, sequence: &[Step]) {
                     .filter(|name| media.attribute(name).is_some())
                     .count(),
                 1,
-                "{place}"
+                "{}",
+                place()
             );
         }
     }

@@ -68,15 +68,22 @@ fn acceptance_12_video_comes_and_goes_five_times_from_either_side() {
                     scene.phone(side.other()).0.video = true;
                     scene.assert_media();
                     for phone in [&scene.a, &scene.b] {
-                        let place = format!(
-                            "turn {turn}, {side:?} {on}, at {:?}\n{}",
-                            phone.side,
-                            scene.sim.ladder()
+                        let place = || {
+                            format!(
+                                "turn {turn}, {side:?} {on}, at {:?}\n{}",
+                                phone.side,
+                                scene.sim.ladder()
+                            )
+                        };
+                        assert!(phone.views[0].sends && phone.views[0].receives, "{}", place());
+                        assert_eq!(
+                            phone.views.get(1).is_some_and(|view| view.sends),
+                            on,
+                            "{}",
+                            place()
                         );
-                        assert!(phone.views[0].sends && phone.views[0].receives, "{place}");
-                        assert_eq!(phone.views.get(1).is_some_and(|view| view.sends), on, "{place}");
                         let count = phone.heard.last().unwrap().media.len();
-                        assert!(count >= lines, "m-lines went away: {place}");
+                        assert!(count >= lines, "m-lines went away: {}", place());
                     }
                     lines = scene.b.heard.last().unwrap().media.len();
                     let video = scene.sim.relay.side(Side::A, 1).is_some();
@@ -239,7 +246,8 @@ fn acceptance_9_an_encrypted_leg_does_not_become_clear_later() {
         phone.secure = None;
         phone.reoffer(sim);
         scene.run(Duration::from_secs(2));
-        assert_eq!(scene.phone(side).0.failed, Some(488), "{}", scene.sim.ladder());
+        let failed = scene.phone(side).0.failed;
+        assert_eq!(failed, Some(488), "{}", scene.sim.ladder());
         assert!(
             matches!(scene.sim.relay.side(side, 0).unwrap().send, Protection::Srtp(_)),
             "the former session stands"

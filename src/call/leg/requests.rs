@@ -76,7 +76,7 @@ impl Leg {
             Method::Bye => self.handle_bye(inbound, env),
             Method::Options => self.answer(inbound, Status::OK, env),
             Method::Invite | Method::Update => self.handle_offer_request(inbound, env),
-            Method::Info | Method::Message => self.handle_passing(inbound, env),
+            Method::Info | Method::Message | Method::Other(_) => self.handle_passing(inbound, env),
             // 100rel is not offered, so nothing of ours can be acknowledged so (RFC 3262 §3).
             Method::Prack => self.answer(inbound, Status::CALL_DOES_NOT_EXIST, env),
             Method::Register
@@ -86,7 +86,6 @@ impl Leg {
             | Method::Publish
             | Method::Ack
             | Method::Cancel => self.answer(inbound, Status::METHOD_NOT_ALLOWED, env),
-            Method::Other(_) => self.answer(inbound, Status::NOT_IMPLEMENTED, env),
         }
     }
     pub(super) fn tag(&self) -> String {
