@@ -21,7 +21,8 @@ use tracing_subscriber::{
 /// What of logging can be changed while it runs.
 pub(crate) struct Logging {
     level: reload::Handle<Targets, Registry>,
-    syslog_level: reload::Handle<Targets, Registry>,
+    /// Only with `--syslog`.
+    syslog_level: Option<reload::Handle<Targets, Registry>>,
     file: Option<LogFile>,
     debug: bool,
 }
@@ -49,7 +50,6 @@ impl Logging {
             .transpose()?;
         let syslog = choice.syslog.then(Syslog::connect).transpose()?;
         let (level, level_handle) = reload::Layer::new(targets(global.log_level, choice.debug));
-        let (syslog_level, syslog_handle) = reload::Layer::new(targets(global.syslog_level, false));
         let sinks = Sinks {
             stdout: choice.stdout,
             file: file.clone(),
@@ -57,19 +57,20 @@ impl Logging {
         // Colours are for people at a terminal, and would stand in the file as well.
         let ansi = choice.stdout && file.is_none() && io::stdout().is_terminal();
         let lines = fmt::layer().with_ansi(ansi).with_writer(sinks).with_filter(level);
-        let to_syslog = syslog.map(|syslog| {
-            let layer = fmt::layer().with_ansi(false).without_time().with_level(false);
-            layer.with_writer(syslog).with_filter(syslog_level)
-        });
         let mut layers = vec![lines.boxed()];
-        layers.extend(to_syslog.map(Layer::boxed));
+        let syslog_level = syslog.map(|syslog| {
+            let (level, handle) = reload::Layer::new(targets(global.syslog_level, false));
+            let lines = fmt::layer().with_ansi(false).without_time().with_level(false);
+            layers.push(lines.with_writer(syslog).with_filter(level).boxed());
+            handle
+        });
         tracing_subscriber::registry()
             .with(layers)
             .try_init()
             .map_err(|error| error.to_string())?;
         Ok(Self {
             level: level_handle,
-            syslog_level: syslog_handle,
+            syslog_level,
             file,
             debug: choice.debug,
         })
@@ -80,13 +81,14 @@ impl Logging {
     /// # Errors
     /// When the file cannot be opened; the old one stays open.
     pub(crate) fn reload(&self, global: &Global) -> Result<(), String> {
-        let gone = "the log is gone: ";
-        self.level
-            .reload(targets(global.log_level, self.debug))
-            .map_err(|error| format!("{gone}{error}"))?;
-        self.syslog_level
-            .reload(targets(global.syslog_level, false))
-            .map_err(|error| format!("{gone}{error}"))?;
+        let set = |handle: &reload::Handle<_, _>, targets| {
+            let done = handle.reload(targets);
+            done.map_err(|error| format!("the log is gone: {error}"))
+        };
+        set(&self.level, targets(global.log_level, self.debug))?;
+        if let Some(handle) = &self.syslog_level {
+            set(handle, targets(global.syslog_level, false))?;
+        }
         self.file.as_ref().map_or(Ok(()), LogFile::reopen)
     }
 }

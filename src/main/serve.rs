@@ -13,7 +13,14 @@ use b2bua::{
     server::Server,
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::{fmt, fs, process::ExitCode, time::Duration};
+use std::{
+    fmt, fs,
+    future::{Future, poll_fn},
+    pin::pin,
+    process::ExitCode,
+    task::Poll,
+    time::Duration,
+};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -225,11 +232,15 @@ impl Running<'_> {
             "told to stop: {}; a second signal ends them at once",
             self.status()
         );
+        let mut drain = pin!(self.server.drain());
+        // It has begun before it is announced: whoever hears of it finds new calls refused.
+        let begun = poll_fn(|context| Poll::Ready(drain.as_mut().poll(context))).await;
         self.notify.stopping();
+        if begun.is_ready() {
+            return;
+        }
         #[expect(clippy::disallowed_methods, reason = "the watchdog lives by the clock")]
         let mut tick = tokio::time::interval(self.notify.interval);
-        let drain = self.server.drain();
-        tokio::pin!(drain);
         loop {
             tokio::select! {
                 () = &mut drain => return,

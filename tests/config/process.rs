@@ -81,6 +81,14 @@ impl Service {
         fs::read_to_string(self.file("output")).expect("readable")
     }
 
+    /// The port that the kernel chose for it, once it is ready.
+    pub(crate) fn port(&self) -> u16 {
+        let output = self.output();
+        let after = output.split("listening on UDP 127.0.0.1:").nth(1);
+        let port = after.and_then(|after| after.lines().next()?.trim().parse().ok());
+        port.unwrap_or_else(|| panic!("no port in {output}"))
+    }
+
     /// The next thing that it tells systemd.
     pub(crate) fn told(&self) -> String {
         let mut buffer = [0; 4096];
