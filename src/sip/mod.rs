@@ -14,6 +14,8 @@ pub mod message;
 pub mod name;
 pub mod parse;
 pub mod print;
+#[cfg(test)]
+mod properties;
 pub mod routing;
 pub mod status;
 pub mod text;
