@@ -312,6 +312,8 @@ impl Field {
                 .take(usize::from(u16::MAX)),
         );
         let name_len = u16::try_from(line.len()).ok().filter(|&len| len > 0)?;
+        // Of what is left of the name, which may be another than was meant.
+        let known = Known::of(&line);
         line.extend_from_slice(b": ");
         let start = line.len();
         line.extend(value.iter().map(|&b| match b {
@@ -324,7 +326,7 @@ impl Field {
         let end = line.len();
         line.extend_from_slice(b"\r\n");
         Some(Self {
-            known: name.known(),
+            known,
             folded: false,
             name_len,
             value: (u32::try_from(start).ok()?, u32::try_from(end).ok()?),

@@ -61,6 +61,9 @@ fn a_value_cannot_begin_another_field() {
     headers.push("Subject", "a\r\nX-Evil: b\n\0");
     headers.push("Bad name\r\n:", "c");
     headers.push(":", "d");
+    headers.push(Name::new(":v"), "e");
+    assert_eq!(headers.get("Via"), Some("e".into()));
+    headers.remove("Via");
     assert_eq!(printed(&headers), "Subject: a  X-Evil: b\r\nBadname: c\r\n");
 }
 
