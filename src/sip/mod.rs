@@ -12,6 +12,8 @@ pub mod ids;
 pub(crate) mod lex;
 pub mod message;
 pub mod name;
+#[cfg(test)]
+mod oracle;
 pub mod parse;
 pub mod print;
 #[cfg(test)]
