@@ -8,8 +8,11 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a server may take to end after SIGTERM: its own drain time and some more.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -159,6 +162,40 @@ pub fn free_address() -> Result<SocketAddr, Error> {
     socket
         .local_addr()
         .map_err(|source| io("a free port".into(), source))
+}
+
+/// Watches for SIGTERM and SIGINT from here on: true once one has come. Without it a generator that is ended
+/// would leave its server behind.
+///
+/// # Errors
+/// [`Error::Io`] if the process cannot watch for signals.
+pub fn watch_signals() -> Result<Arc<AtomicBool>, Error> {
+    let failed = |source| io("watching for signals".into(), source);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(failed)?;
+    let (mut terminate, mut interrupt) = {
+        let _context = runtime.enter();
+        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        (terminate, signal(SignalKind::interrupt()).map_err(failed)?)
+    };
+    let come = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&come);
+    let watch = move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+        told.store(true, Ordering::Relaxed);
+    };
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(watch)
+        .map_err(failed)?;
+    Ok(come)
 }
 
 /// Raises the limit of open files, ours and of what we start, as far as it goes; and says how far that was.

@@ -34,8 +34,8 @@ pub struct Heard {
     pub tally: Tally,
     /// RTP packets sent.
     pub sent: u64,
-    /// RTCP packets sent, received and readable, received and not.
-    pub rtcp: (u64, u64, u64),
+    /// What went and came by RTCP.
+    pub rtcp: Reports,
     /// The suite by which the far end's packets were protected; none in clear or if no session was agreed.
     pub suite: Option<Suite>,
     /// The codec.
@@ -46,6 +46,17 @@ pub struct Heard {
     pub expected: u32,
     /// The length of the longest gap between two packets.
     pub gap: Duration,
+}
+
+/// RTCP packets of one phone in one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reports {
+    /// Sent.
+    pub sent: u64,
+    /// Received, and well-formed once they were opened.
+    pub read: u64,
+    /// Received, and not.
+    pub unreadable: u64,
 }
 
 pub(super) enum Order {
@@ -102,7 +113,7 @@ struct Stream {
     /// The keys in use: a description that repeats them must not begin a stream anew.
     keys: Option<(Option<Key>, Option<Key>)>,
     talking: bool,
-    rtcp: (u64, u64, u64),
+    rtcp: Reports,
     began: Instant,
     last: Option<Instant>,
     gap: Duration,
@@ -133,7 +144,7 @@ pub(super) async fn run(
         agreed: None,
         keys: None,
         talking: false,
-        rtcp: (0, 0, 0),
+        rtcp: Reports::default(),
         began: Instant::now(),
         last: None,
         gap: Duration::ZERO,
@@ -203,9 +214,9 @@ impl Stream {
         match open.rtcp(packet) {
             // Version 2, and one of SR, RR, SDES, BYE, APP and feedback.
             Ok(clear) if clear.len() >= 8 && clear[0] >> 6 == 2 && (200..=207).contains(&clear[1]) => {
-                self.rtcp.1 += 1
+                self.rtcp.read += 1
             }
-            _ => self.rtcp.2 += 1,
+            _ => self.rtcp.unreadable += 1,
         }
     }
 
@@ -228,7 +239,7 @@ impl Stream {
             && let Some(report) = talker.report(Instant::now() - self.began)
             && self.pair.rtcp.send_to(&report, agreed.remote.rtcp).await.is_ok()
         {
-            self.rtcp.0 += 1;
+            self.rtcp.sent += 1;
         }
     }
 

@@ -207,7 +207,6 @@ fn judge(name: &str, heard: &Heard, other: &str, spoken: &Heard, suite: Option<S
     let tone = heard.strongest.map_or("silence".into(), |(hertz, share)| {
         format!("{hertz} Hz ({:.0} % of it)", share * 100.0)
     });
-    let (_, reports, unread) = heard.rtcp;
     println!(
         "  {name:<5} heard {other:<5} {protection}, {codec}: {} of {} packets right, {} wrong, {} replayed, {} strange, \
          {} unreadable, {} clear where none may be",
@@ -220,10 +219,11 @@ fn judge(name: &str, heard: &Heard, other: &str, spoken: &Heard, suite: Option<S
         if heard.suite.is_some() { tally.clear } else { 0 },
     );
     println!(
-        "  {:17} strongest tone {tone}, {other} plays {} Hz; longest gap {} ms; {reports} RTCP reports",
+        "  {:17} strongest tone {tone}, {other} plays {} Hz; longest gap {} ms; {} RTCP reports",
         "",
         heard.expected,
         heard.gap.as_millis(),
+        heard.rtcp.read,
     );
     let mut problems = Vec::new();
     let mut check = |right: bool, what: String| {
@@ -248,7 +248,11 @@ fn judge(name: &str, heard: &Heard, other: &str, spoken: &Heard, suite: Option<S
         .strongest
         .is_some_and(|(hertz, share)| hertz == heard.expected && share >= SHARE);
     check(toned, format!("heard {tone}, expected {} Hz", heard.expected));
-    check(unread == 0, format!("{unread} RTCP packets could not be read"));
+    let unreadable = heard.rtcp.unreadable;
+    check(
+        unreadable == 0,
+        format!("{unreadable} RTCP packets could not be read"),
+    );
     problems
 }
 

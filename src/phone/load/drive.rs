@@ -7,13 +7,15 @@ use super::plan::Media;
 use super::report::{Asked, Cost, Own, Summary};
 use crate::phone::Error;
 use crate::phone::audio::Side;
-use crate::phone::child::{Server, raise_open_files};
+use crate::phone::child::{Server, raise_open_files, watch_signals};
 use crate::phone::message::{Outline, uri};
 use crate::phone::procfs::{Process, dropped_at, dropped_everywhere};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 #[expect(
@@ -77,6 +79,7 @@ pub(super) fn with(
         mix: options.mix.clone(),
         suite: options.suite,
     };
+    let stop = watch_signals()?;
     if let Some(server) = server {
         wait_for(&callers, &callees, target, server)?;
     }
@@ -88,6 +91,7 @@ pub(super) fn with(
         gauges: Gauges::default(),
         began: now(),
         own: Own::default(),
+        stop,
     };
     drive.gauges.start(process);
     drive.go().map_err(io)?;
@@ -191,6 +195,8 @@ struct Drive {
     gauges: Gauges,
     began: Instant,
     own: Own,
+    /// A signal has come.
+    stop: Arc<AtomicBool>,
 }
 
 const CALLERS: Token = Token(0);
@@ -216,6 +222,9 @@ impl Drive {
             let next_call = self.place_due(time)?;
             let next_timer = self.engine.run_timers(time);
             self.engine.collect();
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(std::io::Error::other("ended by a signal"));
+            }
             if self.engine.is_done() || time > deadline {
                 return Ok(());
             }
