@@ -1,8 +1,8 @@
 //! The applications of this binary. Each sees only what any author outside of this repository sees: `b2bua::app`.
 
-pub mod trenscrypter;
+pub(crate) mod trenscrypter;
 
 use b2bua::app::Registered;
 
 /// All of them. A new one is one file, one `mod` and one line here.
-pub const ALL: &[Registered] = &[Registered::of::<trenscrypter::Trenscrypter>()];
+pub(crate) const ALL: &[Registered] = &[Registered::of::<trenscrypter::Trenscrypter>()];

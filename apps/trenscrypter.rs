@@ -19,7 +19,7 @@ use serde::Deserialize;
 use std::str::FromStr;
 
 /// The application.
-pub struct Trenscrypter {
+pub(crate) struct Trenscrypter {
     rules: Config,
     route: Vec<Uri>,
     latching: NatLatching,
@@ -28,7 +28,7 @@ pub struct Trenscrypter {
 /// `[b2bua-server::trenscrypter]`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     #[serde(deserialize_with = "parsed")]
     outgoing_enc_regex: RegexTable<Mode>,
     #[serde(deserialize_with = "parsed")]

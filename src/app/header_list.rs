@@ -93,7 +93,7 @@ impl HeaderList {
 }
 
 fn is_of_one_leg(name: &Name) -> bool {
-    OF_ONE_LEG.iter().any(|known| Name::from(*known) == *name)
+    OF_ONE_LEG.iter().any(|known| name == *known)
 }
 
 impl FromStr for HeaderList {

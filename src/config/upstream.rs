@@ -61,8 +61,8 @@ const SERVER: &[&str] = &["data-directory", "enable-keepalive", "one-connection-
 
 /// Whether upstream knows a section that we have no use for.
 pub(super) fn knows_section(name: &str) -> bool {
-    let known = |section: &&str| section.eq_ignore_ascii_case(name);
-    SECTIONS.iter().any(|section| known(&section)) || name.to_ascii_lowercase().starts_with("module::")
+    SECTIONS.iter().any(|section| section.eq_ignore_ascii_case(name))
+        || name.to_ascii_lowercase().starts_with("module::")
 }
 
 /// Whether upstream knows a key, in a section of ours, that we have no use for.

@@ -1,4 +1,5 @@
 //! The command as a process: started with a notify socket as systemd would, told to stop by signals.
+#![allow(dead_code, reason = "each test that shares this uses a part of it")]
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
