@@ -62,31 +62,8 @@ impl Linphone {
             process.say(&line)?;
         }
         process.await_output("record ", 1, PATIENCE)?;
-        let phone = Self { process, recording };
-        phone.await_socket(setup)?;
-        Ok(phone)
-    }
-
-    /// It says nothing when it listens, so ask the kernel of its namespace.
-    fn await_socket(&self, setup: &Setup) -> Outcome {
-        let deadline = Instant::now() + PATIENCE;
-        let port = format!(":{}", setup.sip_port());
-        loop {
-            let out = Command::new("ip")
-                .args(["netns", "exec", &beside(&setup.hub, setup.side), "ss", "-Huln"])
-                .output()
-                .map_err(|e| format!("ss: {e}"))?;
-            let open = String::from_utf8_lossy(&out.stdout)
-                .lines()
-                .any(|line| line.split_whitespace().any(|word| word.ends_with(&port)));
-            if open {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("linphonec does not listen: {}", self.process.output()));
-            }
-            thread::sleep(Duration::from_millis(30));
-        }
+        process.await_port(&beside(&setup.hub, setup.side), setup.sip_port())?;
+        Ok(Self { process, recording })
     }
 
     fn count(&self, text: &str) -> usize {

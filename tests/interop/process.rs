@@ -92,6 +92,34 @@ impl Process {
         }
     }
 
+    /// Waits until something in namespace `ns` listens on that port: for programs that do not say
+    /// when they are ready. The kernel is asked.
+    pub(crate) fn await_port(&mut self, ns: &str, port: u16) -> Outcome {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let end = format!(":{port}");
+        loop {
+            let mut ss = Command::new("ip");
+            ss.args(["netns", "exec", ns, "ss", "-Htuln"]);
+            let out = ss.output().map_err(|e| format!("ss: {e}"))?;
+            let list = String::from_utf8_lossy(&out.stdout);
+            if list.lines().any(|line| {
+                line.split_whitespace()
+                    .nth(4)
+                    .is_some_and(|at| at.ends_with(&end))
+            }) {
+                return Ok(());
+            }
+            if self.ended()?.is_some() || Instant::now() > deadline {
+                return Err(format!(
+                    "{} does not listen on {port}:\n{}",
+                    self.name,
+                    tail(&self.output(), 15)
+                ));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Its exit code, if it has ended (-1: by a signal).
     pub(crate) fn ended(&mut self) -> Outcome<Option<i32>> {
         let status = self.child.try_wait().map_err(|e| format!("{}: {e}", self.name))?;

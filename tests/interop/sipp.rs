@@ -94,7 +94,11 @@ impl<'a> Run<'a> {
             // Repeated 200s are what it waits for, not what it silently absorbs.
             command.arg("-nr");
         }
-        let process = Process::start(&name, &beside(&scene.hub, self.side), &scene.dir, &command)?;
+        let ns = beside(&scene.hub, self.side);
+        let mut process = Process::start(&name, &ns, &scene.dir, &command)?;
+        if self.to.is_none() {
+            process.await_port(&ns, self.at.port())?;
+        }
         Ok(Sipp { name, process })
     }
 }
