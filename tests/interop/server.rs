@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,8 @@ pub(crate) struct Config {
     pub(crate) transport: String,
     /// Where leg B goes.
     pub(crate) outbound_proxy: String,
-    /// Lines of `[b2bua-server]`.
-    pub(crate) more: String,
+    /// Who may place calls.
+    pub(crate) trusted_hosts: String,
     /// Lines of `[b2bua-server::trenscrypter]`.
     pub(crate) trenscrypter: String,
 }
@@ -33,6 +34,7 @@ impl Config {
     pub(crate) fn new(outbound_proxy: &str) -> Self {
         let transport = format!("{} {}", uri(Side::A), uri(Side::B));
         let outbound_proxy = outbound_proxy.to_owned();
+        let trusted_hosts = Side::A.phone().to_string();
         Self {
             transport,
             outbound_proxy,
@@ -57,9 +59,9 @@ impl Config {
         format!(
             "[global]\nlog-level=trace\nlog-directory=\n\
              [b2bua-server]\napplication=trenscrypter\nenable-ice=false\n\
-             transport={}\noutbound-proxy={}\naudio-port={MEDIA_PORTS}\nvideo-port={MEDIA_PORTS}\n{}\n\
+             transport={}\noutbound-proxy={}\naudio-port={MEDIA_PORTS}\nvideo-port={MEDIA_PORTS}\ntrusted-hosts={}\n\
              [b2bua-server::trenscrypter]\n{}\n",
-            self.transport, self.outbound_proxy, self.more, self.trenscrypter
+            self.transport, self.outbound_proxy, self.trusted_hosts, self.trenscrypter
         )
     }
 }
@@ -72,6 +74,14 @@ pub(crate) fn uri(side: Side) -> String {
 /// A running server.
 pub(crate) struct Server {
     process: Process,
+    /// It goes on writing there (the watchdog's beat), so it stays until the end.
+    notify: PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.notify);
+    }
 }
 
 impl Server {
@@ -85,11 +95,13 @@ impl Server {
         let socket = UnixDatagram::bind(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_b2bua"));
         command.arg("-c").arg(&file).env("NOTIFY_SOCKET", &path);
-        let mut process = Process::start_here("b2bua", &scene.dir, command)?;
-        let ready = await_ready(&socket, &mut process);
-        let _ = fs::remove_file(&path);
-        ready?;
-        Ok(Self { process })
+        let process = Process::start_here("b2bua", &scene.dir, command)?;
+        let mut server = Self {
+            process,
+            notify: path,
+        };
+        await_ready(&socket, &mut server.process)?;
+        Ok(server)
     }
 
     /// Stops it as an operator does; it must end well, and must not have panicked.

@@ -134,7 +134,7 @@ fn kamailio(scene: &Scene) -> Outcome {
     )?;
     call.config.transport = format!("sip:{own}:{}", server::PORT);
     call.config.outbound_proxy = server::uri(Side::B);
-    call.config.more = format!("trusted-hosts={} {}", front.ip(), back.ip());
+    call.config.trusted_hosts = front.ip().to_string();
     call.shared.push(own);
     through(scene, call)
 }
