@@ -38,7 +38,7 @@ impl Config {
         Self {
             transport,
             outbound_proxy,
-            more: String::new(),
+            trusted_hosts,
             trenscrypter: String::new(),
         }
     }
@@ -75,12 +75,13 @@ pub(crate) fn uri(side: Side) -> String {
 pub(crate) struct Server {
     process: Process,
     /// It goes on writing there (the watchdog's beat), so it stays until the end.
-    notify: PathBuf,
+    _notify: UnixDatagram,
+    path: PathBuf,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.notify);
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -95,12 +96,14 @@ impl Server {
         let socket = UnixDatagram::bind(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_b2bua"));
         command.arg("-c").arg(&file).env("NOTIFY_SOCKET", &path);
-        let process = Process::start_here("b2bua", &scene.dir, command)?;
-        let mut server = Self {
+        let mut process = Process::start_here("b2bua", &scene.dir, command)?;
+        let ready = await_ready(&socket, &mut process);
+        let server = Self {
             process,
-            notify: path,
+            _notify: socket,
+            path,
         };
-        await_ready(&socket, &mut server.process)?;
+        ready?;
         Ok(server)
     }
 
