@@ -2,16 +2,16 @@
 //! the other.
 
 use super::{
+    keyed::{Open, Receiving, Sending},
     peer::{Peer, Source},
     ports::PortPair,
     rtcp,
-    socket::Socket,
     stats::Counts,
 };
 use crate::{
     call::Side,
     media::{
-        Connect, Protection, StreamKind,
+        Connect, StreamKind,
         packet::{self, Discard, Kind, Packet, RtpHeader},
     },
 };
@@ -27,26 +27,6 @@ pub(crate) enum Component {
     Rtp,
     /// The port above.
     Rtcp,
-}
-
-/// How packets from one side are opened.
-#[derive(Debug, Default)]
-pub(crate) enum Open {
-    /// Nothing passes: keys are agreed on, but not there yet.
-    #[default]
-    Blocked,
-    /// Plain RTP.
-    Clear,
-}
-
-/// How packets to one side are sealed.
-#[derive(Debug, Default)]
-pub(crate) enum Seal {
-    /// Nothing passes.
-    #[default]
-    Blocked,
-    /// Plain RTP.
-    Clear,
 }
 
 /// One m-line: its two ends.
@@ -65,8 +45,8 @@ pub(crate) struct End {
     rtp: Peer,
     rtcp: Peer,
     mux: bool,
-    open: Open,
-    seal: Seal,
+    receiving: Receiving,
+    sending: Sending,
     silence: Silence,
 }
 
@@ -146,16 +126,10 @@ impl End {
     pub(crate) fn connect(&mut self, connect: &Connect, now: Instant) {
         let remote = &connect.remote;
         self.mux = remote.mux;
-        self.rtp.connect(remote.rtp, remote, now);
+        let moved = self.rtp.connect(remote.rtp, remote, now);
         self.rtcp.connect(remote.rtcp, remote, now);
-        self.open = match &connect.receive {
-            Protection::Clear => Open::Clear,
-            Protection::Srtp(_) | Protection::Blocked => Open::Blocked,
-        };
-        self.seal = match &connect.send {
-            Protection::Clear => Seal::Clear,
-            Protection::Srtp(_) | Protection::Blocked => Seal::Blocked,
-        };
+        let rekeyed = self.receiving.set(&connect.receive, moved, now);
+        self.sending.set(&connect.send, moved || rekeyed);
         self.silence = Silence {
             limit: connect.silence,
             heard: Some(now),
@@ -175,11 +149,10 @@ impl End {
 
     /// The socket and address that packets to this side take.
     #[inline]
-    fn destination(&self, opened: &Opened) -> Option<(&Socket, SocketAddr)> {
-        let ports = self.ports.as_ref()?;
+    fn destination(&self, opened: &Opened) -> Option<(Component, SocketAddr)> {
         match opened {
-            Opened::Rtcp if !self.mux => Some((&ports.rtcp, self.rtcp.to()?)),
-            Opened::Rtp(_) | Opened::Rtcp => Some((&ports.rtp, self.rtp.to()?)),
+            Opened::Rtcp if !self.mux => Some((Component::Rtcp, self.rtcp.to()?)),
+            Opened::Rtp(_) | Opened::Rtcp => Some((Component::Rtp, self.rtp.to()?)),
         }
     }
 }
@@ -229,12 +202,20 @@ impl Flow<'_> {
             }
             Opened::Rtcp => 0,
         };
-        let (socket, to) = self.to.destination(&opened).ok_or(Discard::Held)?;
-        match self.to.seal {
-            Seal::Clear => {}
-            Seal::Blocked => return Err(Discard::NotKeyed),
+        let to = &mut *self.to;
+        let (component, address) = to.destination(&opened).ok_or(Discard::Held)?;
+        let ports = to.ports.as_ref().ok_or(Discard::Held)?;
+        match &opened {
+            Opened::Rtp(header) => to.sending.seal_rtp(packet, header)?,
+            Opened::Rtcp => {
+                let (towards, back) = (&to.sending.numbering, &self.from.sending.numbering);
+                if towards.changes() || back.changes() {
+                    rtcp::rewrite(packet.bytes_mut(), towards, back);
+                }
+                to.sending.seal_rtcp(packet)?;
+            }
         }
-        if !socket.send(packet, to) {
+        if !ports.socket(component).send(packet, address) {
             return Err(Discard::NotSent);
         }
         if matches!(opened, Opened::Rtp(_)) {
@@ -271,20 +252,31 @@ impl Flow<'_> {
             (Kind::Zrtp, _) => return Err(Discard::Zrtp),
             (Kind::Rtp | Kind::Unknown, _) => return Err(Discard::Malformed),
         };
-        match &mut end.open {
+        let (opened, moves) = match &end.receiving.open {
             Open::Blocked => return Err(Discard::NotKeyed),
             Open::Clear if standing == Source::Stranger => return Err(Discard::WrongPeer),
-            Open::Clear => {}
-        }
-        let opened = if rtcp {
-            if !rtcp::well_formed(packet.bytes()) {
-                return Err(Discard::Malformed);
+            Open::Clear if rtcp => (Opened::Rtcp, true),
+            Open::Clear => (
+                Opened::Rtp(packet::rtp_header(packet.bytes()).ok_or(Discard::Malformed)?),
+                true,
+            ),
+            Open::Srtp(_) if rtcp => (Opened::Rtcp, end.receiving.open_rtcp(packet, now)?),
+            Open::Srtp(_) => {
+                let (header, accepted) = end.receiving.open_rtp(packet, now)?;
+                if accepted.is_some_and(|accepted| accepted.restarted) {
+                    end.sending.peer_began_again();
+                }
+                (
+                    Opened::Rtp(header),
+                    accepted.is_some_and(|accepted| accepted.newest),
+                )
             }
-            Opened::Rtcp
-        } else {
-            Opened::Rtp(packet::rtp_header(packet.bytes()).ok_or(Discard::Malformed)?)
         };
-        if standing != Source::Known {
+        if matches!(opened, Opened::Rtcp) && !rtcp::well_formed(packet.bytes()) {
+            return Err(Discard::Malformed);
+        }
+        // Keyed, it has proved itself by now, wherever it came from; late packets of the old place do not move it back.
+        if standing != Source::Known && moves {
             peer.settle(source);
         }
         Ok(opened)

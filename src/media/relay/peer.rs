@@ -37,10 +37,12 @@ pub(crate) enum Source {
 }
 
 impl Peer {
-    /// Takes what was signalled. An address that was latched onto stays while the signalled one does.
-    pub(crate) fn connect(&mut self, address: Option<SocketAddr>, remote: &Remote, now: Instant) {
+    /// Takes what was signalled. An address that was latched onto stays while the signalled one does. `true`: another
+    /// one was known before.
+    pub(crate) fn connect(&mut self, address: Option<SocketAddr>, remote: &Remote, now: Instant) -> bool {
         self.silenced = address.is_none();
         let moved = address.is_some_and(|address| self.signalled.is_none_or(|old| !same(old, address)));
+        let elsewhere = moved && self.signalled.is_some();
         if moved {
             self.signalled = address;
             self.actual = None;
@@ -53,6 +55,7 @@ impl Peer {
         if moved || widened || self.actual.is_none() {
             self.latching = Some(now + LATCHING);
         }
+        elsewhere
     }
 
     /// Where packets go to.

@@ -4,5 +4,8 @@
     reason = "real sockets have real time; only patience is measured with it"
 )]
 
+mod keyed;
 mod plain;
+mod rekey;
 mod rig;
+mod sources;

@@ -153,11 +153,11 @@ impl SrtpIn {
         })
     }
 
-    /// Opens an SRTCP packet in place and returns the SSRC of its sender.
+    /// Opens an SRTCP packet in place. `true`: it is the newest of its sender, not late.
     ///
     /// # Errors
     /// `Malformed`, `Replay`, `Auth`, or `NotKeyed` when it says that it is not encrypted.
-    pub fn open_rtcp(&mut self, packet: &mut Packet) -> Result<u32, Discard> {
+    pub fn open_rtcp(&mut self, packet: &mut Packet) -> Result<bool, Discard> {
         let ssrc = packet::rtcp_sender(packet.bytes()).ok_or(Discard::Malformed)?;
         let (index, encrypted) = self
             .transform
@@ -178,13 +178,13 @@ impl SrtpIn {
             .ok_or(Discard::Auth)?;
         packet.truncate(length);
         let stream = self.stream(place, ssrc);
-        match &mut stream.rtcp {
-            Some(window) => {
-                window.take(u64::from(index));
+        Ok(match &mut stream.rtcp {
+            Some(window) => window.take(u64::from(index)),
+            none => {
+                *none = Some(Window::starting(u64::from(index)));
+                true
             }
-            None => stream.rtcp = Some(Window::starting(u64::from(index))),
-        }
-        Ok(ssrc)
+        })
     }
 
     /// Opens the first packet of an SSRC: its rollover counter is not known.

@@ -3,8 +3,11 @@
 use crate::{
     call::Side,
     media::{
-        Connect, MediaCommand, MediaEvent, Protection, Remote, StreamId, StreamKind, StreamStats,
+        Connect, MediaCommand, MediaEvent, Protection, Remote, SrtpKey, StreamId, StreamKind, StreamStats,
+        Suite,
+        packet::Packet,
         relay::{Relay, RelayConfig, Session},
+        srtp::{SrtpIn, SrtpOut},
     },
 };
 use crossbeam_channel::Receiver;
@@ -115,7 +118,6 @@ impl Phone {
 }
 
 /// Whether nothing waits on a socket.
-#[expect(dead_code, reason = "the tests of keyed legs ask it")]
 pub(super) fn quiet(socket: &UdpSocket) -> bool {
     socket.set_read_timeout(Some(QUIET)).unwrap();
     let quiet = socket.recv(&mut [0; 2048]).is_err();
@@ -175,6 +177,16 @@ impl Rig {
         rig
     }
 
+    /// A call that is keyed on leg A and plain on leg B, and what phone A does with the keys.
+    pub(super) fn keyed(suite: Suite) -> (Self, Crypto) {
+        let rig = Self::open();
+        let (own, relays) = (key(suite, 1), key(suite, 2));
+        let crypto = Crypto::new(&own, &relays);
+        rig.connect(rig.a.connect(Protection::Srtp(own), Protection::Srtp(relays)));
+        rig.connect(rig.b.connect(Protection::Clear, Protection::Clear));
+        (rig, crypto)
+    }
+
     pub(super) fn connect(&self, connect: Connect) {
         self.session.send(MediaCommand::Connect(Box::new(connect)));
     }
@@ -208,6 +220,61 @@ pub(super) fn discarded(counts: &StreamStats, why: super::super::Discard) -> u64
         .iter()
         .find(|(name, _)| *name == why.name())
         .map_or(0, |(_, count)| *count)
+}
+
+/// A key made from one octet.
+pub(super) fn key(suite: Suite, seed: u8) -> SrtpKey {
+    SrtpKey {
+        suite,
+        master: vec![seed; suite.master_length()].into(),
+        mki: None,
+    }
+}
+
+/// What a phone does with its keys.
+pub(super) struct Crypto {
+    pub(super) out: SrtpOut,
+    pub(super) context: SrtpIn,
+}
+
+impl Crypto {
+    /// It seals with the first key and opens with the second.
+    pub(super) fn new(own: &SrtpKey, relays: &SrtpKey) -> Self {
+        Self {
+            out: SrtpOut::new(own).unwrap(),
+            context: SrtpIn::new(relays).unwrap(),
+        }
+    }
+
+    pub(super) fn seal(&mut self, plain: &[u8]) -> Vec<u8> {
+        let mut packet = Packet::new();
+        packet.fill(plain);
+        self.out.seal_rtp(&mut packet).unwrap();
+        packet.bytes().to_vec()
+    }
+
+    pub(super) fn seal_rtcp(&mut self, plain: &[u8]) -> Vec<u8> {
+        let mut packet = Packet::new();
+        packet.fill(plain);
+        self.out.seal_rtcp(&mut packet).unwrap();
+        packet.bytes().to_vec()
+    }
+
+    pub(super) fn open(&mut self, sealed: &[u8]) -> Vec<u8> {
+        let mut packet = Packet::new();
+        packet.fill(sealed);
+        self.context.open_rtp(&mut packet).expect("the phone has the key");
+        packet.bytes().to_vec()
+    }
+
+    pub(super) fn open_rtcp(&mut self, sealed: &[u8]) -> Vec<u8> {
+        let mut packet = Packet::new();
+        packet.fill(sealed);
+        self.context
+            .open_rtcp(&mut packet)
+            .expect("the phone has the key");
+        packet.bytes().to_vec()
+    }
 }
 
 /// A voice packet.
