@@ -213,11 +213,7 @@ impl Phone {
                     "96 VP8/90000"
                 }
             );
-            let _ = write!(
-                out,
-                "a=ssrc:{}77{index} cname:{user}@{address}\r\n",
-                self.rtp.port()
-            );
+            let _ = write!(out, "a=ssrc:{}77{index} cname:{user}-cname\r\n", self.rtp.port());
             if let Some(key) = &self.secure {
                 let tag = offered.map_or(Some(1), |(_, media)| {
                     let lines = media

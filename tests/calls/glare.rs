@@ -84,6 +84,40 @@ fn updates_and_re_invites_meet_in_every_pair() {
     }
 }
 
+/// An offer waits for ports while the other side's comes: the bridge itself says 491.
+#[test]
+fn offers_that_meet_while_ports_are_being_bound_both_get_through() {
+    let mut glares = 0;
+    for after in 0..=40 {
+        for first in [Side::A, Side::B] {
+            let mut scene = Scene::with(Encryption::None, Encryption::Sdes, settings(), after).answered();
+            scene.sim.think = Duration::from_millis(12);
+            scene.a.video = true;
+            scene.b.video = true;
+            scene.phone(first.other()).0.hold = Some(Hold::SendOnly);
+            scene.reoffer(first);
+            scene.run(Duration::from_millis(after));
+            scene.reoffer(first.other());
+            assert!(
+                scene.settle(Duration::from_secs(30)),
+                "no end\n{}",
+                scene.sim.ladder()
+            );
+            let place = || format!("{after} ms, first {first:?}\n{}", scene.sim.ladder());
+            assert_eq!((scene.a.failed, scene.b.failed), (None, None), "{}", place());
+            for view in &scene.phone(first).0.views.clone() {
+                assert!(view.receives && !view.sends, "{:?}", scene.sim.ladder());
+            }
+            assert_eq!(scene.a.views.len(), 2);
+            scene.assert_media();
+            glares += scene.a.glares + scene.b.glares;
+            scene.hang_up(first);
+            scene.assert_ends();
+        }
+    }
+    assert!(glares > 20, "{glares}");
+}
+
 #[test]
 fn info_and_bye_are_never_refused_with_491() {
     for after in 0..=12 {
