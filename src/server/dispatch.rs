@@ -23,7 +23,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Events taken at once.
 const BATCH: usize = 64;
@@ -44,6 +44,8 @@ pub(super) enum Control {
     Refuse,
     /// Every call ends now.
     HangUpAll,
+    /// Answered at once by a dispatcher that lives.
+    Ping(oneshot::Sender<()>),
 }
 
 /// How many there are, for who waits for the end.
@@ -160,6 +162,8 @@ impl Dispatcher {
             Control::Gone(number) => self.maps.gone(number),
             Control::Reload(policy) => self.policy = policy,
             Control::Refuse => self.maps.stopping = true,
+            // Who asked may have lost patience.
+            Control::Ping(answer) => drop(answer.send(())),
             Control::HangUpAll => {
                 for entry in self.maps.calls.values() {
                     let cause = Cause::of(Kind::Shutdown, Origin::Local);

@@ -122,6 +122,13 @@ impl Server {
         *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = settings.drain_timeout;
         self.order(Control::Reload(Policy::new(&settings, app)));
     }
+    /// Whether messages still find their way to calls: answered by the task that sends them there, when its turn comes.
+    /// `false` when that task has died; a task that hangs never answers.
+    pub async fn responds(&self) -> bool {
+        let (answer, answered) = sync::oneshot::channel();
+        self.order(Control::Ping(answer));
+        answered.await.is_ok()
+    }
     /// What there is at this moment.
     pub fn gauges(&self) -> Arc<Gauges> {
         let media = self.relay.gauges();

@@ -4,8 +4,10 @@
 //! (`tests/fuzz/corpus/TARGET/`) and with mutations of it. A new target is a function here, a line in [`TARGETS`],
 //! three lines in `tests/fuzz/targets/`, a `[[bin]]` in `tests/fuzz/Cargo.toml`, and a few small seeds.
 
+mod config;
 mod sip;
 
+pub use config::config;
 pub use sip::{sip_datagram, sip_headers, sip_stream, sip_uri};
 
 /// One target.
@@ -17,6 +19,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sip_stream", sip_stream),
     ("sip_uri", sip_uri),
     ("sip_headers", sip_headers),
+    ("config", config),
 ];
 
 #[cfg(test)]
