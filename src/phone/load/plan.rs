@@ -15,7 +15,7 @@ pub(super) enum Fate {
     Cancelled,
     /// The callee rings for ever: the server's patience ends it.
     Unanswered,
-    /// The callee does not react at all: the server's transaction ends it after 32 s.
+    /// The callee does not react at all: the server's patience ends it, or its transaction after 32 s.
     Silent,
 }
 
