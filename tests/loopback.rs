@@ -1,6 +1,7 @@
 //! The server on the wire: the real binary on loopback, against sockets that speak SIP and RTP by hand.
 
 #[path = "config/process.rs"]
+#[expect(dead_code, reason = "shared with the tests of the configuration")]
 mod process;
 
 mod loopback {

@@ -364,7 +364,7 @@ impl CallTask {
         }
     }
     /// The task has failed: both parties are told what its call still knows.
-    fn farewell(&mut self) {
+    fn farewell(&self) {
         self.seat.gauges.faults.add();
         let byes = catch_unwind(AssertUnwindSafe(|| self.call.farewells())).unwrap_or_default();
         self.remains.bury(&self.seat.net, &self.seat.answerer, byes);

@@ -158,6 +158,12 @@ impl Party {
             }
         }
     }
+    /// Says that nothing more will come from here.
+    pub(crate) fn close_half(&mut self) {
+        if let Wire::Tcp(stream, _) = &self.wire {
+            stream.shutdown(std::net::Shutdown::Write).expect("connected");
+        }
+    }
     /// Whatever bytes come next.
     pub(crate) fn raw(&mut self) -> Vec<u8> {
         let Wire::Tcp(stream, _) = &mut self.wire else {

@@ -17,12 +17,11 @@ impl Server {
     }
     /// The same with other transports.
     pub(crate) fn listening_on(transport: &str, proxy: &str, more: &str) -> Self {
-        let config = format!("[b2bua-server]\noutbound-proxy={proxy}\nlog-level-is-set-below=\n")
-            .replace("log-level-is-set-below=\n", "")
-            + more;
+        let config = format!("[b2bua-server]\noutbound-proxy={proxy}\n{more}");
         let listen = format!("b2bua-server/transport={transport}");
         let service = Service::start(&config, &["-s", &listen, "-s", "global/log-level=trace"]);
         service.wait_for("READY=1");
+        service.ignore_notifications();
         let listening = service
             .output()
             .lines()
@@ -85,6 +84,16 @@ impl Server {
             gauges = self.gauges();
         }
         panic!("not reached: {gauges:?}\n{}", self.service.output());
+    }
+    /// Waits until its log says this.
+    pub(crate) fn until_logged(&self, text: &str) {
+        for _ in 0..1000 {
+            if self.service.output().contains(text) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{text:?} is not in:\n{}", self.service.output());
     }
     /// Waits until no call, dialog, transaction or port is left.
     pub(crate) fn until_empty(&self) {

@@ -2,7 +2,7 @@
 
 use super::{
     Cause, Env, Failure, Inbound, Leg, Matter, Outbound, Phase, Position, Purpose, Signal, requests,
-    update::Wanted, wire::wire,
+    update::Wanted, wire,
 };
 use crate::{
     call::{failure::Kind, signal::Payload},
@@ -121,7 +121,7 @@ impl Leg {
         let terminated = Failure::of(Kind::Cancelled, self.origin());
         for inbound in &mut self.inbound {
             if inbound.is_pending() {
-                inbound.refuse(&terminated, &tag, &mut wire!(self, env));
+                inbound.refuse(&terminated, &tag, wire!(self, env));
             }
             inbound.acknowledge();
         }
@@ -196,7 +196,7 @@ impl Leg {
         ack.headers.push("User-Agent", self.profile.user_agent.clone());
         self.acks.push(cseq, tag, ack, hop.clone());
         match self.known(&hop) {
-            Some(targets) => self.acks.resolved(&hop, &targets, &mut wire!(self, env)),
+            Some(targets) => self.acks.resolved(&hop, &targets, wire!(self, env)),
             None => self.look_up(hop),
         }
     }
@@ -241,12 +241,12 @@ impl Leg {
             other if other.is_final() => other,
             _ => return,
         };
-        let mut response = inbound.response(status, &tag, &wire!(self, env));
+        let mut response = inbound.response(status, &tag, wire!(self, env));
         for (name, value) in payload.headers.iter() {
             response.headers.push(name, value);
         }
         response.body = payload.body.clone();
-        inbound.send(&response, &mut wire!(self, env));
+        inbound.send(&response, wire!(self, env));
     }
     pub(super) fn passed_response(&mut self, response: &Response, env: &mut Env<'_>) {
         let Phase::Up(up) = &mut self.phase else {

@@ -2,7 +2,7 @@
 
 use super::{
     Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Origin, Outbound, Outgoing, Phase, Position,
-    Profile, Purpose, Side, Signal, confirmed::Up, content, inbound::ALLOW, wire::wire,
+    Profile, Purpose, Side, Signal, confirmed::Up, content, inbound::ALLOW, wire,
 };
 use crate::{
     call::failure::Kind,
@@ -122,7 +122,7 @@ impl Leg {
             local_tag: leg.dialog.local_tag.clone(),
         }));
         let mut outbound = Outbound::new(Purpose::Call, invite, cseq, true, None);
-        let failed = outbound.begin(&targets, &mut wire!(leg, env));
+        let failed = outbound.begin(&targets, wire!(leg, env));
         leg.outbound.push(outbound);
         if let Some(failure) = failed {
             leg.call_failed(failure);
@@ -152,7 +152,7 @@ impl Leg {
     fn give_up(&mut self, reasons: Vec<Text>, env: &mut Env<'_>) {
         let mut waits = false;
         for outbound in &mut self.outbound {
-            waits |= outbound.cancel(reasons.clone(), &mut wire!(self, env));
+            waits |= outbound.cancel(reasons.clone(), wire!(self, env));
         }
         self.phase = if waits { Phase::GivenUp } else { Phase::Ended };
     }

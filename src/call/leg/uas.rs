@@ -1,8 +1,8 @@
 //! Leg A before the answer: a user agent server (RFC 3261 §13.3).
 
 use super::{
-    Acks, Body, Env, Failure, Inbound, Leg, LegOutput, Matter, Phase, Position, Profile, Sender, Side,
-    Signal, confirmed::Up, content, requests, wire::wire,
+    Acks, Body, Env, Failure, From, Inbound, Leg, LegOutput, Matter, Phase, Position, Profile, Side, Signal,
+    confirmed::Up, content, requests, wire,
 };
 use crate::{
     call::{self, Cause, Origin, failure::Kind},
@@ -52,7 +52,7 @@ impl Leg {
     /// # Errors
     /// When the INVITE breaks a rule; the failure is what it is to be answered with ([`super::refusal`]).
     pub fn accept(invite: call::Incoming, profile: Arc<Profile>, env: &mut Env<'_>) -> Result<Self, Failure> {
-        let from = Sender::of(&invite);
+        let from = From::of(&invite);
         let Message::Request(request) = invite.message else {
             return Err(Failure::of(Kind::Protocol, Origin::LegA).because("not a request"));
         };
@@ -97,9 +97,9 @@ impl Leg {
             linger: None,
             closed: false,
         };
-        let mut inbound = Inbound::new(key, request, cseq, &from, &wire!(leg, env));
+        let mut inbound = Inbound::new(key, request, cseq, &from, wire!(leg, env));
         inbound.matter = Matter::Call;
-        inbound.respond(Status::TRYING, &tag, None, &mut wire!(leg, env));
+        inbound.respond(Status::TRYING, &tag, None, wire!(leg, env));
         leg.inbound.push(inbound);
         leg.out.push_back(LegOutput::Dialog(DialogKey {
             call_id: leg.dialog.call_id.clone(),

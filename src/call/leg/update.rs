@@ -4,7 +4,7 @@ use super::{
     Env, Failure, Inbound, Leg, Matter, Origin, Outbound, Phase, Position, Purpose, Side, Signal, content,
     inbound::ALLOW,
     offer::{Turn, Wish},
-    wire::wire,
+    wire,
 };
 use crate::{
     call::failure::Kind,
@@ -85,7 +85,7 @@ impl Leg {
         }
         inbound.matter = Matter::Offer;
         if !is_update {
-            inbound.respond(Status::TRYING, &self.tag(), None, &mut wire!(self, env));
+            inbound.respond(Status::TRYING, &self.tag(), None, wire!(self, env));
         }
         self.inbound.push(inbound);
         self.say(Signal::Offer(session));
@@ -189,7 +189,7 @@ impl Leg {
             up.withdrawn = true;
             for outbound in &mut self.outbound {
                 if outbound.purpose == Purpose::Offer && outbound.is_open() {
-                    outbound.cancel(Vec::new(), &mut wire!(self, env));
+                    outbound.cancel(Vec::new(), wire!(self, env));
                 }
             }
         }

@@ -4,9 +4,6 @@ mod calls;
 mod failover;
 mod forks;
 mod offers;
-mod races;
-mod uas;
-mod weather;
 
 use crate::{
     call::{
@@ -317,7 +314,7 @@ fn source() -> Source {
 
 fn message(bytes: &[u8]) -> Message {
     match parse::datagram(bytes::Bytes::copy_from_slice(bytes)) {
-        Ok(Parsed::Message(message) | Parsed::Faulty(message, _)) => message,
+        Ok(Parsed::Message(message)) => message,
         other => panic!("not a message: {other:?}: {}", String::from_utf8_lossy(bytes)),
     }
 }
