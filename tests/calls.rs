@@ -16,3 +16,10 @@ mod limits;
 mod offers;
 #[path = "calls/setup.rs"]
 mod setup;
+
+/// The applications of the binary, as any author outside would bring theirs.
+#[path = "../apps/mod.rs"]
+mod apps;
+
+#[path = "calls/scripts.rs"]
+mod scripts;

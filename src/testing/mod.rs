@@ -11,10 +11,12 @@ pub mod phone;
 pub mod privacy;
 pub mod relay;
 pub mod scene;
+pub mod script;
 pub mod sim;
 
 pub use peer::Peer;
 pub use phone::{Hold, Phone};
 pub use relay::FakeRelay;
 pub use scene::Scene;
+pub use script::Script;
 pub use sim::{Sim, Verdicts, settings};

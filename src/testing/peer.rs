@@ -27,6 +27,8 @@ pub struct Peer {
     pub inbox: Vec<Message>,
     /// The last request of each method that came: to answer it.
     pub requests: BTreeMap<String, Request>,
+    /// The method of the last of them.
+    pub last_request: Option<String>,
     /// Whether the dialog was begun by this party.
     pub is_caller: bool,
     /// Extra Via values below its own: as if a proxy had passed its requests on.
@@ -62,6 +64,7 @@ impl Peer {
             cseq: 100,
             inbox: Vec::new(),
             requests: BTreeMap::new(),
+            last_request: None,
             is_caller: false,
             proxies: Vec::new(),
             record_route: None,
@@ -130,14 +133,14 @@ impl Peer {
         self.write("ACK", "ACK", cseq, &branch, &self.target.clone(), "", body)
     }
     /// The ACK for another final response to our last INVITE (RFC 3261 §17.1.1.3).
-    pub fn ack_failure(&mut self) -> Bytes {
+    pub fn ack_failure(&self) -> Bytes {
         let (cseq, branch, uri) = self.invite.clone().expect("an INVITE was sent");
         self.write("ACK", "ACK", cseq, &branch, &uri, "", "")
     }
     /// CANCEL of our last INVITE (RFC 3261 §9.1).
-    pub fn cancel(&mut self) -> Bytes {
+    pub fn cancel(&self, headers: &str) -> Bytes {
         let (cseq, branch, uri) = self.invite.clone().expect("an INVITE was sent");
-        self.write("CANCEL", "CANCEL", cseq, &branch, &uri, "", "")
+        self.write("CANCEL", "CANCEL", cseq, &branch, &uri, headers, "")
     }
 
     #[expect(
@@ -224,6 +227,9 @@ impl Peer {
                 }
                 if request.method == Method::Invite || first {
                     self.take_contact(request.headers.get("Contact"));
+                }
+                if request.method != Method::Ack {
+                    self.last_request = Some(request.method.to_string());
                 }
                 self.requests.insert(request.method.to_string(), request.clone());
             }

@@ -32,7 +32,7 @@ fn cancel_at(milliseconds: u64, rings: u64, encryption: Encryption) {
     scene.call();
     scene.run(Duration::from_millis(milliseconds));
     let answered_before = scene.a.up;
-    let cancel = scene.sim.a.cancel();
+    let cancel = scene.sim.a.cancel("");
     scene.sim.send(Side::A, cancel);
     scene.run(Duration::from_secs(1));
     let place = |scene: &Scene| {
@@ -118,7 +118,7 @@ fn acceptance_15_cancel_at_every_millisecond_of_the_set_up() {
         scene.sim.think = Duration::from_millis(9);
         scene.call();
         scene.run(Duration::from_millis(at));
-        let cancel = scene.sim.a.cancel();
+        let cancel = scene.sim.a.cancel("");
         scene.sim.send(Side::A, cancel);
         scene.run(Duration::from_secs(70));
         let place = || format!("CANCEL after {at} ms\n{}", scene.sim.ladder());
@@ -141,12 +141,9 @@ fn a_reason_in_a_cancel_crosses() {
     scene.b.rings = Duration::from_secs(20);
     scene.call();
     scene.run(Duration::from_millis(500));
-    let cancel = String::from_utf8(scene.sim.a.cancel().to_vec()).unwrap();
-    let cancel = cancel.replace(
-        "Max-Forwards",
-        "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\nMax-Forwards",
-    );
-    scene.sim.send(Side::A, cancel.into());
+    let reason = "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n";
+    let cancel = scene.sim.a.cancel(reason);
+    scene.sim.send(Side::A, cancel);
     scene.run(Duration::from_secs(1));
     let cancels: Vec<_> = scene
         .sim

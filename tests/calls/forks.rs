@@ -125,7 +125,7 @@ fn play(order: &[(usize, Say)]) {
         let bye = sim.a.request("BYE", "", "");
         sim.send(Side::A, bye);
     } else {
-        let cancel = sim.a.cancel();
+        let cancel = sim.a.cancel("");
         sim.send(Side::A, cancel);
     }
     sim.run(Duration::from_millis(50));

@@ -278,7 +278,7 @@ fn acceptance_18_calls_of_every_kind_leave_nothing_behind() {
                 scene.hang_up(if seed % 4 == 0 { Side::B } else { Side::A });
             }
             (false, None) => {
-                let cancel = scene.sim.a.cancel();
+                let cancel = scene.sim.a.cancel("");
                 scene.sim.send(Side::A, cancel);
                 scene.run(Duration::from_millis(20));
                 if scene.a.up {

@@ -140,7 +140,7 @@ fn acceptance_1_whatever_the_peer_does_with_its_key_ours_stays_and_its_new_one_i
 fn acceptance_7_every_accepted_line_has_crypto_after_three_re_invites() {
     let mut scene = Scene::new(Encryption::Sdes, Encryption::None).answered();
     let key = "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxx";
-    let long = "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxxAAAAsecretofalicexxx==";
+    let long = "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxxAAAAsecretofalicexxxxA==";
     let offer = |version: u32, alternative: &str| {
         format!(
             "v=0\r\no=alice-login 770501 {version} IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n\

@@ -1,0 +1,434 @@
+//! Call scripts: a call written down as what each party says and hears. The format is in `tests/calls/README.md`.
+
+use super::{Sim, Verdicts, privacy::description};
+use crate::{
+    call::{Cause, Command, Input, Origin, Side, bridge::CallSettings, failure::Kind},
+    media::{MediaEvent, StreamId},
+    sip::{Message, Status},
+};
+use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
+
+/// How long a party waits for a message that it expects.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A script, read.
+#[derive(Clone, Debug)]
+pub struct Script {
+    name: String,
+    lines: Vec<Line>,
+    bodies: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug)]
+struct Line {
+    number: usize,
+    words: Vec<String>,
+    /// The rest after the first two words, unquoted as it stands: settings of applications.
+    rest: String,
+}
+
+/// Why a script failed: where, what, and the ladder so far.
+#[derive(Debug, thiserror::Error)]
+pub struct Broken {
+    name: String,
+    line: usize,
+    what: String,
+    ladder: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}\n{}", self.name, self.line, self.what, self.ladder)
+    }
+}
+
+/// Makes the application of an `app` line from its name and its settings.
+pub type MakeApp<'a> = &'a dyn Fn(&str, &[String]) -> Result<Verdicts, String>;
+
+impl Script {
+    /// Reads a script; `sdp NAME` is the file `sdp/NAME.sdp` beside it.
+    ///
+    /// # Errors
+    /// When a file cannot be read or a line is not understood.
+    pub fn load(path: &Path) -> Result<Self, String> {
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut lines = Vec::new();
+        let mut bodies = BTreeMap::new();
+        for (index, text) in read(path)?.lines().enumerate() {
+            let words = words(text).ok_or_else(|| format!("{name}:{}: a quote is not closed", index + 1))?;
+            for pair in words
+                .windows(2)
+                .filter(|pair| pair[0] == "sdp" && !["~", "!~"].contains(&&*pair[1]))
+            {
+                let file = path.with_file_name("sdp").join(format!("{}.sdp", pair[1]));
+                bodies.insert(pair[1].clone(), read(&file)?);
+            }
+            let rest = text
+                .trim()
+                .splitn(3, char::is_whitespace)
+                .nth(2)
+                .unwrap_or_default();
+            if !words.is_empty() {
+                lines.push(Line {
+                    number: index + 1,
+                    words,
+                    rest: rest.trim().to_owned(),
+                });
+            }
+        }
+        Ok(Self { name, lines, bodies })
+    }
+
+    /// Plays it.
+    ///
+    /// # Errors
+    /// At the first line whose expectation is not met.
+    pub fn run(&self, make: MakeApp<'_>) -> Result<(), Broken> {
+        let mut play = Play {
+            script: self,
+            settings: super::settings(),
+            app: ("direct".to_owned(), vec!["as-caller".to_owned()]),
+            make,
+            sim: None,
+            done: false,
+        };
+        for line in &self.lines {
+            play.line(line).map_err(|what| Broken {
+                name: self.name.clone(),
+                line: line.number,
+                what,
+                ladder: play.sim.as_ref().map(Sim::ladder).unwrap_or_default(),
+            })?;
+        }
+        if play.done {
+            return Ok(());
+        }
+        Err(Broken {
+            name: self.name.clone(),
+            line: self.lines.last().map_or(0, |line| line.number),
+            what: "expected `done` as the last line".to_owned(),
+            ladder: String::new(),
+        })
+    }
+}
+
+/// Splits at white space, outside of `"quotes"`; `\"` and `\r\n` inside are what they say; `#` begins a comment.
+fn words(text: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => (quoted, any) = (!quoted, true),
+            '\\' if quoted => word.push(chars.next()?),
+            '#' if !quoted && word.is_empty() => break,
+            c if c.is_whitespace() && !quoted => {
+                if any || !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                any = false;
+            }
+            c => word.push(c),
+        }
+    }
+    if any || !word.is_empty() {
+        words.push(word);
+    }
+    (!quoted).then_some(words)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parse = |digits: &str| digits.parse::<u64>().ok();
+    let milliseconds = text.strip_suffix("ms").and_then(parse).map(Duration::from_millis);
+    milliseconds
+        .or_else(|| text.strip_suffix('s').and_then(parse).map(Duration::from_secs))
+        .ok_or_else(|| format!("{text:?}: expected a duration such as 20ms or 32s"))
+}
+
+struct Play<'a> {
+    script: &'a Script,
+    settings: CallSettings,
+    app: (String, Vec<String>),
+    make: MakeApp<'a>,
+    sim: Option<Sim>,
+    done: bool,
+}
+
+impl Play<'_> {
+    fn line(&mut self, line: &Line) -> Result<(), String> {
+        let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
+        match words[..] {
+            ["app", name, ..] => {
+                if self.app.0 != name {
+                    self.app = (name.to_owned(), Vec::new());
+                }
+                if !line.rest.is_empty() {
+                    self.app.1.push(line.rest.clone());
+                }
+                Ok(())
+            }
+            ["set", name, value] => self.set(name, value),
+            [who @ ("a" | "b"), ">", what, ref more @ ..] => self.say(side(who), what, more),
+            [who @ ("a" | "b"), "<", what, ref checks @ ..] => self.hear(side(who), what, checks),
+            [who @ ("a" | "b"), "silence"] => {
+                let event = MediaEvent::Silent {
+                    side: side(who),
+                    stream: StreamId(0),
+                };
+                self.sim()?.feed(Input::Media(event));
+                Ok(())
+            }
+            [who @ ("a" | "b"), "hears", "nothing"] => {
+                let sim = self.sim()?;
+                sim.run(Duration::from_millis(10));
+                match sim.peer(side(who)).inbox.first() {
+                    None => Ok(()),
+                    Some(message) => Err(format!("{who} was told {}", headline(message))),
+                }
+            }
+            ["media", ref flows @ ..] => self.media(flows),
+            ["time", time] => {
+                let time = duration(time)?;
+                self.sim()?.run(time);
+                Ok(())
+            }
+            ["hangup"] => {
+                let cause = Cause::of(Kind::Shutdown, Origin::Local);
+                self.sim()?.command(Command::Hangup(cause));
+                Ok(())
+            }
+            ["record", code] => {
+                let sim = self.sim()?;
+                let found = sim.summary.as_ref().ok_or("the call is not over")?.status;
+                if found.to_string() == code {
+                    Ok(())
+                } else {
+                    Err(format!("the record says {found}"))
+                }
+            }
+            ["done"] => {
+                self.done = true;
+                self.sim()?.assert_done();
+                Ok(())
+            }
+            _ => Err(format!("not understood: {words:?}")),
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "max-call-duration" => self.settings.max_duration = Some(duration(value)?),
+            "no-rtp-timeout" => self.settings.no_rtp = Some(duration(value)?),
+            "media-address" => {
+                let address = value.parse().map_err(|_| "expected an IP address".to_owned())?;
+                self.settings.media_addresses.push(address);
+            }
+            "think" => self.sim()?.think = duration(value)?,
+            "ports" => self.sim()?.relay.free = value.parse().map_err(|_| "expected a number".to_owned())?,
+            "trusted" => self.sim()?.trusted = value == "true",
+            "proxy" => self
+                .sim()?
+                .a
+                .proxies
+                .push(format!("SIP/2.0/UDP {value};branch=z9hG4bKof-the-proxy")),
+            _ => return Err(format!("unknown setting {name}")),
+        }
+        Ok(())
+    }
+
+    fn sim(&mut self) -> Result<&mut Sim, String> {
+        if self.sim.is_none() {
+            let verdicts = (self.make)(&self.app.0, &self.app.1)?;
+            self.sim = Some(Sim::with(verdicts, self.settings.clone(), 1));
+        }
+        self.sim.as_mut().ok_or_else(|| "no call".to_owned())
+    }
+
+    /// `a > INVITE sip:bob@example.org sdp audio header "Subject: x"`, `b > 180 fork x sdp audio`
+    fn say(&mut self, side: Side, what: &str, more: &[&str]) -> Result<(), String> {
+        let (mut uri, mut body, mut headers, mut fork, mut method) =
+            (None, String::new(), String::new(), "", None);
+        let mut words = more.iter();
+        let name = match side {
+            Side::A => "a",
+            Side::B => "b",
+        };
+        while let Some(&word) = words.next() {
+            let mut value = || {
+                words
+                    .next()
+                    .copied()
+                    .ok_or_else(|| format!("{word}: a word is missing"))
+            };
+            match word {
+                "sdp" => body = self.body(side, value()?)?,
+                "header" => headers.push_str(&format!("{}\r\n", value()?)),
+                "fork" => fork = value()?,
+                "to" => method = Some(value()?),
+                word if word.contains(':') => uri = Some(word),
+                word => return Err(format!("{name} > {what}: {word:?} not understood")),
+            }
+        }
+        let sim = self.sim()?;
+        let peer = sim.peer(side);
+        let bytes = match what.parse::<u16>() {
+            Ok(code) => {
+                let method =
+                    method.map_or_else(|| peer.last_request.clone(), |method| Some(method.to_owned()));
+                let method = method.filter(|method| peer.requests.contains_key(method));
+                let method = method.ok_or_else(|| format!("{name} has no request to answer"))?;
+                peer.respond(&method, code, fork, &headers, &body)
+            }
+            Err(_) => match (what, uri) {
+                ("INVITE", Some(uri)) => peer.invite(uri, &headers, &body),
+                ("ACK", _) if method == Some("failure") => peer.ack_failure(),
+                ("ACK", _) => peer.ack(&body),
+                ("CANCEL", _) => peer.cancel(&headers),
+                (method, _) => peer.request(method, &headers, &body),
+            },
+        };
+        sim.send(side, bytes);
+        Ok(())
+    }
+
+    /// A body from its file, with what stands for the party filled in.
+    fn body(&mut self, side: Side, name: &str) -> Result<String, String> {
+        let text = self
+            .script
+            .bodies
+            .get(name)
+            .ok_or_else(|| format!("no sdp/{name}.sdp"))?
+            .clone();
+        let (ip, port, key) = match side {
+            Side::A => ("192.0.2.10", 30_000, "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxx"),
+            Side::B => ("192.0.2.200", 40_000, "BBBBsecretofbobbyxxxxxxxxxxxxxxxxxxxxxxx"),
+        };
+        let user = self.sim()?.peer(side).user.clone();
+        Ok(text
+            .replace("{user}", &format!("{user}-login"))
+            .replace("{ip}", ip)
+            .replace("{port}", &port.to_string())
+            .replace("{port+2}", &(port + 2).to_string())
+            .replace("{key256}", &format!("{key}{}A==", &key[..21]))
+            .replace("{key}", key)
+            .lines()
+            .map(|line| format!("{line}\r\n"))
+            .collect())
+    }
+
+    /// `b < INVITE sdp ~ "RTP/SAVP" header From ~ "alice"`: the next message but 100s must be that one.
+    fn hear(&mut self, side: Side, what: &str, checks: &[&str]) -> Result<(), String> {
+        let sim = self.sim()?;
+        let end = sim.now + PATIENCE;
+        let message = loop {
+            let inbox = &mut sim.peer(side).inbox;
+            inbox.retain(|message| !matches!(message, Message::Response(response) if response.status == Status::TRYING));
+            if !inbox.is_empty() {
+                break inbox.remove(0);
+            }
+            let Some(next) = sim.next_event().filter(|&at| at <= end) else {
+                return Err(format!("{what} did not come"));
+            };
+            sim.run_until(next, |_, _| {});
+        };
+        let fits = match &message {
+            Message::Request(request) => request.method.to_string() == what,
+            Message::Response(response) => response.status.to_string() == what,
+        };
+        if !fits {
+            return Err(format!("expected {what}, got {}", headline(&message)));
+        }
+        check(&message, checks)
+    }
+
+    /// `media both`, `media a>b`, `media b>a`, `media none`: what the relay would do with a packet of the first stream.
+    fn media(&mut self, flows: &[&str]) -> Result<(), String> {
+        let sim = self.sim()?;
+        sim.run(Duration::from_millis(10));
+        let goes = |from: Side| {
+            let entry = sim.relay.side(from, 0);
+            let exit = sim.relay.side(from.other(), 0).and_then(|exit| exit.remote.rtp);
+            entry.is_some() && exit.is_some()
+        };
+        let found = match (goes(Side::A), goes(Side::B)) {
+            (true, true) => "both",
+            (true, false) => "a>b",
+            (false, true) => "b>a",
+            (false, false) => "none",
+        };
+        if flows == [found] {
+            Ok(())
+        } else {
+            Err(format!("media flows: {found}"))
+        }
+    }
+}
+
+fn side(word: &str) -> Side {
+    if word == "a" { Side::A } else { Side::B }
+}
+
+fn headline(message: &Message) -> String {
+    match message {
+        Message::Request(request) => request.method.to_string(),
+        Message::Response(response) => format!("{} {}", response.status, response.reason),
+    }
+}
+
+fn check(message: &Message, checks: &[&str]) -> Result<(), String> {
+    let mut words = checks;
+    while !words.is_empty() {
+        words = match *words {
+            ["sdp", verb @ ("~" | "!~"), text, ref rest @ ..] => {
+                let body = String::from_utf8_lossy(message.body()).into_owned();
+                if description(message).is_none() {
+                    return Err("it has no SDP".to_owned());
+                }
+                if body.contains(text) != (verb == "~") {
+                    return Err(format!("sdp {verb} {text:?} is not so:\n{body}"));
+                }
+                rest
+            }
+            ["no-sdp", ref rest @ ..] => {
+                if description(message).is_some() {
+                    return Err("it has SDP".to_owned());
+                }
+                rest
+            }
+            ["header", name, "absent", ref rest @ ..] => match message.headers().get(name) {
+                None => rest,
+                Some(value) => return Err(format!("{name}: {value} is there")),
+            },
+            ["header", name, verb @ ("~" | "="), text, ref rest @ ..] => {
+                let values: Vec<String> = message
+                    .headers()
+                    .all(name)
+                    .map(|value| value.to_string())
+                    .collect();
+                let fits = |value: &String| {
+                    if verb == "~" {
+                        value.contains(text)
+                    } else {
+                        value == text
+                    }
+                };
+                if !values.iter().any(fits) {
+                    return Err(format!("header {name} {verb} {text:?} is not so: {values:?}"));
+                }
+                rest
+            }
+            ["uri", text, ref rest @ ..] => match message {
+                Message::Request(request) if request.uri.as_str() == text => rest,
+                _ => return Err(format!("the Request-URI is not {text}")),
+            },
+            _ => return Err(format!("check not understood: {words:?}")),
+        };
+    }
+    Ok(())
+}
