@@ -18,22 +18,19 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Starts it and waits until it captures.
+    /// Starts it on a leg's wire and waits until it captures.
     pub(crate) fn start(side: Side, dir: &Path) -> Outcome<Self> {
-        let name = format!("capture-{}", side.letter());
+        Self::on(side.interface(), dir)
+    }
+
+    /// Starts it on that interface of the hub.
+    pub(crate) fn on(interface: &str, dir: &Path) -> Outcome<Self> {
+        let name = format!("capture-{interface}");
         let file = dir.join(format!("{name}.pcap"));
         let mut command = Command::new("dumpcap");
         // Port 4444 is baresip's control connection: the test's, not the phone's.
         command
-            .args([
-                "-q",
-                "-P",
-                "-i",
-                side.interface(),
-                "-f",
-                "not tcp port 4444",
-                "-w",
-            ])
+            .args(["-q", "-P", "-i", interface, "-f", "not tcp port 4444", "-w"])
             .arg(&file);
         let mut process = Process::start_here(&name, dir, command)?;
         process.await_output("File: ", 1, Duration::from_secs(10))?;

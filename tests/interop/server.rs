@@ -88,15 +88,20 @@ impl Drop for Server {
 impl Server {
     /// Starts it and waits until it says `READY=1`, as it says it to systemd.
     pub(crate) fn start(scene: &Scene, config: &Config) -> Outcome<Self> {
-        let file = scene.dir.join("b2bua.conf");
+        Self::start_as("b2bua", scene, config)
+    }
+
+    /// The same under a name, where there are several.
+    pub(crate) fn start_as(name: &str, scene: &Scene, config: &Config) -> Outcome<Self> {
+        let file = scene.dir.join(format!("{name}.conf"));
         fs::write(&file, config.file()).map_err(|e| format!("{}: {e}", file.display()))?;
         // Not in the test's folder: the path of a socket may have 107 bytes only.
-        let path = std::env::temp_dir().join(format!("{}.notify", scene.hub));
+        let path = std::env::temp_dir().join(format!("{}-{name}.notify", scene.hub));
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_b2bua"));
         command.arg("-c").arg(&file).env("NOTIFY_SOCKET", &path);
-        let mut process = Process::start_here("b2bua", &scene.dir, command)?;
+        let mut process = Process::start_here(name, &scene.dir, command)?;
         let ready = await_ready(&socket, &mut process);
         let server = Self {
             process,

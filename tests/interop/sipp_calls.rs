@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::capture::Wire;
+use crate::capture::{Capture, Wire};
 use crate::netns::Side;
 use crate::scene::Scene;
 use crate::server::{self, Config, Server};
@@ -45,6 +45,10 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("sipp::tcp_to_udp", |s| by_tcp(s, true, false)),
     Test::new("sipp::udp_to_tcp", |s| by_tcp(s, false, true)),
     Test::new("sipp::twenty_calls_at_once_mixed", mixed),
+    Test::new(
+        "sipp::two_servers_pointed_at_each_other_end_the_call_soon",
+        looped,
+    ),
 ];
 
 /// Long enough for a call that runs into 64*T1.
@@ -157,4 +161,27 @@ fn mixed(scene: &Scene) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Each server is the other's outbound proxy.
+fn looped(scene: &Scene) -> Outcome {
+    let [one, two] = [1, 2].map(|last| SocketAddr::from(([192, 0, 2, last], server::PORT)));
+    let capture = Capture::on("lo", &scene.dir)?;
+    let mut servers = Vec::new();
+    for (name, own, other) in [("one", one, two), ("two", two, one)] {
+        scene.add_address(own.ip())?;
+        let mut config = Config::new(&format!("sip:{other}"));
+        config.transport = format!("sip:{own}");
+        config.trusted_hosts = format!("{} {}", Side::A.phone(), other.ip());
+        servers.push(Server::start_as(name, scene, &config)?);
+    }
+    Run::caller("uac_loop", one).start(scene)?.finish(LIMIT)?;
+    let wire = capture.finish()?;
+    let invites = wire.messages.iter().filter(|m| m.is_request("INVITE")).count();
+    if !(1..=10).contains(&invites) {
+        return Err(format!(
+            "{invites} INVITEs between the two servers, expected a few"
+        ));
+    }
+    servers.into_iter().try_for_each(Server::finish)
 }
