@@ -37,9 +37,7 @@ fn one_way(source: &Wire, seen: &Wire, of: Side, shared: &[IpAddr]) -> Outcome {
     for ip in &hosts {
         marks.insert(ip.to_string(), "address");
     }
-    for ip in shared {
-        marks.remove(&ip.to_string());
-    }
+    marks.retain(|mark, _| !shared.iter().any(|ip| contains_word(mark, &ip.to_string())));
     for message in &seen.messages {
         let text = format!("{}\n{}", message.head_text(), message.body);
         for (mark, what) in &marks {

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
@@ -74,8 +76,6 @@ pub(crate) fn uri(side: Side) -> String {
 /// A running server.
 pub(crate) struct Server {
     process: Process,
-    /// It goes on writing there (the watchdog's beat), so it stays until the end.
-    _notify: UnixDatagram,
     path: PathBuf,
 }
 
@@ -102,12 +102,11 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_b2bua"));
         command.arg("-c").arg(&file).env("NOTIFY_SOCKET", &path);
         let mut process = Process::start_here(name, &scene.dir, command)?;
-        let ready = await_ready(&socket, &mut process);
-        let server = Self {
-            process,
-            _notify: socket,
-            path,
-        };
+        let (ready, said) = mpsc::channel();
+        // Read to the end, as systemd does: the watchdog's beat comes every second.
+        thread::spawn(move || listen(&socket, &ready));
+        let ready = await_ready(&said, &mut process);
+        let server = Self { process, path };
         ready?;
         Ok(server)
     }
@@ -135,19 +134,24 @@ impl Server {
     }
 }
 
-fn await_ready(socket: &UnixDatagram, process: &mut Process) -> Outcome {
-    let told = |e: std::io::Error| format!("notify socket: {e}");
-    socket
-        .set_read_timeout(Some(Duration::from_millis(100)))
-        .map_err(told)?;
-    let deadline = Instant::now() + Duration::from_secs(10);
+/// Reads the notify socket and tells of `READY=1`.
+fn listen(socket: &UnixDatagram, ready: &mpsc::Sender<()>) {
     let mut buffer = [0; 4096];
-    while Instant::now() < deadline {
-        if let Ok(length) = socket.recv(&mut buffer)
-            && String::from_utf8_lossy(&buffer[..length])
-                .lines()
-                .any(|line| line == "READY=1")
+    while let Ok(length) = socket.recv(&mut buffer) {
+        if String::from_utf8_lossy(&buffer[..length])
+            .lines()
+            .any(|line| line == "READY=1")
         {
+            // Nobody waits any more when the server says it again.
+            let _ = ready.send(());
+        }
+    }
+}
+
+fn await_ready(ready: &mpsc::Receiver<()>, process: &mut Process) -> Outcome {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        if ready.recv_timeout(Duration::from_millis(100)).is_ok() {
             return Ok(());
         }
         if let Some(code) = process.ended()? {

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use crate::capture::Wire;
 use crate::converse::converse;
 use crate::dns::Dns;
 use crate::judge::{self, AES_128, Leg};
@@ -11,15 +12,16 @@ use crate::netns::Side;
 use crate::phone::{Make, Setup};
 use crate::scene::Scene;
 use crate::server::{self, Config, Server};
+use crate::sip_text::Message;
 use crate::sipp::Run;
 use crate::{Outcome, Test, privacy};
 
 pub(crate) const TESTS: &[Test] = &[
     Test::new("call::baresip_plain_to_baresip_plain", |s| {
-        through(s, Call::new(s, Make::Baresip, Make::Baresip))
+        talks(s, Call::new(s, Make::Baresip, Make::Baresip))
     }),
     Test::new("call::linphone_plain_to_linphone_plain", |s| {
-        through(s, Call::new(s, Make::Linphone, Make::Linphone))
+        talks(s, Call::new(s, Make::Linphone, Make::Linphone))
     }),
     Test::new("call::linphone_sdes_to_baresip_plain", |s| {
         through(
@@ -50,7 +52,7 @@ pub(crate) const TESTS: &[Test] = &[
             .b_sdes(suite);
         call.a.suites = AES_128;
         call.config = call.config.suites(suite);
-        through(s, call)
+        talks(s, call)
     }),
     Test::new("call::between_kamailio_before_and_after", kamailio),
     Test::new("call::from_ipv4_to_ipv6", ipv6),
@@ -101,7 +103,12 @@ impl Call {
     }
 }
 
-fn through(scene: &Scene, call: Call) -> Outcome {
+fn talks(scene: &Scene, call: Call) -> Outcome {
+    through(scene, call).map(drop)
+}
+
+/// Holds the conversation, judges it, and returns both wires for what else there is to see.
+fn through(scene: &Scene, call: Call) -> Outcome<[Wire; 2]> {
     let captures = scene.capture()?;
     let server = Server::start(scene, &call.config)?;
     let (mut b, mut a) = (call.b.start()?, call.a.start()?);
@@ -112,7 +119,8 @@ fn through(scene: &Scene, call: Call) -> Outcome {
     judge::by_wire(&wire_b, call.legs[1], &timeline)?;
     privacy::scan(&wire_a, &wire_b, &call.shared)?;
     privacy::notices_leaks(&wire_a, &wire_b, &call.shared)?;
-    server.finish()
+    server.finish()?;
+    Ok([wire_a, wire_b])
 }
 
 /// The server stands behind one proxy and before another, at an address of its own; both proxies
@@ -136,7 +144,31 @@ fn kamailio(scene: &Scene) -> Outcome {
     call.config.outbound_proxy = server::uri(Side::B);
     call.config.trusted_hosts = front.ip().to_string();
     call.shared.push(own);
-    through(scene, call)
+    let neighbours = [(Side::A, front), (Side::B, back)];
+    let wires = through(scene, call)?;
+    for ((side, proxy), wire) in neighbours.into_iter().zip(wires) {
+        let phone = side.phone();
+        let beside = |m: &&Message| {
+            let ends = [m.from.ip(), m.to.ip()];
+            !(ends.contains(&phone) && ends.contains(&proxy.ip()))
+        };
+        if let Some(m) = wire.messages.iter().find(beside) {
+            return Err(format!(
+                "leg {side:?}: past the proxy, {} -> {}: {}",
+                m.from, m.to, m.start
+            ));
+        }
+        // Set-up, two holds, two resumes: one ACK each, and the BYE.
+        for (method, least) in [("INVITE", 5), ("ACK", 5), ("BYE", 1)] {
+            let seen = wire.messages.iter().filter(|m| m.is_request(method)).count();
+            if seen < least {
+                return Err(format!(
+                    "leg {side:?}: {seen} {method}s through the proxy, expected {least}"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn ipv6(scene: &Scene) -> Outcome {
@@ -149,7 +181,7 @@ fn ipv6(scene: &Scene) -> Outcome {
     call.legs[1].phone = Side::B.phone6();
     call.config.transport = format!("{} {near}", server::uri(Side::A));
     call.config.outbound_proxy = format!("sip:[{}]:{}", Side::B.phone6(), call.b.sip_port());
-    through(scene, call)
+    talks(scene, call)
 }
 
 /// Three targets in order: nobody is there; one answers 503; the third is the callee. The caller
