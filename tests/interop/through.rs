@@ -24,13 +24,13 @@ pub(crate) const TESTS: &[Test] = &[
         talks(s, Call::new(s, Make::Linphone, Make::Linphone))
     }),
     Test::new("call::linphone_sdes_to_baresip_plain", |s| {
-        through(
+        talks(
             s,
             Call::new(s, Make::Linphone, Make::Baresip).a_sdes().leg_b("none"),
         )
     }),
     Test::new("call::baresip_plain_to_linphone_sdes", |s| {
-        through(
+        talks(
             s,
             Call::new(s, Make::Baresip, Make::Linphone)
                 .b_sdes(AES_128)
@@ -38,7 +38,7 @@ pub(crate) const TESTS: &[Test] = &[
         )
     }),
     Test::new("call::baresip_sdes_to_baresip_sdes_by_inheritance", |s| {
-        through(
+        talks(
             s,
             Call::new(s, Make::Baresip, Make::Baresip)
                 .a_sdes()
