@@ -13,11 +13,11 @@ pub(crate) mod lex;
 pub mod message;
 pub mod name;
 #[cfg(test)]
-mod oracle;
+mod oracle_tests;
 pub mod parse;
 pub mod print;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 pub mod routing;
 pub mod status;
 pub mod text;
