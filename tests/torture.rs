@@ -1,0 +1,88 @@
+//! Messages made to break SIP elements, sent to the real binary: what it answers, what reaches the callee, and whether a
+//! normal call still works after each.
+//!
+//! By default the messages of `tests/wire`. `tests/torture-run DIRECTORY` runs those of another collection whose
+//! `index.json` has the same fields: `good` and `tolerated` outcomes, and `checks` of what reached the callee.
+
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "config/process.rs"]
+mod process;
+
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "loopback/party.rs"]
+mod party;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "loopback/server.rs"]
+mod server;
+
+mod torture {
+    pub(crate) mod case;
+    pub(crate) mod judge;
+    pub(crate) mod message;
+}
+
+use party::{Party, fresh};
+use server::Server;
+use std::path::PathBuf;
+use torture::{case::Case, judge::Verdict};
+
+#[expect(clippy::disallowed_methods, reason = "the directory is this test's argument")]
+fn directory() -> PathBuf {
+    std::env::var_os("B2BUA_TORTURE").map_or_else(|| process::repository().join("tests/wire"), PathBuf::from)
+}
+
+/// One call that is answered and ended, from end to end.
+fn normal_call(server: &Server, callee: &mut Party) {
+    let mut caller = Party::udp("127.0.0.1", server.udp());
+    let call_id = fresh("normal");
+    let invite = caller.invite(&call_id, "sip:callee@example.org");
+    caller.send(&invite);
+    let offered = callee.expect("INVITE ");
+    let sdp = callee.sdp();
+    callee.respond(&offered, "200 OK", &sdp);
+    let answered = caller.expect("SIP/2.0 200");
+    let ack = caller.within("ACK", 1, &answered);
+    caller.send(&ack);
+    callee.expect("ACK ");
+    let bye = caller.within("BYE", 2, &answered);
+    caller.send(&bye);
+    let ended = callee.expect("BYE ");
+    callee.respond(&ended, "200 OK", "");
+    caller.expect("SIP/2.0 200");
+}
+
+#[test]
+fn each_message_is_answered_as_it_should_be_and_a_call_works_after_it() {
+    let directory = directory();
+    let cases = Case::all(&directory);
+    // The server sends every call to the callee, whatever the message says.
+    let mut callee = Party::udp("127.0.0.1", ([127, 0, 0, 1], 9).into());
+    let server = Server::start(&callee.uri(), "");
+    normal_call(&server, &mut callee);
+    let (mut failed, mut tolerated) = (Vec::new(), 0);
+    for case in &cases {
+        let outcome = case.send(&server, &mut callee);
+        normal_call(&server, &mut callee);
+        let verdict = case.judge(&outcome);
+        println!("{:32} {:9} {outcome}", case.name, verdict.word());
+        match verdict {
+            Verdict::Good => {}
+            Verdict::Tolerated => tolerated += 1,
+            Verdict::Wrong(why) => failed.push(format!("{}: {why}; {outcome}", case.name)),
+        }
+    }
+    println!(
+        "{} messages: {} good, {tolerated} tolerated, {} wrong",
+        cases.len(),
+        cases.len() - tolerated - failed.len(),
+        failed.len()
+    );
+    assert!(!cases.is_empty(), "{} has no messages", directory.display());
+    assert_eq!(
+        server.gauges()["faults"],
+        0,
+        "a call's task failed:\n{}",
+        server.service.output()
+    );
+    assert!(failed.is_empty(), "{failed:#?}");
+}
