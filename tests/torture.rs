@@ -61,6 +61,7 @@ fn each_message_is_answered_as_it_should_be_and_a_call_works_after_it() {
     normal_call(&server, &mut callee);
     let (mut failed, mut tolerated) = (Vec::new(), 0);
     for case in &cases {
+        server.service.drain();
         let outcome = case.send(&server, &mut callee);
         normal_call(&server, &mut callee);
         let verdict = case.judge(&outcome);
@@ -78,6 +79,7 @@ fn each_message_is_answered_as_it_should_be_and_a_call_works_after_it() {
         failed.len()
     );
     assert!(!cases.is_empty(), "{} has no messages", directory.display());
+    server.service.drain();
     assert_eq!(
         server.gauges()["faults"],
         0,

@@ -41,22 +41,19 @@ impl Dialog {
     /// The dialog that our answer to `invite` opens (RFC 3261 §12.1.1).
     ///
     /// # Errors
-    /// When From, To, Call-ID, CSeq, Contact or Record-Route of the INVITE cannot be used.
+    /// When From, To, Call-ID, CSeq, Contact or Record-Route of the INVITE cannot be used; it may have no Contact.
     pub fn uas(invite: &Request, local_tag: &str, local_cseq: u32) -> Result<Self, ParseError> {
         let headers = &invite.headers;
-        let to = headers.to()?;
+        let (from, to) = (headers.from()?, headers.to()?);
         Ok(Self {
             call_id: headers.call_id()?,
             local_tag: local_tag.into(),
-            remote_tag: headers.from()?.tag(),
+            remote_tag: from.tag(),
             local: tagged(headers, "To", &to, local_tag),
             remote: headers.get("From").unwrap_or_default(),
             route_set: headers.routes("Record-Route")?,
-            remote_target: contact(headers)?.ok_or(ParseError {
-                what: "Contact missing",
-                place: "Contact",
-                status: super::Status::BAD_REQUEST,
-            })?,
+            // RFC 2543 §6.13 let callers leave Contact out: they are reached where they come from.
+            remote_target: contact(headers)?.unwrap_or(from.uri),
             local_cseq,
             remote_cseq: Some(headers.cseq()?.number),
         })

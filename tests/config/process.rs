@@ -120,6 +120,13 @@ impl Service {
         std::thread::spawn(move || while notify.recv(&mut [0; 4096]).is_ok() {});
     }
 
+    /// Takes what it has told systemd meanwhile: like systemd's, this socket holds few messages, and who tells waits.
+    pub(crate) fn drain(&self) {
+        self.notify.set_nonblocking(true).expect("a socket of ours");
+        while self.notify.recv(&mut [0; 4096]).is_ok() {}
+        self.notify.set_nonblocking(false).expect("a socket of ours");
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("a process of ours");
     }

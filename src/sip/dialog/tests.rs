@@ -73,9 +73,9 @@ fn a_2xx_without_contact_leaves_requests_where_the_invite_went() {
 }
 
 #[test]
-fn an_invite_without_contact_opens_no_dialog() {
-    let error = Dialog::uas(&invite(""), "t1", 0).expect_err("no dialog");
-    assert_eq!(error.place, "Contact");
+fn a_caller_of_rfc_2543_without_contact_is_reached_where_it_comes_from() {
+    let dialog = Dialog::uas(&invite(""), "t1", 0).expect("a dialog");
+    assert_eq!(dialog.remote_target.as_str(), "sip:alice@example.org");
 }
 
 #[test]
