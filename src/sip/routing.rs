@@ -209,12 +209,27 @@ impl TransactionKey {
             method,
         })
     }
-    /// The key of the client transaction of ours that a response answers; a CANCEL's response has its own.
+    /// The key of our INVITE client transaction that a response answers. Its method is ACK, which no request's key has: so a
+    /// server that calls itself does not take its own response for a request, and what is kept under it is an ACK.
     ///
     /// # Errors
-    /// When Via or CSeq cannot be read, or our branch is missing.
+    /// When it answers no INVITE, Via or CSeq cannot be read, or our branch is missing.
     pub fn of_response(response: &Response) -> Result<Self, ParseError> {
-        let via = response.headers.via()?;
+        if response.headers.cseq()?.method != Method::Invite {
+            return Err(ParseError {
+                what: "not a response to INVITE",
+                place: "CSeq",
+                status: super::Status::BAD_REQUEST,
+            });
+        }
+        Self::of_client(&response.headers)
+    }
+    /// The same for an INVITE that we sent.
+    ///
+    /// # Errors
+    /// When its Via cannot be read or has no branch.
+    pub fn of_client(headers: &Headers) -> Result<Self, ParseError> {
+        let via = headers.via()?;
         let branch = via.branch().ok_or(ParseError {
             what: "branch missing",
             place: "Via",
@@ -223,7 +238,7 @@ impl TransactionKey {
         Ok(Self {
             branch,
             sent_by: sent_by(&via),
-            method: response.headers.cseq()?.method,
+            method: Method::Ack,
         })
     }
 }

@@ -14,6 +14,9 @@ use std::collections::VecDeque;
 /// How many are kept: re-INVITEs and forks of the last half minute.
 const MAX_ACKS: usize = 16;
 
+/// As long as the branches that we make: to know a size before.
+pub(super) const BRANCH: &str = "z9hG4bK12345678901234567890";
+
 /// All ACKs of a leg.
 #[derive(Debug, Default)]
 pub(super) struct Acks(VecDeque<Ack>);
@@ -24,10 +27,21 @@ struct Ack {
     cseq: u32,
     remote_tag: Option<Text>,
     request: Request,
-    /// Waits for this to be looked up.
-    hop: Option<NextHop>,
+    hop: NextHop,
+    /// Waits for `hop` to be looked up.
+    waiting: bool,
     targets: VecDeque<Target>,
     sent: Option<Transmit>,
+}
+
+/// What became of a 2xx.
+pub(super) enum Repeated {
+    /// It has no ACK yet.
+    Unknown,
+    /// It is acknowledged.
+    Done,
+    /// There was no way for its ACK: to be looked up again.
+    LookUp(NextHop),
 }
 
 impl Acks {
@@ -40,7 +54,8 @@ impl Acks {
             cseq,
             remote_tag,
             request,
-            hop: Some(hop),
+            hop,
+            waiting: true,
             targets: VecDeque::new(),
             sent: None,
         });
@@ -48,24 +63,42 @@ impl Acks {
     /// The answer to a lookup: sends what waited for it.
     pub(super) fn resolved(&mut self, hop: &NextHop, targets: &[Target], wire: &mut Wire<'_>) {
         for ack in &mut self.0 {
-            if ack.hop.as_ref() == Some(hop) {
-                ack.hop = None;
-                let size = ack.request.to_bytes().len() + 120;
+            if ack.waiting && ack.hop == *hop {
+                ack.waiting = false;
+                let size = targets.first().map_or(0, |first| {
+                    attempt::dress(
+                        &ack.request,
+                        first,
+                        first.transport,
+                        &Text::from_static(BRANCH),
+                        false,
+                    )
+                    .to_bytes()
+                    .len()
+                });
                 ack.targets = Target::by_size(targets, size).into();
                 ack.next(wire);
             }
         }
     }
-    /// A 2xx came (again): whether it is one that we acknowledge, which is done once more.
-    pub(super) fn repeat(&self, cseq: u32, remote_tag: Option<&Text>, wire: &mut Wire<'_>) -> bool {
+    /// A 2xx came (again). If it is one that we acknowledge, that is done once more.
+    pub(super) fn repeat(&mut self, cseq: u32, remote_tag: Option<&Text>, wire: &mut Wire<'_>) -> Repeated {
         let found = self
             .0
-            .iter()
+            .iter_mut()
             .find(|ack| ack.cseq == cseq && ack.remote_tag.as_ref() == remote_tag);
-        if let Some(sent) = found.and_then(|ack| ack.sent.clone()) {
-            wire.out.push_back(LegOutput::Transmit(sent));
+        let Some(ack) = found else {
+            return Repeated::Unknown;
+        };
+        match &ack.sent {
+            Some(sent) => wire.out.push_back(LegOutput::Transmit(sent.clone())),
+            None if !ack.waiting => {
+                ack.waiting = true;
+                return Repeated::LookUp(ack.hop.clone());
+            }
+            None => {}
         }
-        found.is_some()
+        Repeated::Done
     }
     /// An ACK could not be sent: on to the next target.
     pub(super) fn undeliverable(&mut self, to: &Destination, wire: &mut Wire<'_>) {
@@ -77,7 +110,7 @@ impl Acks {
     }
     /// Whether one waits for its lookup.
     pub(super) fn is_waiting(&self) -> bool {
-        self.0.iter().any(|ack| ack.hop.is_some())
+        self.0.iter().any(|ack| ack.waiting)
     }
 }
 

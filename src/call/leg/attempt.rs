@@ -291,7 +291,7 @@ impl Attempt {
         let Transaction::Invite(invite) = &self.transaction else {
             return None;
         };
-        let key = TransactionKey::of(&self.request).ok()?;
+        let key = TransactionKey::of_client(&self.request.headers).ok()?;
         Some(LegOutput::Tombstone(
             key,
             Transmit {

@@ -2,7 +2,7 @@
 
 use super::{
     Cause, Env, Failure, Inbound, Leg, Matter, Outbound, Phase, Position, Purpose, Signal, requests,
-    update::Wanted, wire,
+    update::Wanted, wire::wire,
 };
 use crate::{
     call::{failure::Kind, signal::Payload},
@@ -20,6 +20,8 @@ pub(super) struct Up {
     pub(super) position: Position,
     /// An offer of the other leg that is not on the wire.
     pub(super) wanted: Option<Wanted>,
+    /// When our open re-INVITE is given up: a peer that only says 100 must not block the call for ever.
+    pub(super) limit: Option<Instant>,
     /// How often the open offer was refused with 491.
     pub(super) glares: u8,
     /// Nobody wants the open offer any more.
@@ -38,6 +40,7 @@ impl Up {
         Self {
             position,
             wanted: None,
+            limit: None,
             glares: 0,
             withdrawn: false,
             ack_owed: None,
@@ -54,7 +57,8 @@ impl Up {
         }
     }
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.wanted.as_ref().and_then(|wanted| wanted.not_before)
+        let pause = self.wanted.as_ref().and_then(|wanted| wanted.not_before);
+        pause.into_iter().chain(self.limit).min()
     }
     pub(super) fn is_hanging(&self) -> bool {
         self.hanging.is_some()
@@ -102,7 +106,7 @@ impl Leg {
     pub(super) fn hang_up(&mut self, cause: &Cause, env: &mut Env<'_>) {
         self.end(env);
         self.bye_sent = true;
-        let path = self.dialog.path();
+        let path = self.path();
         let mut bye = self.dialog.request(Method::Bye, &path);
         for reason in cause.reason_values() {
             bye.headers.push("Reason", reason);
@@ -121,7 +125,7 @@ impl Leg {
         let terminated = Failure::of(Kind::Cancelled, self.origin());
         for inbound in &mut self.inbound {
             if inbound.is_pending() {
-                inbound.refuse(&terminated, &tag, wire!(self, env));
+                inbound.refuse(&terminated, &tag, &mut wire!(self, env));
             }
             inbound.acknowledge();
         }
@@ -166,7 +170,7 @@ impl Leg {
     }
     /// Sends the ACK of a 2xx of this dialog.
     pub(super) fn acknowledge(&mut self, cseq: u32, body: Option<&Sdp>, env: &mut Env<'_>) {
-        let path = self.dialog.path();
+        let path = self.path();
         let mut ack = self.dialog.numbered(Method::Ack, cseq, &path);
         // RFC 3261 §22.1: with the credentials of its INVITE.
         let invite = self
@@ -196,7 +200,7 @@ impl Leg {
         ack.headers.push("User-Agent", self.profile.user_agent.clone());
         self.acks.push(cseq, tag, ack, hop.clone());
         match self.known(&hop) {
-            Some(targets) => self.acks.resolved(&hop, &targets, wire!(self, env)),
+            Some(targets) => self.acks.resolved(&hop, &targets, &mut wire!(self, env)),
             None => self.look_up(hop),
         }
     }
@@ -213,7 +217,7 @@ impl Leg {
             return;
         }
         up.passing = Some(payload.method.clone());
-        let path = self.dialog.path();
+        let path = self.path();
         let mut request = self.dialog.request(payload.method, &path);
         for (name, value) in payload.headers.iter() {
             request.headers.push(name, value);
@@ -241,12 +245,12 @@ impl Leg {
             other if other.is_final() => other,
             _ => return,
         };
-        let mut response = inbound.response(status, &tag, wire!(self, env));
+        let mut response = inbound.response(status, &tag, &wire!(self, env));
         for (name, value) in payload.headers.iter() {
             response.headers.push(name, value);
         }
         response.body = payload.body.clone();
-        inbound.send(&response, wire!(self, env));
+        inbound.send(&response, &mut wire!(self, env));
     }
     pub(super) fn passed_response(&mut self, response: &Response, env: &mut Env<'_>) {
         let Phase::Up(up) = &mut self.phase else {

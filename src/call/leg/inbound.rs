@@ -64,7 +64,7 @@ impl Inbound {
         key: TransactionKey,
         request: Request,
         cseq: u32,
-        from: &From,
+        from: &Sender,
         wire: &Wire<'_>,
     ) -> Self {
         let timers = wire.profile.timers;
@@ -260,20 +260,16 @@ impl Inbound {
             .filter(|_| !self.source.transport.is_reliable())?;
         Some(LegOutput::Tombstone(self.key.clone(), last))
     }
-    /// What came over which path, to answer it.
-    pub(super) fn source(&self) -> Source {
-        self.source
-    }
 }
 
 /// Where a message came from and how we call ourselves there.
 #[derive(Clone, Debug)]
-pub(super) struct From {
+pub(super) struct Sender {
     pub(super) source: Source,
     pub(super) sent_by: Text,
 }
 
-impl From {
+impl Sender {
     pub(super) fn of(incoming: &Incoming) -> Self {
         let sent_by = if incoming.sent_by.is_empty() {
             incoming.source.local.to_string().into()

@@ -15,21 +15,23 @@ mod requests;
 mod uac;
 mod uas;
 mod update;
+mod wire;
 
 pub use inbound::{ALLOW, refusal};
 
 use self::{
     ack::Acks,
     attempt::Attempt,
-    inbound::{From, Inbound, Matter},
+    inbound::{Inbound, Matter, Sender},
     offer::Position,
     outbound::Outbound,
+    wire::{Wire, wire},
 };
 use super::{
     Cause, Env, Failure, Incoming, LookupError, Origin, Outgoing, Side, Signal, Transmit, signal::Body,
 };
 use crate::sip::{
-    Ids, Message, Method, Response, Text,
+    Message, Method, Text, Uri,
     auth::Credentials,
     dialog::Dialog,
     routing::{Destination, DialogKey, NextHop, Target, TransactionKey},
@@ -51,10 +53,6 @@ pub struct Profile {
 
 /// What a leg wants done.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "outputs live for a moment in a short queue"
-)]
 pub enum LegOutput {
     /// Send this.
     Transmit(Transmit),
@@ -104,32 +102,6 @@ enum Heard {
     Failed(Failure),
 }
 
-/// What requests and responses need of the leg to get on the wire.
-struct Wire<'a> {
-    out: &'a mut VecDeque<LegOutput>,
-    profile: &'a Profile,
-    credentials: Option<&'a Credentials>,
-    /// The last CSeq that we used.
-    cseq: &'a mut u32,
-    now: Instant,
-    ids: &'a mut Ids,
-}
-
-/// Borrows the parts of a leg that a [`Wire`] is made of, and leaves the others free.
-macro_rules! wire {
-    ($leg:expr, $env:expr) => {
-        &mut $crate::call::leg::Wire {
-            out: &mut $leg.out,
-            profile: &$leg.profile,
-            credentials: $leg.credentials.as_deref(),
-            cseq: &mut $leg.dialog.local_cseq,
-            now: $env.now,
-            ids: &mut *$env.ids,
-        }
-    };
-}
-use wire;
-
 /// How far a leg is.
 #[derive(Debug)]
 enum Phase {
@@ -163,6 +135,8 @@ pub struct Leg {
     /// The last answers, so that each request of a dialog does not ask again.
     resolved: Vec<(NextHop, Vec<Target>)>,
     local_ip: Option<IpAddr>,
+    /// Where the peer's requests come from, where it is behind a NAT and its Contact is not.
+    nat: Option<Uri>,
     /// Which of our outputs ended it: a peer's BYE is answered 200 once if it crossed ours.
     bye_sent: bool,
     /// When what is left of open INVITEs is given up after the end.
@@ -173,7 +147,7 @@ pub struct Leg {
 impl Leg {
     /// From the wire.
     pub fn handle_message(&mut self, message: Incoming, env: &mut Env<'_>) {
-        let from = From::of(&message);
+        let from = Sender::of(&message);
         match message.message {
             Message::Request(request) => self.handle_request(request, &from, env),
             Message::Response(response) => self.handle_response(&response, env),
@@ -214,10 +188,10 @@ impl Leg {
             self.resolved
                 .retain(|(_, targets)| targets.first() != Some(target));
         }
-        self.acks.undeliverable(to, wire!(self, env));
+        self.acks.undeliverable(to, &mut wire!(self, env));
         let mut failed = Vec::new();
         for outbound in &mut self.outbound {
-            if let Some(failure) = outbound.undeliverable(to, wire!(self, env)) {
+            if let Some(failure) = outbound.undeliverable(to, &mut wire!(self, env)) {
                 failed.push((outbound.purpose, outbound.cseq, failure));
             }
         }
@@ -230,13 +204,13 @@ impl Leg {
     pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
         let mut failed = Vec::new();
         for outbound in &mut self.outbound {
-            if let Some(failure) = outbound.fire(wire!(self, env)) {
+            if let Some(failure) = outbound.fire(&mut wire!(self, env)) {
                 failed.push((outbound.purpose, outbound.cseq, failure));
             }
         }
         let mut unacknowledged = false;
         for inbound in &mut self.inbound {
-            unacknowledged |= inbound.fire(wire!(self, env));
+            unacknowledged |= inbound.fire(&mut wire!(self, env));
         }
         for (purpose, cseq, failure) in failed {
             self.failed(purpose, cseq, &failure, env);
@@ -247,7 +221,7 @@ impl Leg {
         match self.phase {
             Phase::Incoming(_) => self.incoming_timeout(env),
             Phase::Calling(_) => self.calling_timeout(env),
-            Phase::Up(_) => self.send_wanted_offer(env),
+            Phase::Up(_) => self.offer_limit(env),
             Phase::GivenUp | Phase::Ended => {}
         }
         if self.linger.is_some_and(|at| at <= env.now) {
@@ -293,7 +267,7 @@ impl Leg {
         if !matches!(self.phase, Phase::Up(_)) {
             return None;
         }
-        let path = self.dialog.path();
+        let path = self.path();
         let (_, targets) = self.resolved.iter().find(|(hop, _)| *hop == path.hop)?;
         let target = targets.first()?;
         let mut bye = self
@@ -326,126 +300,16 @@ impl Leg {
     fn say(&mut self, signal: Signal) {
         self.out.push_back(LegOutput::Signal(signal));
     }
-    /// Sends a request of the dialog, when it is known where to.
-    fn request(&mut self, mut outbound: Outbound, env: &mut Env<'_>) {
-        outbound
-            .request
-            .headers
-            .push("User-Agent", self.profile.user_agent.clone());
-        let known = outbound.hop.as_ref().and_then(|hop| self.known(hop));
-        match (known, outbound.hop.clone()) {
-            (Some(targets), _) => {
-                let failed = outbound.begin(&targets, wire!(self, env));
-                let (purpose, cseq) = (outbound.purpose, outbound.cseq);
-                self.outbound.push(outbound);
-                if let Some(failure) = failed {
-                    self.failed(purpose, cseq, &failure, env);
-                }
-            }
-            (None, hop) => {
-                self.outbound.push(outbound);
-                if let Some(hop) = hop {
-                    self.look_up(hop);
-                }
-            }
-        }
-    }
-    fn known(&self, hop: &NextHop) -> Option<Vec<Target>> {
-        self.resolved
-            .iter()
-            .find(|(known, _)| known == hop)
-            .map(|(_, targets)| targets.clone())
-    }
-    fn look_up(&mut self, hop: NextHop) {
-        if !self.lookups.contains(&hop) {
-            self.lookups.push_back(hop.clone());
-            self.out.push_back(LegOutput::Lookup(hop));
-        }
-    }
-    /// A hop has been found: what waited for it goes, ACKs first.
-    fn go(&mut self, hop: &NextHop, targets: &[Target], env: &mut Env<'_>) {
-        self.acks.resolved(hop, targets, wire!(self, env));
-        let mut failed = Vec::new();
-        for outbound in &mut self.outbound {
-            if outbound.hop.as_ref() == Some(hop)
-                && let Some(failure) = outbound.begin(targets, wire!(self, env))
-            {
-                failed.push((outbound.purpose, outbound.cseq, failure));
-            }
-        }
-        for (purpose, cseq, failure) in failed {
-            self.failed(purpose, cseq, &failure, env);
-        }
-    }
-    /// A hop leads nowhere.
-    fn no_way(&mut self, hop: &NextHop, error: &LookupError, env: &mut Env<'_>) {
-        tracing::debug!(side = ?self.side, %error, "no way to the next hop");
-        self.acks.resolved(hop, &[], wire!(self, env));
-        let mut failed = Vec::new();
-        for outbound in &mut self.outbound {
-            if outbound.hop.as_ref() == Some(hop) {
-                outbound.abandon();
-                outbound.hop = None;
-                failed.push((outbound.purpose, outbound.cseq, Failure::of_lookup(error)));
-            }
-        }
-        for (purpose, cseq, failure) in failed {
-            self.failed(purpose, cseq, &failure, env);
-        }
-    }
-    fn handle_response(&mut self, response: &Response, env: &mut Env<'_>) {
-        let (Ok(via), Ok(cseq)) = (response.headers.via(), response.headers.cseq()) else {
-            return;
-        };
-        let branch = via.branch().unwrap_or_default();
-        if cseq.method == Method::Invite && response.status.is_success() {
-            let tag = response.headers.to().ok().and_then(|to| to.tag());
-            if self.acks.repeat(cseq.number, tag.as_ref(), wire!(self, env)) {
-                return;
-            }
-        }
-        let Some(at) = self
-            .outbound
-            .iter()
-            .position(|outbound| outbound.has_branch(&branch))
-        else {
-            tracing::debug!(side = ?self.side, status = %response.status, "response to no request of ours");
-            return;
-        };
-        let Some(outbound) = self.outbound.get_mut(at) else {
-            return;
-        };
-        let heard = outbound.receive(&branch, &cseq, response, wire!(self, env));
-        let (purpose, number) = (outbound.purpose, outbound.cseq);
-        match (heard, purpose) {
-            (Heard::Nothing, _) => {}
-            (Heard::Failed(failure), _) => self.failed(purpose, number, &failure, env),
-            (heard, Purpose::Call) => self.call_response(&heard, response, at, env),
-            (Heard::Final, Purpose::Offer) => self.offer_response(response, at, env),
-            (Heard::Final, Purpose::Passed) => self.passed_response(response, env),
-            // A BYE is over with any final response; 2xx of another fork to a re-INVITE cannot be.
-            (Heard::Final | Heard::Provisional | Heard::Again, _) => {}
-        }
-    }
-    /// A request of ours got no response that counts.
-    fn failed(&mut self, purpose: Purpose, cseq: u32, failure: &Failure, env: &mut Env<'_>) {
-        match purpose {
-            Purpose::Call => self.call_failed(failure.clone()),
-            Purpose::Offer => self.offer_failed(failure.clone(), env),
-            Purpose::Passed => self.passed_failed(failure, env),
-            Purpose::Bye | Purpose::ByeFork => tracing::debug!(side = ?self.side, cseq, "BYE not answered"),
-        }
-    }
     /// Forgets what is over, and closes when nothing is left.
     fn settle(&mut self, env: &mut Env<'_>) {
         self.send_wanted_offer(env);
         for outbound in self.outbound.iter_mut().filter(|outbound| outbound.done) {
-            outbound.fire(wire!(self, env));
+            outbound.fire(&mut wire!(self, env));
         }
         self.outbound.retain(|outbound| !outbound.is_over());
         if self.inbound.len() > MAX_INBOUND / 2 {
             for inbound in self.inbound.iter_mut().filter(|inbound| !inbound.is_open()) {
-                inbound.fire(wire!(self, env));
+                inbound.fire(&mut wire!(self, env));
             }
             self.inbound.retain(|inbound| !inbound.is_over());
         }

@@ -1,6 +1,6 @@
 //! A request of ours on its way: lookup, targets tried in order (RFC 3263 §4.3), transactions, digest, CANCEL.
 
-use super::{Attempt, Heard, LegOutput, Purpose, Wire, attempt, auth::Answers};
+use super::{Attempt, Heard, LegOutput, Purpose, Wire, ack::BRANCH, attempt, auth::Answers};
 use crate::{
     call::{Failure, Origin, failure::Kind},
     sip::{
@@ -72,7 +72,7 @@ impl Outbound {
     pub(super) fn begin(&mut self, targets: &[Target], wire: &mut Wire<'_>) -> Option<Failure> {
         self.hop = None;
         let size = targets.first().map_or(0, |first| {
-            let branch = Text::from_static("z9hG4bK12345678901234567890");
+            let branch = Text::from_static(BRANCH);
             attempt::dress(&self.request, first, first.transport, &branch, self.contact)
                 .to_bytes()
                 .len()

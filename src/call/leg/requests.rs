@@ -1,6 +1,6 @@
 //! Requests of the peer: whose transaction, whose dialog, in which order; then to the phase that the leg is in.
 
-use super::{From, Inbound, Leg, MAX_INBOUND, Matter, Phase, Signal, wire};
+use super::{Inbound, Leg, MAX_INBOUND, Matter, Phase, Sender, Signal, wire::wire};
 use crate::{
     call::{Cause, Env, Failure, Origin, failure::Kind, signal::Payload},
     sdp::Sdp,
@@ -45,7 +45,7 @@ pub(super) fn payload(method: &Method, headers: &Headers, body: &bytes::Bytes) -
 }
 
 impl Leg {
-    pub(super) fn handle_request(&mut self, request: Request, from: &From, env: &mut Env<'_>) {
+    pub(super) fn handle_request(&mut self, request: Request, from: &Sender, env: &mut Env<'_>) {
         let (Ok(key), Ok(cseq)) = (TransactionKey::of(&request), request.headers.cseq()) else {
             tracing::debug!(side = ?self.side, "request without usable Via or CSeq");
             return;
@@ -56,7 +56,7 @@ impl Leg {
             _ => {}
         }
         if let Some(known) = self.inbound.iter().find(|inbound| inbound.key == key) {
-            known.repeat(wire!(self, env));
+            known.repeat(&mut wire!(self, env));
             return;
         }
         if self.inbound.len() >= MAX_INBOUND {
@@ -66,11 +66,14 @@ impl Leg {
             };
             self.inbound.remove(old);
         }
-        let mut inbound = Inbound::new(key, request, cseq.number, from, wire!(self, env));
+        let mut inbound = Inbound::new(key, request, cseq.number, from, &wire!(self, env));
         if let Err(failure) = self.check(&inbound) {
-            inbound.refuse(&failure, &self.tag(), wire!(self, env));
+            inbound.refuse(&failure, &self.tag(), &mut wire!(self, env));
             self.inbound.push(inbound);
             return;
+        }
+        if matches!(inbound.request.method, Method::Invite | Method::Update) {
+            self.note_nat(&inbound.request, &from.source);
         }
         match inbound.request.method {
             Method::Bye => self.handle_bye(inbound, env),
@@ -121,12 +124,12 @@ impl Leg {
     }
     /// Answers at once.
     pub(super) fn answer(&mut self, mut inbound: Inbound, status: Status, env: &mut Env<'_>) {
-        inbound.respond(status, &self.tag(), None, wire!(self, env));
+        inbound.respond(status, &self.tag(), None, &mut wire!(self, env));
         self.inbound.push(inbound);
     }
     /// Refuses at once.
     pub(super) fn refuse(&mut self, mut inbound: Inbound, failure: &Failure, env: &mut Env<'_>) {
-        inbound.refuse(failure, &self.tag(), wire!(self, env));
+        inbound.refuse(failure, &self.tag(), &mut wire!(self, env));
         self.inbound.push(inbound);
     }
     /// Gives the final answer to what is open for `matter`, the oldest first.
@@ -145,7 +148,7 @@ impl Leg {
         let Some(inbound) = open else {
             return false;
         };
-        inbound.respond(status, &tag, body, wire!(self, env));
+        inbound.respond(status, &tag, body, &mut wire!(self, env));
         true
     }
     /// Refuses what is open for `matter`, the oldest first.
@@ -158,12 +161,12 @@ impl Leg {
         let Some(inbound) = open else {
             return false;
         };
-        inbound.refuse(failure, &tag, wire!(self, env));
+        inbound.refuse(failure, &tag, &mut wire!(self, env));
         true
     }
     fn handle_ack(&mut self, key: &TransactionKey, cseq: u32, request: &Request, env: &mut Env<'_>) {
         for inbound in &mut self.inbound {
-            if inbound.key == *key && inbound.receive_ack(wire!(self, env)) {
+            if inbound.key == *key && inbound.receive_ack(&wire!(self, env)) {
                 return;
             }
         }
@@ -182,7 +185,7 @@ impl Leg {
         key: TransactionKey,
         request: Request,
         cseq: u32,
-        from: &From,
+        from: &Sender,
         env: &mut Env<'_>,
     ) {
         let target = self
@@ -195,8 +198,8 @@ impl Leg {
         };
         let reasons = request.headers.all("Reason").collect();
         // Its transaction is not kept: each repetition finds the INVITE again and gets the same answer.
-        let mut cancel = Inbound::new(key, request, cseq, from, wire!(self, env));
-        cancel.respond(status, &self.tag(), None, wire!(self, env));
+        let mut cancel = Inbound::new(key, request, cseq, from, &wire!(self, env));
+        cancel.respond(status, &self.tag(), None, &mut wire!(self, env));
         let Some(matter) = target
             .and_then(|at| self.inbound.get(at))
             .filter(|inbound| inbound.is_pending())
@@ -220,7 +223,7 @@ impl Leg {
         }
     }
     fn handle_bye(&mut self, mut bye: Inbound, env: &mut Env<'_>) {
-        bye.respond(Status::OK, &self.tag(), None, wire!(self, env));
+        bye.respond(Status::OK, &self.tag(), None, &mut wire!(self, env));
         let cause = Cause {
             reasons: bye.request.headers.all("Reason").collect(),
             ..Cause::bye(self.origin())

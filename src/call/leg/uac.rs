@@ -2,7 +2,7 @@
 
 use super::{
     Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Origin, Outbound, Outgoing, Phase, Position,
-    Profile, Purpose, Side, Signal, confirmed::Up, content, inbound::ALLOW, wire,
+    Profile, Purpose, Side, Signal, confirmed::Up, content, inbound::ALLOW, wire::wire,
 };
 use crate::{
     call::failure::Kind,
@@ -99,6 +99,7 @@ impl Leg {
         let mut leg = Self {
             side: Side::B,
             local_ip: targets.first().map(|target| target.local),
+            nat: None,
             phase: Phase::Calling(Calling {
                 offered: sdp.is_some(),
                 forks: Vec::new(),
@@ -122,7 +123,7 @@ impl Leg {
             local_tag: leg.dialog.local_tag.clone(),
         }));
         let mut outbound = Outbound::new(Purpose::Call, invite, cseq, true, None);
-        let failed = outbound.begin(&targets, wire!(leg, env));
+        let failed = outbound.begin(&targets, &mut wire!(leg, env));
         leg.outbound.push(outbound);
         if let Some(failure) = failed {
             leg.call_failed(failure);
@@ -152,7 +153,7 @@ impl Leg {
     fn give_up(&mut self, reasons: Vec<Text>, env: &mut Env<'_>) {
         let mut waits = false;
         for outbound in &mut self.outbound {
-            waits |= outbound.cancel(reasons.clone(), wire!(self, env));
+            waits |= outbound.cancel(reasons.clone(), &mut wire!(self, env));
         }
         self.phase = if waits { Phase::GivenUp } else { Phase::Ended };
     }

@@ -1,8 +1,8 @@
 //! Leg A before the answer: a user agent server (RFC 3261 §13.3).
 
 use super::{
-    Acks, Body, Env, Failure, From, Inbound, Leg, LegOutput, Matter, Phase, Position, Profile, Side, Signal,
-    confirmed::Up, content, requests, wire,
+    Acks, Body, Env, Failure, Inbound, Leg, LegOutput, Matter, Phase, Position, Profile, Sender, Side,
+    Signal, confirmed::Up, content, requests, wire::wire,
 };
 use crate::{
     call::{self, Cause, Origin, failure::Kind},
@@ -52,7 +52,7 @@ impl Leg {
     /// # Errors
     /// When the INVITE breaks a rule; the failure is what it is to be answered with ([`super::refusal`]).
     pub fn accept(invite: call::Incoming, profile: Arc<Profile>, env: &mut Env<'_>) -> Result<Self, Failure> {
-        let from = From::of(&invite);
+        let from = Sender::of(&invite);
         let Message::Request(request) = invite.message else {
             return Err(Failure::of(Kind::Protocol, Origin::LegA).because("not a request"));
         };
@@ -72,6 +72,10 @@ impl Leg {
             ));
         }
         requests::required(&request.headers)?;
+        let expires = request
+            .headers
+            .get("Expires")
+            .and_then(|value| value.to_str().trim().parse().ok());
         let tag = env.ids.tag();
         let dialog = Dialog::uas(&request, &tag, 0).map_err(|error| broken(&error))?;
         let offer = content::session(&request.headers, &request.body)?;
@@ -82,7 +86,12 @@ impl Leg {
                 offer,
                 said: (Status::SESSION_PROGRESS, None),
                 repeat: env.now + KEEP_ALIVE,
-                limit: env.now + profile.timers.unanswered + GRACE,
+                // RFC 3261 §13.3.1: the caller may set a time.
+                limit: env.now
+                    + expires
+                        .filter(|seconds| *seconds > 0)
+                        .map_or(Duration::MAX, |seconds: u32| Duration::from_secs(seconds.into()))
+                        .min(profile.timers.unanswered + GRACE),
             }),
             profile,
             credentials: None,
@@ -93,13 +102,15 @@ impl Leg {
             acks: Acks::default(),
             lookups: VecDeque::new(),
             resolved: Vec::new(),
+            nat: None,
             bye_sent: false,
             linger: None,
             closed: false,
         };
-        let mut inbound = Inbound::new(key, request, cseq, &from, wire!(leg, env));
+        leg.note_nat(&request, &from.source);
+        let mut inbound = Inbound::new(key, request, cseq, &from, &wire!(leg, env));
         inbound.matter = Matter::Call;
-        inbound.respond(Status::TRYING, &tag, None, wire!(leg, env));
+        inbound.respond(Status::TRYING, &tag, None, &mut wire!(leg, env));
         leg.inbound.push(inbound);
         leg.out.push_back(LegOutput::Dialog(DialogKey {
             call_id: leg.dialog.call_id.clone(),
@@ -158,7 +169,7 @@ impl Leg {
         self.respond_open(Matter::Call, Status::OK, sdp.as_ref(), env);
         self.phase = Phase::Up(Up::new(position));
         // So that a BYE, the farewell above all, knows its way before it is needed.
-        let hop = self.dialog.path().hop;
+        let hop = self.path().hop;
         self.look_up(hop);
     }
     fn fail_call(&mut self, failure: &Failure, env: &mut Env<'_>) {

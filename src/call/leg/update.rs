@@ -4,7 +4,7 @@ use super::{
     Env, Failure, Inbound, Leg, Matter, Origin, Outbound, Phase, Position, Purpose, Side, Signal, content,
     inbound::ALLOW,
     offer::{Turn, Wish},
-    wire,
+    wire::wire,
 };
 use crate::{
     call::failure::Kind,
@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// How often an offer is tried against 491 before the other leg is told.
 const MAX_GLARES: u8 = 8;
+
+/// How long a re-INVITE may stay unanswered: somebody may have to be asked whether he wants video.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// An offer that is not on the wire: it waits for its turn, or for the end of a pause after 491.
 #[derive(Debug)]
@@ -85,7 +88,7 @@ impl Leg {
         }
         inbound.matter = Matter::Offer;
         if !is_update {
-            inbound.respond(Status::TRYING, &self.tag(), None, wire!(self, env));
+            inbound.respond(Status::TRYING, &self.tag(), None, &mut wire!(self, env));
         }
         self.inbound.push(inbound);
         self.say(Signal::Offer(session));
@@ -189,9 +192,18 @@ impl Leg {
             up.withdrawn = true;
             for outbound in &mut self.outbound {
                 if outbound.purpose == Purpose::Offer && outbound.is_open() {
-                    outbound.cancel(Vec::new(), wire!(self, env));
+                    outbound.cancel(Vec::new(), &mut wire!(self, env));
                 }
             }
+        }
+    }
+    /// The peer does not answer our re-INVITE.
+    pub(super) fn offer_limit(&mut self, env: &mut Env<'_>) {
+        if let Phase::Up(up) = &mut self.phase
+            && up.limit.is_some_and(|at| at <= env.now)
+        {
+            up.limit = None;
+            self.withdraw_offer(env);
         }
     }
     /// Sends what waits, when it may.
@@ -214,12 +226,13 @@ impl Leg {
             return;
         };
         up.withdrawn = false;
+        up.limit = Some(env.now + LIMIT);
         up.position = if sdp.is_some() {
             Position::Offered
         } else {
             Position::Asked
         };
-        let path = self.dialog.path();
+        let path = self.path();
         let mut invite = self.dialog.request(Method::Invite, &path);
         invite.headers.push("Contact", "<sip:invalid>");
         invite.headers.push("Allow", ALLOW);
@@ -245,6 +258,7 @@ impl Leg {
         };
         let position = std::mem::take(&mut up.position);
         let withdrawn = std::mem::take(&mut up.withdrawn);
+        up.limit = None;
         if status.is_success() {
             up.glares = 0;
             self.dialog.refresh(&response.headers);
@@ -288,6 +302,7 @@ impl Leg {
         };
         up.position = Position::Settled;
         up.withdrawn = false;
+        up.limit = None;
         if failure.kind == Kind::Timeout {
             self.lost(Status::REQUEST_TIMEOUT, env);
         } else {

@@ -72,9 +72,14 @@ fn the_dialog_of_a_request_is_ours_by_to_tag_and_of_a_response_by_from_tag() {
     let response = with("BYE", via, ";tag=b1").respond(crate::sip::Status::OK, None);
     let key = DialogKey::of_response(&response).expect("a key");
     assert_eq!((key.call_id, key.local_tag), ("c1".into(), "a1".into()));
-    assert_eq!(
-        TransactionKey::of_response(&response).expect("a key"),
-        TransactionKey::of(&with("BYE", via, "")).expect("a key")
+    assert!(TransactionKey::of_response(&response).is_err());
+    let invite = with("INVITE", via, "");
+    let key = TransactionKey::of_response(&invite.respond(crate::sip::Status::OK, None)).expect("a key");
+    assert_eq!(key, TransactionKey::of_client(&invite.headers).expect("a key"));
+    assert_ne!(
+        key,
+        TransactionKey::of(&invite).expect("a key"),
+        "a server that calls itself tells them apart"
     );
 }
 

@@ -1,9 +1,14 @@
 //! Legs on virtual time.
 
 mod calls;
+mod dialog;
 mod failover;
 mod forks;
+mod glare;
 mod offers;
+mod races;
+mod uas;
+mod weather;
 
 use crate::{
     call::{
@@ -314,7 +319,7 @@ fn source() -> Source {
 
 fn message(bytes: &[u8]) -> Message {
     match parse::datagram(bytes::Bytes::copy_from_slice(bytes)) {
-        Ok(Parsed::Message(message)) => message,
+        Ok(Parsed::Message(message) | Parsed::Faulty(message, _)) => message,
         other => panic!("not a message: {other:?}: {}", String::from_utf8_lossy(bytes)),
     }
 }
@@ -323,9 +328,7 @@ fn message(bytes: &[u8]) -> Message {
 fn incoming(text: &str) -> Incoming {
     let mut message = message(text.replace("\r\n", "\n").replace('\n', "\r\n").as_bytes());
     let remote: SocketAddr = ALICE.parse().expect("an address");
-    if let Ok(Some(via)) = message.headers().via().map(|via| via.stamped(remote)) {
-        message.headers_mut().set("Via", via.to_text());
-    }
+    message.headers_mut().stamp(remote).expect("a Via");
     Incoming {
         message,
         source: Source {

@@ -1,0 +1,204 @@
+//! What a leg puts on the wire, and what comes back: next hops, targets, responses to our requests.
+
+use super::{Env, Failure, Heard, Leg, LegOutput, Outbound, Profile, Purpose, ack::Repeated};
+use crate::{
+    call::LookupError,
+    sip::{
+        Ids, Method, Request, Response, Uri,
+        auth::Credentials,
+        routing::{NextHop, Path, Source, Target, Transport},
+    },
+};
+use std::{collections::VecDeque, net::IpAddr, time::Instant};
+
+/// What requests and responses need of the leg to get on the wire.
+pub(super) struct Wire<'a> {
+    pub(super) out: &'a mut VecDeque<LegOutput>,
+    pub(super) profile: &'a Profile,
+    pub(super) credentials: Option<&'a Credentials>,
+    /// The last CSeq that we used.
+    pub(super) cseq: &'a mut u32,
+    pub(super) now: Instant,
+    pub(super) ids: &'a mut Ids,
+}
+
+/// Borrows the parts of a leg that a [`Wire`] is made of, and leaves the others free.
+macro_rules! wire {
+    ($leg:expr, $env:expr) => {
+        $crate::call::leg::wire::Wire {
+            out: &mut $leg.out,
+            profile: &$leg.profile,
+            credentials: $leg.credentials.as_deref(),
+            cseq: &mut $leg.dialog.local_cseq,
+            now: $env.now,
+            ids: &mut *$env.ids,
+        }
+    };
+}
+pub(super) use wire;
+
+impl Leg {
+    /// How requests of the dialog are addressed, and where they go first.
+    pub(super) fn path(&self) -> Path {
+        let mut path = self.dialog.path();
+        if let Some(nat) = self.nat.as_ref().filter(|_| path.route.is_empty()) {
+            path.hop = NextHop(nat.clone());
+        }
+        path
+    }
+    /// Notes where the peer really is, if its Contact cannot tell.
+    pub(super) fn note_nat(&mut self, request: &Request, source: &Source) {
+        self.nat = behind_nat(request, source);
+    }
+    /// Sends a request of the dialog, when it is known where to.
+    pub(super) fn request(&mut self, mut outbound: Outbound, env: &mut Env<'_>) {
+        outbound
+            .request
+            .headers
+            .push("User-Agent", self.profile.user_agent.clone());
+        let known = outbound.hop.as_ref().and_then(|hop| self.known(hop));
+        match (known, outbound.hop.clone()) {
+            (Some(targets), _) => {
+                let failed = outbound.begin(&targets, &mut wire!(self, env));
+                let (purpose, cseq) = (outbound.purpose, outbound.cseq);
+                self.outbound.push(outbound);
+                if let Some(failure) = failed {
+                    self.failed(purpose, cseq, &failure, env);
+                }
+            }
+            (None, hop) => {
+                self.outbound.push(outbound);
+                if let Some(hop) = hop {
+                    self.look_up(hop);
+                }
+            }
+        }
+    }
+    pub(super) fn known(&self, hop: &NextHop) -> Option<Vec<Target>> {
+        self.resolved
+            .iter()
+            .find(|(known, _)| known == hop)
+            .map(|(_, targets)| targets.clone())
+    }
+    pub(super) fn look_up(&mut self, hop: NextHop) {
+        if !self.lookups.contains(&hop) {
+            self.lookups.push_back(hop.clone());
+            self.out.push_back(LegOutput::Lookup(hop));
+        }
+    }
+    /// A hop has been found: what waited for it goes, ACKs first.
+    pub(super) fn go(&mut self, hop: &NextHop, targets: &[Target], env: &mut Env<'_>) {
+        self.acks.resolved(hop, targets, &mut wire!(self, env));
+        let mut failed = Vec::new();
+        for outbound in &mut self.outbound {
+            if outbound.hop.as_ref() == Some(hop)
+                && let Some(failure) = outbound.begin(targets, &mut wire!(self, env))
+            {
+                failed.push((outbound.purpose, outbound.cseq, failure));
+            }
+        }
+        for (purpose, cseq, failure) in failed {
+            self.failed(purpose, cseq, &failure, env);
+        }
+    }
+    /// A hop leads nowhere.
+    pub(super) fn no_way(&mut self, hop: &NextHop, error: &LookupError, env: &mut Env<'_>) {
+        tracing::debug!(side = ?self.side, %error, "no way to the next hop");
+        self.acks.resolved(hop, &[], &mut wire!(self, env));
+        let mut failed = Vec::new();
+        for outbound in &mut self.outbound {
+            if outbound.hop.as_ref() == Some(hop) {
+                outbound.abandon();
+                outbound.hop = None;
+                failed.push((outbound.purpose, outbound.cseq, Failure::of_lookup(error)));
+            }
+        }
+        for (purpose, cseq, failure) in failed {
+            self.failed(purpose, cseq, &failure, env);
+        }
+    }
+    pub(super) fn handle_response(&mut self, response: &Response, env: &mut Env<'_>) {
+        let (Ok(via), Ok(cseq)) = (response.headers.via(), response.headers.cseq()) else {
+            return;
+        };
+        let branch = via.branch().unwrap_or_default();
+        if cseq.method == Method::Invite && response.status.is_success() {
+            let tag = response.headers.to().ok().and_then(|to| to.tag());
+            match self.acks.repeat(cseq.number, tag.as_ref(), &mut wire!(self, env)) {
+                Repeated::Unknown => {}
+                Repeated::Done => return,
+                Repeated::LookUp(hop) => return self.look_up(hop),
+            }
+        }
+        let Some(at) = self
+            .outbound
+            .iter()
+            .position(|outbound| outbound.has_branch(&branch))
+        else {
+            tracing::debug!(side = ?self.side, status = %response.status, "response to no request of ours");
+            return;
+        };
+        let Some(outbound) = self.outbound.get_mut(at) else {
+            return;
+        };
+        let heard = outbound.receive(&branch, &cseq, response, &mut wire!(self, env));
+        let (purpose, number) = (outbound.purpose, outbound.cseq);
+        match (heard, purpose) {
+            (Heard::Nothing, _) => {}
+            (Heard::Failed(failure), _) => self.failed(purpose, number, &failure, env),
+            (heard, Purpose::Call) => self.call_response(&heard, response, at, env),
+            (Heard::Final, Purpose::Offer) => self.offer_response(response, at, env),
+            (Heard::Final, Purpose::Passed) => self.passed_response(response, env),
+            // A BYE is over with any final response; 2xx of another fork to a re-INVITE cannot be.
+            (Heard::Final | Heard::Provisional | Heard::Again, _) => {}
+        }
+    }
+    /// A request of ours got no response that counts.
+    pub(super) fn failed(&mut self, purpose: Purpose, cseq: u32, failure: &Failure, env: &mut Env<'_>) {
+        match purpose {
+            Purpose::Call => self.call_failed(failure.clone()),
+            Purpose::Offer => self.offer_failed(failure.clone(), env),
+            Purpose::Passed => self.passed_failed(failure, env),
+            Purpose::Bye | Purpose::ByeFork => tracing::debug!(side = ?self.side, cseq, "BYE not answered"),
+        }
+    }
+}
+
+/// The address that a request came from, if its sender is a phone behind a NAT that does not know it: no proxy is between, and
+/// its Contact is the very address of its Via, which is not where the request came from (acceptance #24). A connection is left
+/// to what Contact says where only the port differs: nobody knows how long the connection lasts. A caller of RFC 2543 that names
+/// no Contact is reached there too.
+fn behind_nat(request: &Request, source: &Source) -> Option<Uri> {
+    let headers = &request.headers;
+    if headers.contains("Record-Route") || headers.values("Via").count() != 1 {
+        return None;
+    }
+    let via = headers.via().ok()?;
+    let remote = source.remote;
+    if let Some(contact) = headers
+        .contacts()
+        .ok()?
+        .into_iter()
+        .next()
+        .map(|contact| contact.uri)
+    {
+        let host = String::from_utf8_lossy(&via.host).into_owned();
+        let claimed = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>()
+            .ok()?;
+        let port = via.port.unwrap_or(5060);
+        let is_same = contact.host().parse() == Ok(claimed) && contact.port().unwrap_or(5060) == port;
+        let moved = claimed != remote.ip().to_canonical()
+            || (source.transport == Transport::Udp && port != remote.port());
+        if !is_same || !moved {
+            return None;
+        }
+    }
+    let uri = Uri::sip(None, &remote.ip().to_canonical().to_string(), Some(remote.port()));
+    Some(match source.transport.as_uri_param() {
+        Some(transport) => uri.with_param("transport", Some(transport)),
+        None => uri,
+    })
+}
