@@ -8,6 +8,7 @@ mod loopback {
     mod answers;
     mod calls;
     pub(crate) mod dns;
+    mod faults;
     mod limits;
     mod lookup;
     pub(crate) mod party;

@@ -3,14 +3,17 @@
 use super::{
     Gauges,
     dispatch::Control,
-    farewell::{self, Remains},
+    farewell::Remains,
     redact::Redacted,
     standalone::{Answerer, reply},
     watch::Watch,
 };
 use crate::{
     app::{Bound, CallState},
-    call::{Call, CallEvent, Env, Incoming, Input, Output, Question, Side, Transmit, bridge::CallSettings},
+    call::{
+        Call, CallEvent, Cause, Command, Env, Incoming, Input, Origin, Output, Question, Side, Transmit,
+        bridge::CallSettings, failure::Kind,
+    },
     media::{
         MediaCommand,
         relay::{Relay, Session},
@@ -128,9 +131,21 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
                 remains,
                 finished: false,
             };
-            let result = unwound(pin!(task.drive(&mut app, &mut inbox))).await;
-            if result.is_err() {
-                task.farewell();
+            if unwound(pin!(task.drive(Some(&mut app), &mut inbox)))
+                .await
+                .is_err()
+            {
+                // An application is the likeliest culprit, and the machine can still end the call in good order.
+                task.seat.gauges.faults.add();
+                tracing::error!("a fault in this call's task: the call is ended");
+                let orderly = async {
+                    let cause = Cause::of(Kind::Internal, Origin::Local);
+                    task.take(Some(Input::Command(Command::Hangup(cause))));
+                    task.drive(None, &mut inbox).await;
+                };
+                if unwound(pin!(orderly)).await.is_err() {
+                    task.farewell();
+                }
             }
         }
         Ok(Err(failure)) => {
@@ -191,21 +206,30 @@ enum Drained {
 }
 
 impl CallTask {
-    async fn drive(&mut self, app: &mut CallState, inbox: &mut InboxReceiver) {
+    /// Until the call is finished. Without an application, as after its fault, nothing is asked and nothing is observed.
+    async fn drive(&mut self, mut app: Option<&mut CallState>, inbox: &mut InboxReceiver) {
         #[expect(
             clippy::disallowed_methods,
             reason = "one of the three places where time enters"
         )]
         let mut clock = pin!(sleep_until(Instant::now() + NEVER));
         while !self.finished {
-            match self.drain(&mut |event| app.observe(event)) {
+            let mut observe = |event: &CallEvent| {
+                if let Some(app) = &mut app {
+                    app.observe(event);
+                }
+            };
+            match self.drain(&mut observe) {
                 Drained::Idle if self.finished => {}
                 Drained::Idle => self.wait(inbox, clock.as_mut()).await,
-                Drained::Withdrawn => tracing::debug!("a question was withdrawn that was not open"),
-                Drained::Asked(question) => {
-                    let later = self.ask(question, app, inbox, clock.as_mut()).await;
-                    later.iter().for_each(|event| app.observe(event));
-                }
+                Drained::Withdrawn => tracing::debug!("a question was withdrawn that is not open any more"),
+                Drained::Asked(question) => match &mut app {
+                    Some(app) => {
+                        let later = self.ask(question, app, inbox, clock.as_mut()).await;
+                        later.iter().for_each(|event| app.observe(event));
+                    }
+                    None => tracing::debug!(?question, "nobody is there to be asked"),
+                },
             }
         }
     }
@@ -365,9 +389,8 @@ impl CallTask {
     }
     /// The task has failed: both parties are told what its call still knows.
     fn farewell(&self) {
-        self.seat.gauges.faults.add();
+        tracing::error!("the fault is in the call itself: both parties are told with what is left of it");
         let byes = catch_unwind(AssertUnwindSafe(|| self.call.farewells())).unwrap_or_default();
         self.remains.bury(&self.seat.net, &self.seat.answerer, byes);
-        farewell::log();
     }
 }

@@ -50,11 +50,6 @@ impl Remains {
     }
 }
 
-/// Says so in the log.
-pub(super) fn log() {
-    tracing::error!("a fault in this call's task; both parties were told that it is over");
-}
-
 /// The CANCEL of an INVITE (RFC 3261 §9.1).
 fn cancel(invited: &Transmit) -> Option<Transmit> {
     let (Message::Request(invite), None) = parse::message(invited.bytes.clone()).ok()? else {
@@ -71,4 +66,89 @@ fn cancel(invited: &Transmit) -> Option<Transmit> {
         bytes: cancel.to_bytes(),
         to: invited.to.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        net::{Limits, Listen},
+        sip::routing::{Destination, FlowId, Source, Target, Transport},
+    };
+    use bytes::Bytes;
+    use std::{net::UdpSocket, time::Duration};
+
+    fn hear(socket: &UdpSocket) -> String {
+        let mut buffer = [0; 2048];
+        let length = socket.recv(&mut buffer).expect("a message in time");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_an_answer_gets_500_and_who_rings_gets_cancel() {
+        let party = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        party
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .expect("a valid time");
+        let remote = party.local_addr().expect("bound");
+        let (events, _events) = tokio::sync::mpsc::channel(1);
+        let listen = Listen {
+            transport: Transport::Udp,
+            address: "127.0.0.1:0".parse().expect("an address"),
+            advertised: None,
+        };
+        let net = Net::bind(&[listen], &[], Limits::default(), events)
+            .await
+            .expect("a free port");
+        let invite = format!(
+            "INVITE sip:bob@example.org SIP/2.0\r\nVia: SIP/2.0/UDP {remote};branch=z9hG4bK1\r\nRoute: <sip:p;lr>\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:alice@example.org>;tag=a\r\nTo: <sip:bob@example.org>\r\nCall-ID: c\r\n\
+             CSeq: 7 INVITE\r\nX-Other: y\r\nContent-Length: 0\r\n\r\n"
+        );
+        let bytes = Bytes::from(invite);
+        let (message, fault) = parse::message(bytes.clone()).expect("an INVITE");
+        assert_eq!(fault, None);
+        let invite = Incoming {
+            message,
+            source: Source {
+                transport: Transport::Udp,
+                local: remote,
+                remote,
+                flow: FlowId(0),
+            },
+            sent_by: Text::default(),
+            trusted: true,
+        };
+        let target = Target {
+            transport: Transport::Udp,
+            remote,
+            server_name: None,
+            local: remote.ip(),
+            sent_by: "127.0.0.1".into(),
+            fixed_transport: false,
+        };
+        let mut remains = Remains::new(invite);
+        remains.tag = Some("ours".into());
+        remains.invited = Some(Transmit {
+            bytes,
+            to: Destination::Target(target),
+        });
+        let answerer = Answerer::new([0; 16], "test".into());
+        remains.bury(&net, &answerer, Vec::new());
+        let failed = hear(&party);
+        assert!(failed.starts_with("SIP/2.0 500 "), "{failed}");
+        assert!(
+            failed.contains("To: <sip:bob@example.org>;tag=ours\r\n"),
+            "{failed}"
+        );
+        let cancel = hear(&party);
+        assert!(
+            cancel.starts_with("CANCEL sip:bob@example.org SIP/2.0\r\n"),
+            "{cancel}"
+        );
+        for line in ["CSeq: 7 CANCEL", ";branch=z9hG4bK1", "Route: <sip:p;lr>", "tag=a"] {
+            assert!(cancel.contains(line), "{line} is not in {cancel}");
+        }
+        assert!(!cancel.contains("X-Other"));
+    }
 }

@@ -2,7 +2,14 @@
 
 use crate::process::Service;
 use rustix::process::Signal;
-use std::{collections::HashMap, net::SocketAddr, thread, time::Duration};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// A running server.
 pub(crate) struct Server {
@@ -17,9 +24,18 @@ impl Server {
     }
     /// The same with other transports.
     pub(crate) fn listening_on(transport: &str, proxy: &str, more: &str) -> Self {
+        Self::logging("trace", transport, proxy, more)
+    }
+    /// The same as [`Self::start`] with a line for each phase of a call in its log and no more.
+    pub(crate) fn quiet(proxy: &str, more: &str) -> Self {
+        let transport = "sip:127.0.0.1:0 sip:127.0.0.1:0;transport=tcp";
+        Self::logging("message", transport, proxy, more)
+    }
+    fn logging(level: &str, transport: &str, proxy: &str, more: &str) -> Self {
         let config = format!("[b2bua-server]\noutbound-proxy={proxy}\n{more}");
+        let level = format!("global/log-level={level}");
         let listen = format!("b2bua-server/transport={transport}");
-        let service = Service::start(&config, &["-s", &listen, "-s", "global/log-level=trace"]);
+        let service = Service::start(&config, &["-s", &listen, "-s", &level]);
         service.wait_for("READY=1");
         service.ignore_notifications();
         let listening = service
@@ -52,17 +68,14 @@ impl Server {
     }
     /// What there is, by name: the server's own answer to SIGUSR1.
     pub(crate) fn gauges(&self) -> HashMap<String, u64> {
-        let lines = || {
-            let output = self.service.output();
-            let lines = output
-                .lines()
-                .filter(|line| line.contains(" calls=") && line.contains(" faults="));
-            lines.map(str::to_owned).collect::<Vec<_>>()
-        };
-        let before = lines().len();
+        let mut log = File::open(self.service.file("output")).expect("readable");
+        log.seek(SeekFrom::End(0)).expect("a file");
+        let mut written = String::new();
         self.service.signal(Signal::USR1);
         for _ in 0..2000 {
-            if let Some(line) = lines().get(before) {
+            log.read_to_string(&mut written).expect("readable");
+            let mut lines = written.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            if let Some(line) = lines.find(|line| line.contains(" calls=") && line.contains(" faults=")) {
                 return line
                     .split_whitespace()
                     .filter_map(|word| word.split_once('='))
@@ -71,19 +84,26 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        panic!("no gauges in:\n{}", self.service.output());
+        panic!("no gauges in:\n{written}");
     }
     /// Waits until the gauges are as wanted.
     pub(crate) fn until(&self, wanted: impl Fn(&HashMap<String, u64>) -> bool) -> HashMap<String, u64> {
-        let mut gauges = self.gauges();
-        for _ in 0..500 {
+        self.until_within(Duration::from_secs(10), wanted)
+    }
+    pub(crate) fn until_within(
+        &self,
+        patience: Duration,
+        wanted: impl Fn(&HashMap<String, u64>) -> bool,
+    ) -> HashMap<String, u64> {
+        let end = Instant::now() + patience;
+        loop {
+            let gauges = self.gauges();
             if wanted(&gauges) {
                 return gauges;
             }
+            assert!(Instant::now() < end, "not reached: {gauges:?}");
             thread::sleep(Duration::from_millis(20));
-            gauges = self.gauges();
         }
-        panic!("not reached: {gauges:?}\n{}", self.service.output());
     }
     /// Waits until its log says this.
     pub(crate) fn until_logged(&self, text: &str) {

@@ -1,0 +1,205 @@
+//! The party that calls: many calls at once over UDP, some one by one over connections of their own.
+
+use crate::{
+    party::{Heard, Party, fresh},
+    server::Server,
+};
+use std::{collections::HashMap, fmt, thread, time::Duration};
+
+/// Calls over UDP at the same time.
+const AT_ONCE: usize = 150;
+/// Of so many calls one goes over TCP.
+const OVER_TCP: usize = 20;
+
+/// How calls ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) answered: usize,
+    rejected: usize,
+    cancelled: usize,
+    timed_out: usize,
+}
+
+impl Done {
+    pub(crate) fn total(&self) -> usize {
+        self.answered + self.rejected + self.cancelled + self.timed_out
+    }
+    pub(crate) fn each_kind_happened(&self) -> bool {
+        [self.answered, self.rejected, self.cancelled, self.timed_out]
+            .iter()
+            .all(|count| *count > 0)
+    }
+    fn add(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.rejected += other.rejected;
+        self.cancelled += other.cancelled;
+        self.timed_out += other.timed_out;
+    }
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            answered,
+            rejected,
+            cancelled,
+            timed_out,
+        } = self;
+        write!(
+            f,
+            "{answered} answered, {rejected} rejected, {cancelled} cancelled, {timed_out} timed out"
+        )
+    }
+}
+
+/// What a call is to become, by its number.
+fn kind(number: usize) -> &'static str {
+    match number % 40 {
+        7 => "silent",
+        17 | 27 | 37 => "ringing",
+        n if n % 3 == 0 => "answer",
+        n if n % 3 == 1 => "reject",
+        _ => "cancel",
+    }
+}
+
+/// Places that many calls and sees each of them to its end.
+pub(crate) fn run(server: &Server, calls: usize) -> Done {
+    let (udp, tcp) = (server.udp(), server.tcp());
+    let over_tcp = calls / OVER_TCP;
+    let connected = thread::spawn(move || {
+        let mut done = Done::default();
+        for number in 0..over_tcp {
+            // Those that time out would take a second each.
+            let number = if matches!(kind(number), "silent" | "ringing") {
+                0
+            } else {
+                number
+            };
+            let mut caller = Caller::new(Party::tcp(tcp));
+            caller.place(number);
+            caller.attend();
+            done.add(caller.done);
+        }
+        done
+    });
+    let mut caller = Caller::new(Party::udp("127.0.0.1", udp));
+    let mut next = 0;
+    while next < calls - over_tcp || !caller.open.is_empty() {
+        while next < calls - over_tcp && caller.open.len() < AT_ONCE {
+            caller.place(next);
+            next += 1;
+        }
+        caller.step();
+    }
+    let mut done = caller.done;
+    done.add(connected.join().expect("the calls over TCP end"));
+    done
+}
+
+struct Call {
+    invite: String,
+    kind: &'static str,
+    answer: Option<Heard>,
+}
+
+struct Caller {
+    party: Party,
+    open: HashMap<String, Call>,
+    done: Done,
+}
+
+impl Caller {
+    fn new(party: Party) -> Self {
+        Self {
+            party,
+            open: HashMap::new(),
+            done: Done::default(),
+        }
+    }
+    fn place(&mut self, number: usize) {
+        let (kind, call_id) = (kind(number), fresh("soak"));
+        let mut invite = self.party.invite(&call_id, &format!("sip:{kind}@example.org"));
+        if number % 2 == 0 {
+            invite = encrypted(&invite);
+        }
+        self.party.send(&invite);
+        self.open.insert(
+            call_id,
+            Call {
+                invite,
+                kind,
+                answer: None,
+            },
+        );
+    }
+    /// Until no call is open.
+    fn attend(&mut self) {
+        while !self.open.is_empty() {
+            self.step();
+        }
+    }
+    fn step(&mut self) {
+        let heard = self.party.hear_within(Duration::from_secs(20));
+        let heard = heard.unwrap_or_else(|| panic!("{} calls hang, {} are done", self.open.len(), self.done));
+        let call_id = heard.field("Call-ID");
+        // A repetition for a call that is done needs its ACK again, as any phone would send it.
+        let Some(call) = self.open.get_mut(&call_id) else {
+            return;
+        };
+        let status: u16 = heard
+            .start()
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0);
+        let method = heard
+            .field("CSeq")
+            .split(' ')
+            .nth(1)
+            .unwrap_or_default()
+            .to_owned();
+        match (method.as_str(), status) {
+            ("INVITE", 180) if call.kind == "cancel" => {
+                let invite = call.invite.clone();
+                self.party.cancel(&invite);
+            }
+            ("INVITE", 100..200) => {}
+            ("INVITE", 200) => {
+                let ack = self.party.within("ACK", 1, &heard);
+                self.party.send(&ack);
+                if call.answer.is_none() {
+                    let bye = self.party.within("BYE", 2, &heard);
+                    self.party.send(&bye);
+                }
+                call.answer = Some(heard);
+            }
+            ("INVITE", 300..) => {
+                let (invite, kind) = (call.invite.clone(), call.kind);
+                self.party.ack_failure(&invite, &heard);
+                match (kind, status) {
+                    ("reject", 486) => self.done.rejected += 1,
+                    ("cancel", 487) => self.done.cancelled += 1,
+                    ("ringing", 480) | ("silent", 408 | 480) => self.done.timed_out += 1,
+                    _ => panic!("{kind}: {}", heard.0),
+                }
+                self.open.remove(&call_id);
+            }
+            ("BYE", 200) => {
+                self.done.answered += 1;
+                self.open.remove(&call_id);
+            }
+            ("CANCEL", 200) => {}
+            _ => panic!("unexpected: {}", heard.0),
+        }
+    }
+}
+
+/// The same INVITE with SDES.
+fn encrypted(invite: &str) -> String {
+    let (head, body) = invite.split_once("\r\n\r\n").expect("a body");
+    let body = body.replace("RTP/AVP", "RTP/SAVP")
+        + "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+    let head = head.split("\r\nContent-Length").next().expect("a head");
+    format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
