@@ -14,6 +14,8 @@ mod hold;
 mod limits;
 #[path = "calls/offers.rs"]
 mod offers;
+#[path = "calls/properties.rs"]
+mod properties;
 #[path = "calls/setup.rs"]
 mod setup;
 

@@ -4,10 +4,14 @@
 //! (`tests/fuzz/corpus/TARGET/`) and with mutations of it. A new target is a function here, a line in [`TARGETS`],
 //! three lines in `tests/fuzz/targets/`, a `[[bin]]` in `tests/fuzz/Cargo.toml`, and a few small seeds.
 
+mod call;
 mod config;
+mod sdp;
 mod sip;
 
+pub use call::call;
 pub use config::config;
+pub use sdp::sdp;
 pub use sip::{sip_datagram, sip_headers, sip_stream, sip_uri};
 
 /// One target.
@@ -20,6 +24,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sip_uri", sip_uri),
     ("sip_headers", sip_headers),
     ("config", config),
+    ("sdp", sdp),
+    ("call", call),
 ];
 
 #[cfg(test)]

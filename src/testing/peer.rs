@@ -126,6 +126,10 @@ impl Peer {
         )
     }
 
+    /// Whether it ever sent an INVITE.
+    pub fn has_invited(&self) -> bool {
+        self.invite.is_some()
+    }
     /// The ACK for a 2xx to our last INVITE.
     pub fn ack(&mut self, body: &str) -> Bytes {
         let branch = self.next_branch();

@@ -37,7 +37,13 @@ impl Privacy {
                 found.push(after.split([';', ',']).next().unwrap_or_default().to_owned());
             }
         }
-        for contact in headers.contacts().unwrap_or_default() {
+        let redirects = matches!(&message, Message::Response(response) if response.status.code() / 100 == 3);
+        for contact in headers
+            .contacts()
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|_| !redirects)
+        {
             found.push(contact.uri.host().to_owned());
             found.extend(contact.uri.user().map(str::to_owned));
         }
@@ -68,6 +74,19 @@ impl Privacy {
         let foreign = match side {
             Side::A => &self.b,
             Side::B => &self.a,
+        };
+        // A redirection that is passed on says where to go instead: that is what it is for.
+        let without_contact: Vec<u8>;
+        let bytes: &[u8] = if bytes.starts_with(b"SIP/2.0 3") {
+            let lines = bytes.split_inclusive(|&byte| byte == b'\n');
+            without_contact = lines
+                .filter(|line| !line.starts_with(b"Contact:"))
+                .flatten()
+                .copied()
+                .collect();
+            &without_contact
+        } else {
+            bytes
         };
         foreign
             .iter()

@@ -338,7 +338,7 @@ impl Sim {
         };
         match Call::new(incoming, self.settings.clone(), &mut env) {
             Ok(call) => self.call = Some(call),
-            Err(failure) => panic!("the INVITE was not taken: {failure:?}"),
+            Err(failure) => panic!("the INVITE breaks a rule: {failure:?}"),
         }
         self.carry_out();
     }

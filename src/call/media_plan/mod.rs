@@ -132,6 +132,7 @@ impl MediaPlan {
         let address = self.configured.iter().find(family).copied().unwrap_or(local);
         // A number that RFC 8866 §5.2 allows and no client chokes on: below 2^62.
         let id = env.ids.below(1 << 62);
+        *self.agreed.leg_mut(side) = LegState::default();
         *self.voice_mut(side) = Voice {
             address: Some(address),
             id,

@@ -1,0 +1,208 @@
+//! Whole calls: any order of what parties, relay, application and clock can say.
+
+use crate::{
+    call::{
+        Cause, Command, Encryption, EncryptionPolicy, Input, LookupError, Origin, Rescue, Side, Verdict,
+        failure::Kind,
+    },
+    media::{MediaEvent, StreamId},
+    sip::routing::Destination,
+    testing::{Sim, Verdicts},
+};
+use std::time::Duration;
+
+/// Most things that happen in one call.
+const MAX_STEPS: usize = 60;
+
+const METHODS: [&str; 12] = [
+    "INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "MESSAGE", "OPTIONS", "PRACK", "REFER", "NOTIFY",
+    "BOGUS",
+];
+const STATUSES: [u16; 16] = [
+    100, 180, 183, 199, 200, 202, 302, 401, 408, 481, 486, 487, 488, 491, 503, 699,
+];
+const PAUSES: [u64; 8] = [0, 1, 7, 100, 500, 5_000, 33_000, 250_000];
+/// What stands below `c=`.
+const MEDIA: [&str; 16] = [
+    "m=audio {port} RTP/AVP 0\r\n",
+    "m=audio {port} RTP/AVP 0\r\na=sendonly\r\n",
+    "m=audio {port} RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n",
+    "m=audio {port} RTP/AVP 0\r\na=inactive\r\nm=video {port} RTP/AVPF 96\r\n",
+    "m=audio 0 RTP/AVP 0\r\n",
+    "",
+    "m=audio {port} RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n",
+    "m=audio {port} RTP/SAVPF 0\r\na=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:{key}\r\na=rtcp-mux\r\n",
+    "m=audio {port} RTP/SAVP 0\r\n",
+    "m=audio {port} RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key} UNENCRYPTED_SRTP\r\n",
+    "m=audio {port} UDP/TLS/RTP/SAVPF 0\r\na=setup:actpass\r\n",
+    "m=image {port} udptl t38\r\nm=audio {port} RTP/AVP 0\r\n",
+    "m=audio {port} RTP/AVP 0\r\na=zrtp-hash:1.10 00\r\n",
+    "m=audio {port} RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\nm=audio {port} RTP/AVP 0\r\n",
+    "m=audio {port} RTP/AVP 0\r\na=rtcp:9 IN IP4 0.0.0.0\r\nm=video 0 RTP/AVP 96\r\nm=audio {port} RTP/AVP 8\r\n",
+    "m=audio {port} RTP/AVP 0\r\nm=audio {port} RTP/AVP 0\r\nm=audio {port} RTP/AVP 0\r\nm=audio {port} RTP/AVP 0\r\n",
+];
+
+fn pick<T: Copy>(table: &[T], byte: u8) -> T {
+    table[usize::from(byte) % table.len()]
+}
+
+/// Every byte is a decision; when they are used up both sides hang up, and then nothing may be left.
+pub fn call(data: &[u8]) {
+    let mut bytes = data.iter().copied();
+    let mut next = move || bytes.next();
+    let Some(mode) = next() else { return };
+    let policy = match mode % 3 {
+        0 => EncryptionPolicy::AsCaller,
+        1 => EncryptionPolicy::Only(Encryption::None),
+        _ => EncryptionPolicy::Only(Encryption::Sdes),
+    };
+    let mut sim = Sim::new(Verdicts::routes(move |invite| {
+        let mut routes = vec![
+            Verdicts::outgoing(invite, policy),
+            Verdicts::outgoing(invite, policy),
+        ];
+        routes[0].limits.no_answer = (mode & 4 != 0).then_some(Duration::from_secs(20));
+        routes
+    }));
+    sim.think = Duration::from_millis(u64::from(mode >> 5));
+    sim.relay.free = if mode & 8 != 0 { 5 } else { 1_000 };
+    sim.trusted = mode & 16 != 0;
+    let mut invited = false;
+    for _ in 0..MAX_STEPS {
+        let Some(step) = next() else { break };
+        let mut byte = || next().unwrap_or(0);
+        if !invited {
+            let body = body(&sim, Side::A, byte());
+            let invite = sim.a.invite("sip:bob@example.org", "", &body);
+            sim.send(Side::A, invite);
+            invited = true;
+        }
+        let side = if step & 1 == 0 { Side::A } else { Side::B };
+        match (step >> 1) % 8 {
+            0 | 1 => respond(&mut sim, side, byte(), byte(), byte()),
+            2 => request(&mut sim, side, pick(&METHODS, byte()), byte()),
+            3 | 4 => sim.run(Duration::from_millis(pick(&PAUSES, byte()))),
+            5 => again(&mut sim, byte()),
+            6 => outside(&mut sim, side, byte()),
+            _ => request(&mut sim, side, "INVITE", byte()),
+        }
+    }
+    if !invited {
+        return;
+    }
+    sim.run(Duration::from_millis(5));
+    for method in ["CANCEL", "BYE"] {
+        request(&mut sim, Side::A, method, 0);
+    }
+    if sim.b.requests.contains_key("INVITE") {
+        request(&mut sim, Side::B, "BYE", 0);
+    }
+    sim.run(Duration::from_millis(50));
+    sim.command(Command::Hangup(Cause::of(Kind::Shutdown, Origin::Local)));
+    // Nobody answers any more: all timers of RFC 3261 pass.
+    sim.run(Duration::from_secs(400));
+    sim.assert_done();
+}
+
+fn body(sim: &Sim, side: Side, byte: u8) -> String {
+    let (peer, port, key) = match side {
+        Side::A => (&sim.a, 30_000, "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxx"),
+        Side::B => (&sim.b, 40_000, "BBBBsecretofbobbyxxxxxxxxxxxxxxxxxxxxxxx"),
+    };
+    // Odd ones have no body at all, now and then.
+    if byte % 17 == 16 {
+        return String::new();
+    }
+    let (ip, version) = (peer.address.ip(), byte >> 4);
+    let media = pick(&MEDIA, byte)
+        .replace("{port}", &(port + u32::from(byte >> 6) * 2).to_string())
+        .replace("{key}", key);
+    let user = &peer.user;
+    format!("v=0\r\no={user}-login 77 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n{media}")
+}
+
+fn request(sim: &mut Sim, side: Side, method: &str, byte: u8) {
+    let body = match method {
+        "INVITE" | "UPDATE" | "ACK" => body(sim, side, byte),
+        _ => String::new(),
+    };
+    let headers = match method {
+        "REFER" => "Refer-To: <sip:carol@example.org>\r\n",
+        "NOTIFY" => "Event: refer\r\nSubscription-State: active\r\n",
+        "PRACK" => "RAck: 1 101 INVITE\r\n",
+        _ => "",
+    };
+    let peer = sim.peer(side);
+    // Leg B's party has a dialog only once it was invited, and an INVITE to acknowledge only once it sent one.
+    if side == Side::B && !peer.requests.contains_key("INVITE") {
+        return;
+    }
+    let bytes = match method {
+        "ACK" | "CANCEL" if !peer.has_invited() => return,
+        "ACK" if byte & 1 == 0 => peer.ack_failure(),
+        "ACK" => peer.ack(&body),
+        "CANCEL" => peer.cancel(""),
+        method => peer.request(method, headers, &body),
+    };
+    sim.send(side, bytes);
+}
+
+fn respond(sim: &mut Sim, side: Side, which: u8, status: u8, what: u8) {
+    let status = pick(&STATUSES, status);
+    let body = if what & 1 == 0 {
+        body(sim, side, what)
+    } else {
+        String::new()
+    };
+    let peer = sim.peer(side);
+    let methods: Vec<String> = peer
+        .requests
+        .keys()
+        .filter(|method| *method != "ACK")
+        .cloned()
+        .collect();
+    if methods.is_empty() {
+        return;
+    }
+    let method = methods[usize::from(which) % methods.len()].clone();
+    let fork = pick(&["", "x", "y"], which >> 4);
+    let bytes = peer.respond(&method, status, fork, "", &body);
+    sim.send(side, bytes);
+}
+
+/// Something is received once more.
+fn again(sim: &mut Sim, byte: u8) {
+    let inwards: Vec<_> = sim
+        .wire
+        .iter()
+        .filter(|entry| entry.2)
+        .map(|entry| (entry.1, entry.3.clone()))
+        .collect();
+    if let Some((side, bytes)) = inwards.get(usize::from(byte) % inwards.len().max(1)) {
+        sim.send(*side, bytes.clone());
+    }
+}
+
+fn outside(sim: &mut Sim, side: Side, byte: u8) {
+    let stream = StreamId(usize::from(byte >> 4));
+    let input = match byte % 8 {
+        0 => Input::Media(MediaEvent::Silent { side, stream }),
+        1 => Input::Media(MediaEvent::OpenFailed {
+            side,
+            stream,
+            reason: "fuzz".to_owned(),
+        }),
+        2 => Input::Undeliverable(side, Destination::Target(sim.target(side))),
+        3 => Input::Targets(side, Err(LookupError::NotFound("fuzz.example".to_owned()))),
+        4 => Input::Targets(side, Ok(vec![sim.target(side)])),
+        5 => Input::Verdict(Verdict::Rescue(Rescue::Relay)),
+        6 => Input::Command(Command::Hangup(Cause::bye(Origin::Local))),
+        _ => Input::Media(MediaEvent::Opened {
+            side,
+            stream,
+            rtp: sim.target(side).remote,
+            rtcp: sim.target(side).remote,
+        }),
+    };
+    sim.feed(input);
+}
