@@ -293,6 +293,7 @@ impl Drive {
             line += &format!("  packets out {} in {}", done.sent, done.received);
             self.own.late_slots = done.late;
             self.own.latest_ms = done.latest.as_millis() as u64;
+            self.own.skipped_slots = done.skipped;
         }
         if let Some(cpu) = self.process.and_then(Process::cpu) {
             let cpu = (cpu - self.gauges.cpu_before).as_secs_f64();
@@ -333,6 +334,8 @@ impl Drive {
             self.gauges.sample(process);
         }
         self.own.unsent = summary.own.unsent;
+        let ourselves = Process::of(std::process::id());
+        self.own.cpu_seconds = ourselves.cpu().unwrap_or_default().as_secs_f64();
         summary.own = self.own;
         summary.seconds = seconds;
         summary.asked = Asked {

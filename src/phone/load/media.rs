@@ -9,17 +9,24 @@ use crate::phone::session::Agreed;
 use crate::phone::stream::hertz;
 use crate::phone::tone::{Codec, Tone};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-const WAKE: Token = Token(usize::MAX);
+/// What is due is done, and what was ordered is obeyed, once in so long.
 const SLOT: Duration = Duration::from_millis(1);
+/// Slots that are caught up with before listening again: else what is heard meanwhile finds no room.
+const CATCH_UP: u32 = 5;
+/// Further behind than this nothing is caught up with: the calls fall silent for as long, and it is counted.
+const HOPELESS: Duration = Duration::from_millis(100);
+/// Sockets that are looked at for each wait.
+const EVENTS: usize = 1_024;
 /// Sending this much behind its time is not what phones do: it is counted.
 const LATE: Duration = Duration::from_millis(20);
 
@@ -62,12 +69,13 @@ pub(super) struct Done {
     pub(super) late: u64,
     /// The latest of them.
     pub(super) latest: Duration,
+    /// Slots that were left out.
+    pub(super) skipped: u64,
 }
 
 /// The thread, seen from the signalling's.
 pub(super) struct Deck {
     commands: Sender<Command>,
-    waker: Waker,
     pub(super) reports: Receiver<Report>,
     progress: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
@@ -76,8 +84,7 @@ pub(super) struct Deck {
 impl Deck {
     /// Starts the thread; `interval` is the time between two packets of a call.
     pub(super) fn start(interval: Duration) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let (commands, queue) = unbounded();
         let (report, reports) = unbounded();
         let (tell, progress) = unbounded();
@@ -87,17 +94,17 @@ impl Deck {
             queue,
             report,
             tell,
-            lines: HashMap::new(),
+            lines: Vec::new(),
             wheel: vec![Vec::new(); slots],
             tones: HashMap::new(),
             done: Done::default(),
+            buffer: [0; 2_048],
         };
         let thread = thread::Builder::new()
             .name("media".into())
             .spawn(move || machine.run())?;
         Ok(Self {
             commands,
-            waker,
             reports,
             progress,
             thread: Some(thread),
@@ -105,13 +112,9 @@ impl Deck {
     }
 
     /// Opens a side at a socket, expecting to hear `them`.
-    pub(super) fn open(&self, id: LineId, socket: std::net::UdpSocket, them: Voice) -> io::Result<()> {
+    pub(super) fn open(&self, id: LineId, socket: UdpSocket, them: Voice) -> io::Result<()> {
         socket.set_nonblocking(true)?;
-        self.send(Command::Open {
-            id,
-            socket: UdpSocket::from_std(socket),
-            them,
-        })
+        self.send(Command::Open { id, socket, them })
     }
 
     /// The session is agreed: read and speak this way.
@@ -141,8 +144,7 @@ impl Deck {
     fn send(&self, command: Command) -> io::Result<()> {
         self.commands
             .send(command)
-            .map_err(|_| io::Error::other("the media thread has ended"))?;
-        self.waker.wake()
+            .map_err(|_| io::Error::other("the media thread has ended"))
     }
 }
 
@@ -168,15 +170,17 @@ struct Line {
 }
 
 struct Machine {
-    poll: Poll,
+    poll: OwnedFd,
     queue: Receiver<Command>,
     report: Sender<Report>,
     tell: Sender<Done>,
-    lines: HashMap<LineId, Line>,
+    /// By their names, which are small numbers.
+    lines: Vec<Option<Box<Line>>>,
     /// Which lines send in which millisecond of the packet interval.
     wheel: Vec<Vec<LineId>>,
     tones: HashMap<(u32, u8), Arc<Tone>>,
     done: Done,
+    buffer: [u8; 2_048],
 }
 
 #[expect(
@@ -189,39 +193,32 @@ fn now() -> Instant {
 
 impl Machine {
     fn run(mut self) {
-        let mut events = Events::with_capacity(1_024);
+        let mut events = Vec::with_capacity(EVENTS);
         let (began, mut slot, mut told) = (now(), 0_u32, now());
         loop {
             let time = now();
-            loop {
-                let due = began + SLOT * slot;
-                if due > time {
-                    break;
-                }
-                if time - due > LATE {
-                    self.done.late += 1;
-                    self.done.latest = self.done.latest.max(time - due);
-                }
-                self.speak(slot as usize % self.wheel.len());
-                slot += 1;
-            }
+            slot = self.speak_due(began, slot, time);
             if time - told >= Duration::from_millis(250) {
                 told = time;
                 // Nobody may be looking.
                 let _ = self.tell.send(self.done);
             }
             let wait = (began + SLOT * slot).saturating_duration_since(now());
-            if let Err(error) = self.poll.poll(&mut events, Some(wait))
-                && error.kind() != ErrorKind::Interrupted
-            {
-                tracing::error!(%error, "media thread");
-                return;
+            let wait = Timespec {
+                tv_sec: 0,
+                tv_nsec: wait.min(SLOT).subsec_nanos().into(),
+            };
+            events.clear();
+            match epoll::wait(&self.poll, spare_capacity(&mut events), Some(&wait)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(%error, "media thread");
+                    return;
+                }
             }
             for event in &events {
-                match event.token() {
-                    WAKE => {}
-                    Token(id) => self.hear(id),
-                }
+                let event: &epoll::Event = event;
+                self.hear(event.data.u64() as LineId);
             }
             while let Ok(command) = self.queue.try_recv() {
                 match command {
@@ -232,14 +229,34 @@ impl Machine {
         }
     }
 
+    /// Sends what is due by `time`, some of it if there is much. Gives the next slot.
+    fn speak_due(&mut self, began: Instant, mut slot: u32, time: Instant) -> u32 {
+        for _ in 0..CATCH_UP {
+            let due = began + SLOT * slot;
+            if due > time {
+                break;
+            }
+            let behind = time - due;
+            if behind > LATE {
+                self.done.late += 1;
+                self.done.latest = self.done.latest.max(behind);
+            }
+            if behind > HOPELESS {
+                let skipped = behind.as_millis() as u32;
+                self.done.skipped += u64::from(skipped);
+                slot += skipped;
+            }
+            self.speak(slot as usize % self.wheel.len());
+            slot += 1;
+        }
+        slot
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Open { id, mut socket, them } => {
-                if let Err(error) = self
-                    .poll
-                    .registry()
-                    .register(&mut socket, Token(id), Interest::READABLE)
-                {
+            Command::Open { id, socket, them } => {
+                let (key, wanted) = (epoll::EventData::new_u64(id as u64), epoll::EventFlags::IN);
+                if let Err(error) = epoll::add(&self.poll, socket.as_fd(), key, wanted) {
                     tracing::error!(%error, "a call without ears");
                 }
                 let listener = Listener::new(them, self.tone(them, Codec::Pcmu));
@@ -260,15 +277,15 @@ impl Machine {
                     talking: false,
                     unsent: 0,
                 };
-                self.lines.insert(id, line);
+                if self.lines.len() <= id {
+                    self.lines.resize_with(id + 1, || None);
+                }
+                self.lines[id] = Some(Box::new(line));
             }
             Command::Agree { id, us, agreed } => {
-                let (theirs, ours) = (
-                    self.lines.get(&id).map(|line| line.them),
-                    self.tone(us, agreed.codec),
-                );
+                let (theirs, ours) = (self.line(id).map(|line| line.them), self.tone(us, agreed.codec));
                 let theirs = theirs.map(|them| self.tone(them, agreed.codec));
-                let (Some(line), Some(theirs)) = (self.lines.get_mut(&id), theirs) else {
+                let (Some(line), Some(theirs)) = (self.line(id), theirs) else {
                     return;
                 };
                 line.listener.expect_tone(theirs);
@@ -280,13 +297,13 @@ impl Machine {
                 line.remote = Some(agreed.remote.rtp);
             }
             Command::Talk(id, talking) => {
-                if let Some(line) = self.lines.get_mut(&id) {
+                if let Some(line) = self.line(id) {
                     line.talking = talking;
                 }
             }
             Command::Close(id) => {
-                self.hear(id);
-                if let Some(line) = self.lines.remove(&id) {
+                while self.hear(id) {}
+                if let Some(line) = self.lines.get_mut(id).and_then(Option::take) {
                     self.wheel[line.slot].retain(|other| *other != id);
                     let sent = line.talker.as_ref().map_or(0, |talker| u64::from(talker.sent()));
                     let report = Report {
@@ -312,9 +329,14 @@ impl Machine {
         )
     }
 
+    fn line(&mut self, id: LineId) -> Option<&mut Line> {
+        self.lines.get_mut(id)?.as_deref_mut()
+    }
+
     fn speak(&mut self, slot: usize) {
         for id in &self.wheel[slot] {
-            let Some(line) = self.lines.get_mut(id).filter(|line| line.talking) else {
+            let line = self.lines.get_mut(*id).and_then(Option::as_deref_mut);
+            let Some(line) = line.filter(|line| line.talking) else {
                 continue;
             };
             let (Some(talker), Some(remote)) = (&mut line.talker, line.remote) else {
@@ -328,24 +350,21 @@ impl Machine {
         }
     }
 
-    fn hear(&mut self, id: LineId) {
-        let Some(line) = self.lines.get_mut(&id) else {
-            return;
+    /// Takes one packet, if there is one. A voice has one waiting at a time, and the kernel tells of a socket as
+    /// long as it has any: asking for a second would mostly be in vain.
+    fn hear(&mut self, id: LineId) -> bool {
+        let Some(line) = self.lines.get_mut(id).and_then(Option::as_deref_mut) else {
+            return false;
         };
-        let mut buffer = [0; 2_048];
-        // The kernel tells of a readable socket once: it must be emptied. An error (ICMP) is no packet.
-        loop {
-            match line.socket.recv_from(&mut buffer) {
-                Ok((length, from)) => {
-                    self.done.received += 1;
-                    match line.remote {
-                        Some(remote) if remote != from => line.listener.stranger(),
-                        _ => line.listener.hear(&buffer[..length]),
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => {}
-            }
+        // An error is an ICMP message for something that was sent, and is gone now that it was read.
+        let Ok((length, from)) = line.socket.recv_from(&mut self.buffer) else {
+            return false;
+        };
+        self.done.received += 1;
+        match line.remote {
+            Some(remote) if remote != from => line.listener.stranger(),
+            _ => line.listener.hear(&self.buffer[..length]),
         }
+        true
     }
 }

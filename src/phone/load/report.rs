@@ -94,6 +94,10 @@ pub(super) struct Own {
     /// Milliseconds in which sending was more than 20 ms late, and the worst of them.
     pub(super) late_slots: u64,
     pub(super) latest_ms: u64,
+    /// Milliseconds of sending that were left out because there was no CPU for them.
+    pub(super) skipped_slots: u64,
+    /// CPU time of the generator.
+    pub(super) cpu_seconds: f64,
     /// Calls that were placed more than 100 ms after their time.
     pub(super) late_calls: u32,
 }
