@@ -8,7 +8,7 @@ use crate::{
         routing::{Destination, FlowId, Source, Transport},
     },
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -236,7 +236,8 @@ impl Homes {
         let socket = home.and_then(|home| home.socket.as_ref()).ok_or_else(|| {
             io::Error::new(io::ErrorKind::AddrNotAvailable, "no socket of ours leads there")
         })?;
-        match socket.try_send_to(&transmit.bytes, remote) {
+        // Straight to the kernel: a socket that was opened just now is writable before its poller knows.
+        match SockRef::from(&**socket).send_to(&transmit.bytes, &remote.into()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 tracing::debug!(to = %remote, "send buffer full, datagram lost");
                 Ok(())
