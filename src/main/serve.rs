@@ -132,6 +132,7 @@ async fn serve(
     let (version, path) = (env!("CARGO_PKG_VERSION"), loaded.config.path().display());
     info!("b2bua {version} starts with {path}");
     loaded.config.remarks().for_each(|remark| info!("{remark}"));
+    let notify = Notify::new(loaded.global.watchdog_notify_interval.0).map_err(Fault::Failed)?;
     raise_open_files();
     if let Some(path) = &args.pidfile {
         let written = fs::write(path, std::process::id().to_string());
@@ -147,7 +148,7 @@ async fn serve(
         args,
         known,
         schema,
-        notify: Notify::new(loaded.global.watchdog_notify_interval.0),
+        notify,
         began_with: loaded.config,
         logging,
         listen,
@@ -237,7 +238,7 @@ impl Running<'_> {
         let mut drain = pin!(self.server.drain());
         // It has begun before it is announced: whoever hears of it finds new calls refused.
         let begun = poll_fn(|context| Poll::Ready(drain.as_mut().poll(context))).await;
-        self.notify.stopping();
+        self.notify.stopping(&self.status());
         if begun.is_ready() {
             return;
         }

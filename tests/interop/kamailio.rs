@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -25,10 +26,25 @@ impl Kamailio {
             .replace("LISTEN", &listen.to_string())
             .replace("NEXT", next);
         fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
+        let mut process = Self::run(scene, name, &file)?;
+        process.await_output("the proxy is up", 1, Duration::from_secs(10))?;
+        Ok(Self { _process: process })
+    }
+
+    /// Starts the proxy that the repository ships a configuration for: it takes the hub's addresses, port 5060.
+    pub(crate) fn shipped(scene: &Scene) -> Outcome<Self> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/proxy/kamailio.cfg");
+        fs::create_dir_all(scene.dir.join("proxy")).map_err(|e| e.to_string())?;
+        let process = Self::run(scene, "proxy", &file)?;
+        Ok(Self { _process: process })
+    }
+
+    fn run(scene: &Scene, name: &str, file: &Path) -> Outcome<Process> {
+        let home = scene.dir.join(name);
         let mut command = Command::new("kamailio");
         command
             .arg("-f")
-            .arg(&file)
+            .arg(file)
             .args(["-DD", "-E", "-e", "-m", "32", "-M", "4"]);
         command
             .arg("-P")
@@ -37,9 +53,7 @@ impl Kamailio {
             .arg(&home)
             .arg("-w")
             .arg(&home);
-        let mut process = Process::start_here(name, &scene.dir, command)?;
-        process.await_output("the proxy is up", 1, Duration::from_secs(10))?;
-        Ok(Self { _process: process })
+        Process::start_here(name, &scene.dir, command)
     }
 }
 

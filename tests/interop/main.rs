@@ -24,6 +24,7 @@ mod rtp;
 mod runner;
 mod scene;
 mod server;
+mod shipped;
 mod sip_text;
 mod sipp;
 mod sipp_calls;
@@ -57,7 +58,7 @@ impl Test {
 }
 
 fn main() -> ExitCode {
-    let tests: Vec<&Test> = [direct::TESTS, through::TESTS, sipp_calls::TESTS]
+    let tests: Vec<&Test> = [direct::TESTS, through::TESTS, sipp_calls::TESTS, shipped::TESTS]
         .into_iter()
         .flatten()
         .collect();

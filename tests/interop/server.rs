@@ -95,12 +95,18 @@ impl Server {
     pub(crate) fn start_as(name: &str, scene: &Scene, config: &Config) -> Outcome<Self> {
         let file = scene.dir.join(format!("{name}.conf"));
         fs::write(&file, config.file()).map_err(|e| format!("{}: {e}", file.display()))?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_b2bua"));
+        command.arg("-c").arg(&file);
+        Self::run(name, scene, command)
+    }
+
+    /// The same with a command line of the test's own.
+    pub(crate) fn run(name: &str, scene: &Scene, mut command: Command) -> Outcome<Self> {
         // Not in the test's folder: the path of a socket may have 107 bytes only.
         let path = std::env::temp_dir().join(format!("{}-{name}.notify", scene.hub));
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_b2bua"));
-        command.arg("-c").arg(&file).env("NOTIFY_SOCKET", &path);
+        command.env("NOTIFY_SOCKET", &path);
         let mut process = Process::start_here(name, &scene.dir, command)?;
         let (ready, said) = mpsc::channel();
         // Read to the end, as systemd does: the watchdog's beat comes every second.
