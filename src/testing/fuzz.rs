@@ -6,11 +6,13 @@
 
 mod call;
 mod config;
+mod leg;
 mod sdp;
 mod sip;
 
 pub use call::call;
 pub use config::config;
+pub use leg::leg_operations;
 pub use sdp::sdp;
 pub use sip::{sip_datagram, sip_headers, sip_stream, sip_uri};
 
@@ -26,6 +28,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("config", config),
     ("sdp", sdp),
     ("call", call),
+    ("leg_operations", leg_operations),
 ];
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -54,6 +54,10 @@ pub struct Legs {
     pub weather: Weather,
     /// Messages that `weather` does not touch but a test drops: by the number in `wire`.
     pub lost: Vec<usize>,
+    /// Messages of late, and to whom: what a tamperer has seen.
+    seen: VecDeque<(Side, Bytes)>,
+    /// Somebody tampers: then nothing is promised of where messages go.
+    tampered: bool,
     profile: Arc<Profile>,
     graves: HashMap<TransactionKey, Transmit>,
     queue: BTreeMap<(Instant, u64), Event>,
@@ -139,6 +143,8 @@ impl Legs {
             wire: Vec::new(),
             weather,
             lost: Vec::new(),
+            seen: VecDeque::new(),
+            tampered: false,
             profile,
             graves: HashMap::new(),
             queue: BTreeMap::new(),
@@ -180,6 +186,32 @@ impl Legs {
             self.step();
         }
         panic!("two legs that never come to rest");
+    }
+    /// Sends a message of late again, with one byte of it changed, or two parts of it swapped, to either.
+    pub fn tamper(&mut self, pick: u8, place: u8, value: u8) {
+        let Some((to, bytes)) = self.seen.get(usize::from(pick) % self.seen.len().max(1)).cloned() else {
+            return;
+        };
+        self.tampered = true;
+        let mut bytes = bytes.to_vec();
+        // Most of a message is its first half kilobyte; a prime spreads the places over it.
+        let at = usize::from(place) * 7 % bytes.len().max(1);
+        match value % 8 {
+            0 => bytes.rotate_left(at),
+            1 => bytes.truncate(at),
+            2 => {
+                let copy = bytes.clone();
+                bytes.splice(at..at, copy.into_iter().take(64));
+            }
+            _ => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = value;
+                }
+            }
+        }
+        let to = if pick & 0x80 == 0 { to } else { to.other() };
+        self.deliver(to, bytes.into());
+        self.drain();
     }
     /// What was said since the last time.
     pub fn heard(&mut self) -> Vec<(Side, Signal)> {
@@ -235,8 +267,10 @@ impl Legs {
         }
     }
     fn deliver(&mut self, to: Side, bytes: Bytes) {
-        let Ok(Parsed::Message(message)) = parse::datagram(bytes) else {
-            panic!("a leg sent what cannot be read");
+        let message = match parse::datagram(bytes) {
+            Ok(Parsed::Message(message)) => message,
+            Ok(Parsed::Faulty(..)) | Err(_) if self.tampered => return,
+            other => panic!("a leg sent what cannot be read: {other:?}"),
         };
         let key = match &message {
             Message::Request(request) => TransactionKey::of(request),
@@ -280,9 +314,10 @@ impl Legs {
             (Side::A, None) => {
                 let is_invite = matches!(&incoming.message, Message::Request(request) if request.method == crate::sip::Method::Invite);
                 if is_invite {
-                    let accepted = Leg::accept(incoming, self.profile.clone(), &mut env);
-                    self.callee =
-                        Some(accepted.unwrap_or_else(|failure| panic!("INVITE refused: {failure:?}")));
+                    match Leg::accept(incoming, self.profile.clone(), &mut env) {
+                        Ok(leg) => self.callee = Some(leg),
+                        Err(failure) => assert!(self.tampered, "INVITE refused: {failure:?}"),
+                    }
                 }
             }
         }
@@ -315,7 +350,14 @@ impl Legs {
             Destination::Target(target) => target.remote,
             Destination::Reply { address, .. } => *address,
         };
-        assert_eq!(to, address(from.other()), "sent to where nobody is");
+        if to != address(from.other()) {
+            assert!(self.tampered, "sent to where nobody is");
+            return;
+        }
+        if self.seen.len() >= 16 {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((from.other(), transmit.bytes.clone()));
         let line = transmit
             .bytes
             .split(|byte| *byte == b'\r')

@@ -5,7 +5,6 @@
 //! message the sim looks for what must never be on a wire: see [`privacy`].
 
 pub mod fuzz;
-pub mod fuzz_leg;
 pub mod legs;
 pub mod peer;
 pub mod phone;

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     call::{Cause, Origin, Side},
     testing::{
-        fuzz_leg::leg_operations,
+        fuzz::leg_operations,
         legs::{Legs, Weather},
     },
 };
@@ -78,6 +78,7 @@ fn seeds_of_operations_hold() {
         &[0, 0, 1, 2, 5, 1, 0x83, 7, 2, 5, 8, 2][..],
         &[1, 0xff, 0, 2, 4, 1, 0x85, 8, 3, 0x83, 3, 3, 5, 9, 1],
         &[2, 0x15, 1, 0, 0, 0, 0x8b, 1, 0, 2, 5, 0],
+        &[3, 0, 1, 2, 2, 5, 0x41, 30, 77, 0x83, 4, 3, 0xc2, 9, 50, 5, 5, 2],
     ] {
         leg_operations(seed);
     }

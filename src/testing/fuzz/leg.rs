@@ -1,6 +1,6 @@
 //! Any operations on two legs in any weather: no panic, and an end that leaves nothing.
 
-use super::legs::{Legs, Weather};
+use crate::testing::legs::{Legs, Weather};
 use crate::{
     call::{Body, Cause, Failure, Origin, Side, Signal, failure::Kind, signal::Payload},
     sdp::Sdp,
@@ -50,7 +50,7 @@ fn signal(kind: u8, value: u8) -> Signal {
     }
 }
 
-/// Reads operations from bytes and carries them out: three bytes each (what, value, time). At the end both are hung up.
+/// Reads operations from bytes and carries them out: three bytes each (what, value, time): signals to either leg, and messages that somebody changed. At the end both are hung up.
 ///
 /// # Panics
 /// When a leg says something that it may not say, or does not come to an end.
@@ -79,7 +79,11 @@ pub fn leg_operations(bytes: &[u8]) {
             break;
         }
         let side = if what & 0x80 == 0 { Side::A } else { Side::B };
-        legs.tell(side, signal(what & 0x7f, value));
+        if what & 0x40 == 0 {
+            legs.tell(side, signal(what & 0x3f, value));
+        } else {
+            legs.tamper(what, value, time);
+        }
         let time = match time % 8 {
             0 => u64::from(time) * 200,
             1..=4 => u64::from(time),
