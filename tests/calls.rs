@@ -12,6 +12,8 @@ mod glare;
 mod hold;
 #[path = "calls/limits.rs"]
 mod limits;
+#[path = "calls/loops.rs"]
+mod loops;
 #[path = "calls/offers.rs"]
 mod offers;
 #[path = "calls/properties.rs"]
