@@ -24,8 +24,8 @@ const HOLD: Duration = Duration::from_millis(1500);
 /// After a change, packets of the old state may still be on their way.
 const SETTLE: Duration = Duration::from_millis(350);
 
-/// A calls `target`, both talk, A holds and resumes, B holds and resumes, A hangs up.
-pub(crate) fn converse(a: &mut dyn Phone, b: &mut dyn Phone, target: &str) -> Outcome<Timeline> {
+/// A calls `target`, both talk, A holds and resumes, B holds and resumes, `last` hangs up.
+pub(crate) fn converse(a: &mut dyn Phone, b: &mut dyn Phone, target: &str, last: Side) -> Outcome<Timeline> {
     let mut timeline = Timeline::default();
     dial(a, b, target)?;
     talk(&mut timeline);
@@ -36,7 +36,11 @@ pub(crate) fn converse(a: &mut dyn Phone, b: &mut dyn Phone, target: &str) -> Ou
             return Err(format!("after the resume of {side:?}: {decoded}"));
         }
     }
-    a.hang_up()?;
+    if last == Side::A {
+        a.hang_up()?
+    } else {
+        b.hang_up()?
+    }
     finish(a, b)?;
     Ok(timeline)
 }

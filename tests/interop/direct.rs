@@ -111,7 +111,7 @@ fn call(a: &Setup, b: &Setup, scene: &Scene) -> Outcome {
 fn call_at(target: &str, a: &Setup, b: &Setup, scene: &Scene) -> Outcome {
     let captures = scene.capture()?;
     let (mut phone_b, mut phone_a) = (b.start()?, a.start()?);
-    let timeline = converse(&mut *phone_a, &mut *phone_b, target)?;
+    let timeline = converse(&mut *phone_a, &mut *phone_b, target, Side::A)?;
     let (wire_a, wire_b) = captures.finish()?;
     judge::by_ear(&mut *phone_a, &mut *phone_b, &timeline)?;
     judge::by_wire(&wire_a, leg(Side::A, a), &timeline)?;

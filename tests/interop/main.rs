@@ -7,6 +7,7 @@
 //! where.
 #![expect(clippy::disallowed_methods, reason = "real peers live in real time")]
 
+mod announced;
 mod baresip;
 mod capture;
 mod converse;
@@ -20,6 +21,7 @@ mod pcap;
 mod phone;
 mod privacy;
 mod process;
+mod rtcp;
 mod rtp;
 mod runner;
 mod scene;

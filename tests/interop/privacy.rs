@@ -28,12 +28,7 @@ fn one_way(source: &Wire, seen: &Wire, of: Side, shared: &[IpAddr]) -> Outcome {
         return Err(format!("privacy: no SIP was captured on leg {of:?}"));
     }
     let mut marks = marks(&source.messages);
-    let hosts: BTreeSet<IpAddr> = source
-        .payloads
-        .iter()
-        .flat_map(|p| [p.from.ip(), p.to.ip()])
-        .filter(|ip| !shared.contains(ip))
-        .collect();
+    let hosts = hosts(source, shared);
     for ip in &hosts {
         marks.insert(ip.to_string(), "address");
     }
@@ -62,6 +57,24 @@ fn one_way(source: &Wire, seen: &Wire, of: Side, shared: &[IpAddr]) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Looks for the hosts of `source` in packets of the other leg that the scan could not read.
+pub(crate) fn scan_opened(source: &Wire, packets: &[Vec<u8>], shared: &[IpAddr]) -> Outcome {
+    let hosts = hosts(source, shared);
+    for packet in packets {
+        let text = String::from_utf8_lossy(packet);
+        if let Some(ip) = hosts.iter().find(|ip| contains_word(&text, &ip.to_string())) {
+            return Err(format!("privacy: the other leg's address {ip} is in {text:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// All addresses on a wire but the shared ones.
+fn hosts(wire: &Wire, shared: &[IpAddr]) -> BTreeSet<IpAddr> {
+    let ends = wire.payloads.iter().flat_map(|p| [p.from.ip(), p.to.ip()]);
+    ends.filter(|ip| !shared.contains(ip)).collect()
 }
 
 fn marks(messages: &[Message]) -> Marks {

@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
             "-mi",
             &bare(self.at.ip()),
             "-mp",
-            if self.side == Side::A { "21000" } else { "22000" },
+            if self.side == Side::A { "23000" } else { "24000" },
         ]);
         command.args([
             "-t",

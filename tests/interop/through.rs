@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::capture::Wire;
 use crate::converse::converse;
+use crate::direct::must_object;
 use crate::dns::Dns;
 use crate::judge::{self, AES_128, Leg};
 use crate::kamailio::Kamailio;
@@ -14,7 +15,7 @@ use crate::scene::Scene;
 use crate::server::{self, Config, Server};
 use crate::sip_text::Message;
 use crate::sipp::Run;
-use crate::{Outcome, Test, privacy};
+use crate::{Outcome, Test, privacy, rtcp, rtp};
 
 pub(crate) const TESTS: &[Test] = &[
     Test::new("call::baresip_plain_to_baresip_plain", |s| {
@@ -34,7 +35,8 @@ pub(crate) const TESTS: &[Test] = &[
             s,
             Call::new(s, Make::Baresip, Make::Linphone)
                 .b_sdes(AES_128)
-                .leg_b("sdes"),
+                .leg_b("sdes")
+                .ended_by_callee(),
         )
     }),
     Test::new("call::baresip_sdes_to_baresip_sdes_by_inheritance", |s| {
@@ -54,6 +56,7 @@ pub(crate) const TESTS: &[Test] = &[
         call.config = call.config.suites(suite);
         talks(s, call)
     }),
+    Test::new("call::a_callee_without_sdes_is_not_called_in_clear", no_fallback),
     Test::new("call::between_kamailio_before_and_after", kamailio),
     Test::new("call::from_ipv4_to_ipv6", ipv6),
     Test::new("call::by_srv_past_a_dead_target_and_one_that_says_503", srv),
@@ -69,6 +72,8 @@ struct Call {
     config: Config,
     /// Addresses that belong to neither leg alone.
     shared: Vec<IpAddr>,
+    /// Who hangs up.
+    last: Side,
 }
 
 impl Call {
@@ -82,6 +87,7 @@ impl Call {
             legs: [Leg::plain(Side::A), Leg::plain(Side::B)],
             config,
             shared: Vec::new(),
+            last: Side::A,
         }
     }
 
@@ -95,6 +101,13 @@ impl Call {
         self.b = self.b.encrypted();
         self.legs[1] = Leg::keyed(Side::B, suite);
         self
+    }
+
+    fn ended_by_callee(self) -> Self {
+        Self {
+            last: Side::B,
+            ..self
+        }
     }
 
     fn leg_b(mut self, mode: &str) -> Self {
@@ -112,15 +125,53 @@ fn through(scene: &Scene, call: Call) -> Outcome<[Wire; 2]> {
     let captures = scene.capture()?;
     let server = Server::start(scene, &call.config)?;
     let (mut b, mut a) = (call.b.start()?, call.a.start()?);
-    let timeline = converse(&mut *a, &mut *b, CALLEE)?;
+    let timeline = converse(&mut *a, &mut *b, CALLEE, call.last)?;
     let (wire_a, wire_b) = captures.finish()?;
     judge::by_ear(&mut *a, &mut *b, &timeline)?;
     judge::by_wire(&wire_a, call.legs[0], &timeline)?;
     judge::by_wire(&wire_b, call.legs[1], &timeline)?;
+    reports(&wire_a, &wire_b, &call)?;
     privacy::scan(&wire_a, &wire_b, &call.shared)?;
     privacy::notices_leaks(&wire_a, &wire_b, &call.shared)?;
     server.finish()?;
     Ok([wire_a, wire_b])
+}
+
+/// RTCP goes through in both directions, encrypted where it must be. What is decrypted here tells no
+/// more of the other leg than what the scan sees by itself.
+fn reports(wire_a: &Wire, wire_b: &Wire, call: &Call) -> Outcome {
+    for (leg, wire, other) in [(call.legs[0], wire_a, wire_b), (call.legs[1], wire_b, wire_a)] {
+        let reports =
+            rtcp::reports(wire, leg.phone, leg.suite).map_err(|e| format!("leg {:?}: {e}", leg.side))?;
+        privacy::scan_opened(other, &reports.to_phone, &call.shared)
+            .map_err(|e| format!("RTCP of leg {:?}: {e}", leg.side))?;
+    }
+    Ok(())
+}
+
+/// Leg B must be SDES and the callee has none: the call fails, and nothing is sent in clear.
+fn no_fallback(scene: &Scene) -> Outcome {
+    let call = Call::new(scene, Make::Linphone, Make::Baresip).a_sdes();
+    let captures = scene.capture()?;
+    let server = Server::start(scene, &call.config)?;
+    let (_b, mut a) = (call.b.start()?, call.a.start()?);
+    a.dial(CALLEE)?;
+    must_object("the caller", a.await_call(), "Not acceptable here")?;
+    let (wire_a, wire_b) = captures.finish()?;
+    for (leg, wire) in [("A", wire_a), ("B", wire_b)] {
+        let refused = wire.messages.iter().any(|m| m.status() == Some(488));
+        let media = wire
+            .payloads
+            .iter()
+            .filter(|p| !p.tcp && rtp::is_rtp(&p.bytes))
+            .count();
+        if !refused || media > 0 {
+            return Err(format!(
+                "leg {leg}: 488: {refused}, {media} RTP packets, expected 488 and none"
+            ));
+        }
+    }
+    server.finish()
 }
 
 /// The server stands behind one proxy and before another, at an address of its own; both proxies
