@@ -11,10 +11,14 @@ use crate::pcap::Payload;
 pub(crate) struct Reports {
     pub(crate) from_phone: Vec<Vec<u8>>,
     pub(crate) to_phone: Vec<Vec<u8>>,
+    /// What the phone sent that is not as its leg should be. baresip, where it insists on SRTP, opens
+    /// its path with an APP packet in clear and says its RTCP BYE in clear. That is its own affair, but
+    /// must go no further.
+    pub(crate) refused: Vec<Vec<u8>>,
 }
 
-/// Reads all RTCP of a leg. One that is not what the leg's encryption asks for is an error, and so is
-/// none at all in a direction: both phones report every few seconds.
+/// Reads all RTCP of a leg. One to the phone that is not what the leg's encryption asks for is an
+/// error, and so is none at all in a direction: both phones report every few seconds.
 pub(crate) fn reports(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcome<Reports> {
     let announced = announced(&wire.messages);
     let mut contexts = match suite {
@@ -24,6 +28,7 @@ pub(crate) fn reports(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcom
     let mut reports = Reports {
         from_phone: Vec::new(),
         to_phone: Vec::new(),
+        refused: Vec::new(),
     };
     for payload in wire.payloads.iter().filter(|p| !p.tcp && is_rtcp(&p.bytes)) {
         // On the port of the audio (RFC 5761) or on the next one (RFC 3550 §11).
@@ -41,11 +46,11 @@ pub(crate) fn reports(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcom
             Some(_) => known.iter_mut().find_map(|c| open(c, &payload.bytes)),
         };
         let opened = opened.filter(|bytes| is_compound(bytes));
-        let opened = opened.ok_or_else(|| wrong(payload, suite))?;
-        if payload.from.ip() == phone {
-            reports.from_phone.push(opened);
-        } else {
-            reports.to_phone.push(opened);
+        match (opened, payload.from.ip() == phone) {
+            (Some(opened), true) => reports.from_phone.push(opened),
+            (Some(opened), false) => reports.to_phone.push(opened),
+            (None, true) => reports.refused.push(payload.bytes.clone()),
+            (None, false) => return Err(wrong(payload, suite)),
         }
     }
     for (way, seen) in [("from", &reports.from_phone), ("to", &reports.to_phone)] {

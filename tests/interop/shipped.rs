@@ -47,7 +47,7 @@ fn as_the_readme_says(scene: &Scene) -> Outcome {
     let server = Server::run("b2bua", scene, command)?;
     let (mut phone_b, mut phone_a) = (b.start()?, a.start()?);
     register(&b)?;
-    let timeline = converse(&mut *phone_a, &mut *phone_b, BOB)?;
+    let timeline = converse(&mut *phone_a, &mut *phone_b, BOB, Side::A)?;
     let (wire_a, wire_b) = captures.finish()?;
     judge::by_ear(&mut *phone_a, &mut *phone_b, &timeline)?;
     judge::by_wire(&wire_a, Leg::plain(Side::A), &timeline)?;

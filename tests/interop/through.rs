@@ -140,11 +140,18 @@ fn through(scene: &Scene, call: Call) -> Outcome<[Wire; 2]> {
 /// RTCP goes through in both directions, encrypted where it must be. What is decrypted here tells no
 /// more of the other leg than what the scan sees by itself.
 fn reports(wire_a: &Wire, wire_b: &Wire, call: &Call) -> Outcome {
-    for (leg, wire, other) in [(call.legs[0], wire_a, wire_b), (call.legs[1], wire_b, wire_a)] {
-        let reports =
-            rtcp::reports(wire, leg.phone, leg.suite).map_err(|e| format!("leg {:?}: {e}", leg.side))?;
-        privacy::scan_opened(other, &reports.to_phone, &call.shared)
-            .map_err(|e| format!("RTCP of leg {:?}: {e}", leg.side))?;
+    let read = |leg: Leg, wire: &Wire| {
+        rtcp::reports(wire, leg.phone, leg.suite).map_err(|e| format!("leg {:?}: {e}", leg.side))
+    };
+    let (a, b) = (read(call.legs[0], wire_a)?, read(call.legs[1], wire_b)?);
+    for (here, other, wire) in [(&a, &b, wire_b), (&b, &a, wire_a)] {
+        privacy::scan_opened(wire, &here.to_phone, &call.shared)?;
+        // The phone may have said the same encrypted, too: that one goes on.
+        let count = |list: &[Vec<u8>], packet: &Vec<u8>| list.iter().filter(|p| *p == packet).count();
+        let more = |packet: &&Vec<u8>| count(&other.to_phone, packet) > count(&here.from_phone, packet);
+        if let Some(packet) = here.refused.iter().find(more) {
+            return Err(format!("clear RTCP of a keyed leg was passed on: {packet:02x?}"));
+        }
     }
     Ok(())
 }
@@ -156,7 +163,7 @@ fn no_fallback(scene: &Scene) -> Outcome {
     let server = Server::start(scene, &call.config)?;
     let (_b, mut a) = (call.b.start()?, call.a.start()?);
     a.dial(CALLEE)?;
-    must_object("the caller", a.await_call(), "Not acceptable here")?;
+    must_object("the caller", a.await_call(), "the call failed")?;
     let (wire_a, wire_b) = captures.finish()?;
     for (leg, wire) in [("A", wire_a), ("B", wire_b)] {
         let refused = wire.messages.iter().any(|m| m.status() == Some(488));
