@@ -29,7 +29,11 @@ impl NameAddr {
     /// (RFC 3261 §20.10).
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
         let text = text.into();
-        let parts = Parts::of(&text)?;
+        Self::within(&text, &text)
+    }
+    /// Reads `value`, which is a part of `text`.
+    pub(super) fn within(text: &Text, value: &[u8]) -> Result<Self, ParseError> {
+        let parts = Parts::of(value)?;
         Ok(Self {
             display: text.part_of(parts.display),
             uri: Uri::parse(text.part_of(parts.uri))?,

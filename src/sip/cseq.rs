@@ -18,10 +18,14 @@ impl CSeq {
     /// When it is not a number below 2^31, white space and a method (RFC 3261 §8.1.1.5).
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
         let text = text.into();
-        let (number, method) = Self::parts(&text)?;
+        Self::within(&text, &text)
+    }
+    /// Reads `value`, which is a part of `text`.
+    pub(super) fn within(text: &Text, value: &[u8]) -> Result<Self, ParseError> {
+        let (number, method) = Self::parts(value)?;
         Ok(Self {
             number,
-            method: Method::within(&text, method),
+            method: Method::within(text, method),
         })
     }
     /// The number and the word of the method.

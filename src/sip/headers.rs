@@ -15,7 +15,7 @@ mod typed;
 pub struct Headers {
     fields: Vec<Field>,
     /// The datagram that untouched fields are slices of.
-    wire: Bytes,
+    wire: Text,
     /// The start line with its line end, where it is not what we would print.
     pub(super) line: Option<Bytes>,
     /// The empty line behind the fields was a bare LF.
@@ -40,7 +40,7 @@ enum Line {
     /// A part of [`Headers::wire`].
     Wire(u32, u32),
     /// On its own: built by us or copied from another message.
-    Own(Bytes),
+    Own(Text),
 }
 
 /// Where a parser found a field in the datagram.
@@ -60,7 +60,7 @@ impl Headers {
         Self {
             // A usual INVITE has fewer.
             fields: Vec::with_capacity(24),
-            wire,
+            wire: Text::from_bytes(wire),
             untouched: true,
             ..Self::default()
         }
@@ -180,7 +180,7 @@ impl Headers {
     fn copy(&mut self, other: &Self, wanted: Wanted<'_>) {
         for field in other.fields.iter().filter(|field| other.is(field, wanted)) {
             let line = match &field.line {
-                Line::Wire(from, to) => other.wire.slice(*from as usize..*to as usize),
+                Line::Wire(from, to) => other.wire.part(*from as usize, *to as usize),
                 Line::Own(line) => line.clone(),
             };
             self.untouched = false;
@@ -189,6 +189,22 @@ impl Headers {
                 ..*field
             });
         }
+    }
+    /// Reads the value of the first field of that name within the bytes that hold it, so that its parts can be shared
+    /// without sharing the value.
+    pub(super) fn read_first<T>(&self, known: Known, read: impl FnOnce(&Text, &[u8]) -> T) -> Option<T> {
+        let field = self.fields.iter().find(|field| field.known == known)?;
+        if field.folded {
+            let value = self.value(field);
+            return Some(read(&value, &value));
+        }
+        let value = self
+            .line(field)
+            .get(field.value.0 as usize..field.value.1 as usize)?;
+        Some(match &field.line {
+            Line::Wire(..) => read(&self.wire, value),
+            Line::Own(line) => read(line, value),
+        })
     }
     /// The value of the first field of that name.
     pub(super) fn first(&self, known: Known) -> Option<Text> {
@@ -265,9 +281,9 @@ impl Headers {
         match &field.line {
             Line::Wire(start, _) => {
                 let start = *start as usize;
-                Text::from_bytes(self.wire.slice(start + from..start + to))
+                self.wire.part(start + from, start + to)
             }
-            Line::Own(line) => Text::from_bytes(line.slice(from..to)),
+            Line::Own(line) => line.part(from, to),
         }
     }
     fn value(&self, field: &Field) -> Text {

@@ -268,12 +268,14 @@ impl HeaderBlock {
     fn read(bytes: &Bytes, start: usize) -> Self {
         let mut headers = Headers::of_wire(bytes.clone());
         let mut fault = None;
-        let mut at = start;
+        let mut ends = memchr_iter(b'\n', bytes.get(start..).unwrap_or_default()).map(|lf| start + lf + 1);
+        let (mut at, mut crlfs) = (start, 0);
         let end = loop {
-            let Some((mut end, mut stray_cr)) = line_end(bytes, at) else {
+            let Some(mut end) = ends.next() else {
                 fault.get_or_insert(ParseError::bad("no empty line at the end", "header block"));
                 break bytes.len();
             };
+            crlfs += usize::from(ends_crlf(bytes, end));
             match bytes.get(at..end) {
                 Some([b'\r', b'\n']) => break end,
                 Some([b'\n']) => {
@@ -284,15 +286,12 @@ impl HeaderBlock {
             }
             let mut folded = false;
             while let Some(b' ' | b'\t') = bytes.get(end) {
-                let Some((next, stray)) = line_end(bytes, end) else {
+                let Some(next) = ends.next() else {
                     break;
                 };
                 folded = true;
-                stray_cr |= stray;
                 end = next;
-            }
-            if stray_cr {
-                fault.get_or_insert(ParseError::bad("CR without LF", "header block"));
+                crlfs += usize::from(ends_crlf(bytes, end));
             }
             if headers.len() >= MAX_FIELDS || end - start > MAX_HEADER_BLOCK {
                 let large = ParseError::bad("too large", "header block").status(Status::MESSAGE_TOO_LARGE);
@@ -306,7 +305,12 @@ impl HeaderBlock {
             headers.push_found(&found);
             at = end;
         };
-        if has_bare_nul(bytes.get(start..end).unwrap_or_default()) {
+        let block = bytes.get(start..end).unwrap_or_default();
+        // Counting is cheaper than looking at each line; what does not add up is a CR that ends nothing.
+        if memchr_iter(b'\r', block).count() != crlfs {
+            fault.get_or_insert(ParseError::bad("CR without LF", "header block"));
+        }
+        if has_bare_nul(block) {
             fault.get_or_insert(ParseError::bad("NUL", "header block"));
         }
         Self { headers, end, fault }
@@ -318,19 +322,9 @@ fn has_bare_nul(block: &[u8]) -> bool {
     memchr_iter(0, block).any(|at| at.checked_sub(1).and_then(|before| block.get(before)) != Some(&b'\\'))
 }
 
-/// The end of the line that begins at `at` (behind its LF), and whether there is a CR in it that ends nothing.
-fn line_end(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
-    let mut stray_cr = false;
-    let mut from = at;
-    loop {
-        let found = from + memchr2(b'\r', b'\n', bytes.get(from..)?)?;
-        match bytes.get(found..)? {
-            [b'\n', ..] => return Some((found + 1, stray_cr)),
-            [_, b'\n', ..] => return Some((found + 2, stray_cr)),
-            _ => stray_cr = true,
-        }
-        from = found + 1;
-    }
+/// Whether the line that ends before `end` ends in CRLF.
+fn ends_crlf(bytes: &[u8], end: usize) -> bool {
+    end.checked_sub(2).and_then(|at| bytes.get(at)) == Some(&b'\r')
 }
 
 /// `name [white space] : value`; the name is a token.

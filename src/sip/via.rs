@@ -29,7 +29,11 @@ impl Via {
     /// When it is not `SIP/version/transport host[:port]`.
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
         let text = text.into();
-        let parts = Parts::of(&text)?;
+        Self::within(&text, &text)
+    }
+    /// Reads `value`, which is a part of `text`.
+    pub(super) fn within(text: &Text, value: &[u8]) -> Result<Self, ParseError> {
+        let parts = Parts::of(value)?;
         Ok(Self {
             transport: text.part_of(parts.transport),
             host: text.part_of(parts.host),

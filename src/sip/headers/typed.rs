@@ -10,13 +10,7 @@ impl Headers {
     /// # Errors
     /// When there is none or it cannot be read.
     pub fn via(&self) -> Result<Via, ParseError> {
-        let value = self.required(Known::Via)?;
-        let top = via::top(&value);
-        Via::parse(if top.len() == value.len() {
-            value
-        } else {
-            value.part(0, top.len())
-        })
+        self.read(Known::Via, |whole, value| Via::within(whole, via::top(value)))
     }
     /// All Vias, top first.
     ///
@@ -49,21 +43,23 @@ impl Headers {
     /// # Errors
     /// When there is none or it cannot be read.
     pub fn from(&self) -> Result<NameAddr, ParseError> {
-        NameAddr::parse(self.required(Known::From)?).map_err(|error| error.at("From"))
+        self.read(Known::From, NameAddr::within)
+            .map_err(|error| error.at("From"))
     }
     /// To.
     ///
     /// # Errors
     /// When there is none or it cannot be read.
     pub fn to(&self) -> Result<NameAddr, ParseError> {
-        NameAddr::parse(self.required(Known::To)?).map_err(|error| error.at("To"))
+        self.read(Known::To, NameAddr::within)
+            .map_err(|error| error.at("To"))
     }
     /// CSeq.
     ///
     /// # Errors
     /// When there is none or it cannot be read.
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
-        CSeq::parse(self.required(Known::CSeq)?)
+        self.read(Known::CSeq, CSeq::within)
     }
     /// Call-ID.
     ///
@@ -128,6 +124,14 @@ impl Headers {
             .map(|addr| addr.uri)
     }
 
+    fn read<T>(
+        &self,
+        known: Known,
+        read: impl FnOnce(&Text, &[u8]) -> Result<T, ParseError>,
+    ) -> Result<T, ParseError> {
+        self.read_first(known, read)
+            .ok_or(ParseError::bad("missing header", known.as_str()))?
+    }
     fn required(&self, known: Known) -> Result<Text, ParseError> {
         self.first(known)
             .ok_or(ParseError::bad("missing header", known.as_str()))
