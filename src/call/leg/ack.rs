@@ -1,7 +1,7 @@
 //! ACKs of 2xx responses: a matter of the user agent, not of a transaction (RFC 3261 §13.2.2.4). Each is kept and sent again
 //! on every repetition of its 2xx, for as long as the leg lives.
 
-use super::{LegOutput, Wire, attempt};
+use super::{LegOutput, Wire, attempt::Way};
 use crate::{
     call::Transmit,
     sip::{
@@ -13,9 +13,6 @@ use std::collections::VecDeque;
 
 /// How many are kept: re-INVITEs and forks of the last half minute.
 const MAX_ACKS: usize = 16;
-
-/// As long as the branches that we make: to know a size before.
-pub(super) const BRANCH: &str = "z9hG4bK12345678901234567890";
 
 /// All ACKs of a leg.
 #[derive(Debug, Default)]
@@ -30,7 +27,7 @@ struct Ack {
     hop: NextHop,
     /// Waits for `hop` to be looked up.
     waiting: bool,
-    targets: VecDeque<Target>,
+    targets: VecDeque<Way>,
     sent: Option<Transmit>,
 }
 
@@ -65,18 +62,7 @@ impl Acks {
         for ack in &mut self.0 {
             if ack.waiting && ack.hop == *hop {
                 ack.waiting = false;
-                let size = targets.first().map_or(0, |first| {
-                    attempt::dress(
-                        &ack.request,
-                        first,
-                        first.transport,
-                        &Text::from_static(BRANCH),
-                        false,
-                    )
-                    .to_bytes()
-                    .len()
-                });
-                ack.targets = Target::by_size(targets, size).into();
+                ack.targets = targets.iter().map(Way::to).collect();
                 ack.next(wire);
             }
         }
@@ -116,16 +102,14 @@ impl Acks {
 
 impl Ack {
     fn next(&mut self, wire: &mut Wire<'_>) {
-        let Some(target) = self.targets.pop_front() else {
+        let Some(way) = self.targets.pop_front() else {
             // Nowhere to go: the peer will repeat its 2xx, then end the call.
             return;
         };
         let branch: Text = wire.ids.branch().into();
-        let request = attempt::dress(&self.request, &target, target.transport, &branch, false);
-        let transmit = Transmit {
-            bytes: request.to_bytes(),
-            to: Destination::Target(target),
-        };
+        let (way, _, bytes) = way.print(&self.request, &branch, false, &mut self.targets);
+        let to = Destination::Target(way.target);
+        let transmit = Transmit { bytes, to };
         self.sent = Some(transmit.clone());
         wire.out.push_back(LegOutput::Transmit(transmit));
     }

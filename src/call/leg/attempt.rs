@@ -5,20 +5,18 @@ use crate::{
     call::Transmit,
     sip::{
         CSeq, Method, Request, Response, Status, Text,
-        routing::{Destination, Target, TransactionKey, Transport},
+        routing::{DATAGRAM_LIMIT, Destination, Target, TransactionKey, Transport},
         transaction::{Client, ClientInvite, Fired},
     },
 };
 use bytes::Bytes;
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 /// A request that was sent.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) branch: Text,
-    pub(super) target: Target,
-    /// What our Contact names: may differ from the target's when only size made it TCP.
-    pub(super) transport: Transport,
+    pub(super) way: Way,
     /// Until when it may be silent.
     pub(super) patience: Option<Instant>,
     /// It was silent for too long, and another was tried: it is not repeated any more, but may still answer.
@@ -43,6 +41,54 @@ enum Cancel {
     Wanted(Vec<Text>),
     /// On its way; the INVITE is given up at `end` (RFC 3261 §9.1).
     Sent { transaction: Client, end: Instant },
+}
+
+/// One way to a target.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) target: Target,
+    /// What our Contact names: may differ from the target's when only size made it TCP.
+    contact: Transport,
+    /// The size has been looked at.
+    measured: bool,
+}
+
+impl Way {
+    /// As the lookup found it.
+    pub(super) fn to(target: &Target) -> Self {
+        Self {
+            contact: target.transport,
+            target: target.clone(),
+            measured: false,
+        }
+    }
+    /// Prints a request for this way. What is too large for a datagram goes by TCP instead; then the way by UDP becomes the next
+    /// of `others` (RFC 3261 §18.1.1).
+    pub(super) fn print(
+        self,
+        request: &Request,
+        branch: &Text,
+        with_contact: bool,
+        others: &mut VecDeque<Self>,
+    ) -> (Self, Request, Bytes) {
+        let dressed = dress(request, &self.target, self.contact, branch, with_contact);
+        let bytes = dressed.to_bytes();
+        if self.measured || bytes.len() <= DATAGRAM_LIMIT {
+            return (self, dressed, bytes);
+        }
+        let by_size = Target::by_size(std::slice::from_ref(&self.target), bytes.len());
+        match by_size.into_iter().next() {
+            Some(target) if target != self.target => {
+                let measured = Self {
+                    measured: true,
+                    ..self
+                };
+                others.push_front(measured.clone());
+                Self { target, ..measured }.print(request, branch, with_contact, others)
+            }
+            _ => (self, dressed, bytes),
+        }
+    }
 }
 
 /// The request as it goes to one target: Via, and Contact where it has one.
@@ -101,15 +147,12 @@ fn companion(request: &Request, method: Method, to: Option<Text>) -> Request {
 impl Attempt {
     /// Sends it.
     pub(super) fn start(
-        request: Request,
+        (way, request, bytes): (Way, Request, Bytes),
         branch: Text,
-        target: Target,
-        transport: Transport,
         patience: Option<Instant>,
         wire: &mut Wire<'_>,
     ) -> Self {
-        let bytes = request.to_bytes();
-        let reliable = target.transport.is_reliable();
+        let reliable = way.target.transport.is_reliable();
         let timers = wire.profile.timers;
         let transaction = if request.method == Method::Invite {
             Transaction::Invite(ClientInvite::start(bytes.clone(), reliable, timers, wire.now))
@@ -118,8 +161,7 @@ impl Attempt {
         };
         let attempt = Self {
             branch,
-            target,
-            transport,
+            way,
             patience,
             quiet: false,
             request,
@@ -130,7 +172,7 @@ impl Attempt {
         attempt
     }
     fn to(&self) -> Destination {
-        Destination::Target(self.target.clone())
+        Destination::Target(self.way.target.clone())
     }
     fn transmit(&self, bytes: Bytes, wire: &mut Wire<'_>) {
         wire.out
@@ -181,7 +223,7 @@ impl Attempt {
         self.cancel = Cancel::Sent {
             transaction: Client::start(
                 bytes.clone(),
-                self.target.transport.is_reliable(),
+                self.way.target.transport.is_reliable(),
                 timers,
                 wire.now,
             ),
@@ -228,7 +270,7 @@ impl Attempt {
             Transaction::Other(other) => other.is_calling(),
             Transaction::Over => false,
         };
-        let hit = calling && self.target == *target;
+        let hit = calling && self.way.target == *target;
         if hit {
             self.abandon();
         }

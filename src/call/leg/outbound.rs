@@ -1,11 +1,11 @@
 //! A request of ours on its way: lookup, targets tried in order (RFC 3263 §4.3), transactions, digest, CANCEL.
 
-use super::{Attempt, Heard, LegOutput, Purpose, Wire, ack::BRANCH, attempt, auth::Answers};
+use super::{Attempt, Heard, LegOutput, Purpose, Wire, attempt::Way, auth::Answers};
 use crate::{
     call::{Failure, Origin, failure::Kind},
     sip::{
         CSeq, Method, Request, Response, Status, Text,
-        routing::{Destination, NextHop, Target, Transport},
+        routing::{Destination, NextHop, Target},
     },
 };
 use std::{
@@ -31,8 +31,8 @@ pub(super) struct Outbound {
     contact: bool,
     /// What must be looked up before it can go.
     pub(super) hop: Option<NextHop>,
-    /// Not tried yet, each with the transport that our Contact names there.
-    targets: VecDeque<(Target, Transport)>,
+    /// Not tried yet.
+    targets: VecDeque<Way>,
     attempts: Vec<Attempt>,
     /// Branch of the attempt that reacted.
     chosen: Option<Text>,
@@ -71,27 +71,14 @@ impl Outbound {
     /// Where it can go is known: sends it to the first target. `Some` when there is none.
     pub(super) fn begin(&mut self, targets: &[Target], wire: &mut Wire<'_>) -> Option<Failure> {
         self.hop = None;
-        let size = targets.first().map_or(0, |first| {
-            let branch = Text::from_static(BRANCH);
-            attempt::dress(&self.request, first, first.transport, &branch, self.contact)
-                .to_bytes()
-                .len()
-        });
-        self.targets = targets
-            .iter()
-            .flat_map(|named| {
-                let ways = Target::by_size(std::slice::from_ref(named), size);
-                ways.into_iter().map(|target| (target, named.transport))
-            })
-            .take(MAX_TARGETS)
-            .collect();
+        self.targets = targets.iter().take(MAX_TARGETS).map(Way::to).collect();
         self.next(wire)
     }
     /// Sends to the next target; `Some` with what to make of it when there is none.
     fn next(&mut self, wire: &mut Wire<'_>) -> Option<Failure> {
         match self.targets.pop_front() {
-            Some((target, transport)) if self.cancelled.is_none() => {
-                self.send(target, transport, wire);
+            Some(way) if self.cancelled.is_none() => {
+                self.send(way, wire);
                 None
             }
             _ => {
@@ -104,11 +91,11 @@ impl Outbound {
             }
         }
     }
-    fn send(&mut self, target: Target, transport: Transport, wire: &mut Wire<'_>) {
+    fn send(&mut self, way: Way, wire: &mut Wire<'_>) {
         let branch: Text = wire.ids.branch().into();
-        let request = attempt::dress(&self.request, &target, transport, &branch, self.contact);
+        let printed = way.print(&self.request, &branch, self.contact, &mut self.targets);
         let patience = (!self.targets.is_empty()).then_some(wire.now + PATIENCE);
-        let attempt = Attempt::start(request, branch, target, transport, patience, wire);
+        let attempt = Attempt::start(printed, branch, patience, wire);
         self.chosen = None;
         self.attempts.retain(|old| !old.is_over());
         self.attempts.push(attempt);
@@ -138,9 +125,9 @@ impl Outbound {
         if cseq.method != self.request.method || !attempt.receive(response, wire) {
             return Heard::Nothing;
         }
+        attempt.patience = None;
         let status = response.status;
         if status.is_provisional() {
-            attempt.patience = None;
             if let Some(reasons) = &self.cancelled {
                 attempt.cancel(reasons, wire);
                 return Heard::Nothing;
@@ -213,11 +200,7 @@ impl Outbound {
     }
     /// The same request with credentials, to the member that asked for them (acceptance #25).
     fn retry_at(&mut self, at: usize, wire: &mut Wire<'_>) -> Heard {
-        let Some((target, transport)) = self
-            .attempts
-            .get(at)
-            .map(|old| (old.target.clone(), old.transport))
-        else {
+        let Some(way) = self.attempts.get(at).map(|old| old.way.clone()) else {
             return Heard::Nothing;
         };
         *wire.cseq = (*wire.cseq).max(self.cseq).wrapping_add(1) & 0x7fff_ffff;
@@ -227,7 +210,7 @@ impl Outbound {
             method: self.request.method.clone(),
         };
         self.request.headers.set("CSeq", cseq.to_text());
-        self.send(target, transport, wire);
+        self.send(way, wire);
         Heard::Nothing
     }
     /// Gives up all attempts but one: what still answers there is cancelled.
@@ -257,7 +240,7 @@ impl Outbound {
             .attempts
             .iter()
             .find(|attempt| Some(&attempt.branch) == self.chosen.as_ref());
-        answered.map(|attempt| &attempt.target)
+        answered.map(|attempt| &attempt.way.target)
     }
     /// Deadlines.
     pub(super) fn fire(&mut self, wire: &mut Wire<'_>) -> Option<Failure> {

@@ -314,7 +314,9 @@ impl Leg {
         else {
             return;
         };
-        if forks >= MAX_FORKS {
+        // The winner repeats its 2xx while the answer that our ACK is to bring is not there.
+        let is_winner = matches!(self.phase, Phase::Up(_)) && dialog.remote_tag == self.dialog.remote_tag;
+        if is_winner || forks >= MAX_FORKS {
             return;
         }
         let path = dialog.path();

@@ -296,7 +296,10 @@ impl Leg {
             _ => self.refuse_other(Failure::of_response(response, self.origin())),
         }
     }
-    pub(super) fn offer_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
+    pub(super) fn offer_failed(&mut self, mut failure: Failure, env: &mut Env<'_>) {
+        if failure.kind == Kind::Rejected {
+            failure.origin = self.origin();
+        }
         let Phase::Up(up) = &mut self.phase else {
             return;
         };

@@ -121,6 +121,10 @@ impl Leg {
         let (Ok(via), Ok(cseq)) = (response.headers.via(), response.headers.cseq()) else {
             return;
         };
+        if response.headers.values("Via").count() != 1 {
+            tracing::debug!(side = ?self.side, "response that is for somebody else (RFC 3261 §8.1.3.3)");
+            return;
+        }
         let branch = via.branch().unwrap_or_default();
         if cseq.method == Method::Invite && response.status.is_success() {
             let tag = response.headers.to().ok().and_then(|to| to.tag());

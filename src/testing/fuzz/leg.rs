@@ -23,7 +23,7 @@ fn signal(kind: u8, value: u8) -> Signal {
         _ => Body::Answer(sdp(value)),
     };
     let payload = Payload {
-        method: if value % 2 == 0 {
+        method: if value.is_multiple_of(2) {
             Method::Info
         } else {
             Method::Message
@@ -35,7 +35,7 @@ fn signal(kind: u8, value: u8) -> Signal {
         0 => Signal::Ring,
         1 => Signal::Progress { status, body },
         2 => Signal::Answer(body),
-        3 | 4 => Signal::Offer((value % 3 != 0).then(|| sdp(value))),
+        3 | 4 => Signal::Offer((!value.is_multiple_of(3)).then(|| sdp(value))),
         5 | 6 => Signal::Accept(sdp(value)),
         7 => Signal::Refuse(Failure::new(status, Origin::LegB, Kind::Rejected)),
         8 => Signal::Withdraw,
@@ -65,7 +65,7 @@ pub fn leg_operations(bytes: &[u8]) {
         repeat: u64::from(weather / 4 % 4) * 10,
         late: u64::from(weather / 16 % 4) * 20,
     };
-    let body = if offer % 4 == 0 {
+    let body = if offer.is_multiple_of(4) {
         Body::None
     } else {
         Body::Offer(sdp(offer))

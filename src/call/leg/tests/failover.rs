@@ -298,3 +298,40 @@ fn requests_of_the_dialog_go_by_its_route_set_and_to_the_member_that_answered() 
     assert_eq!(routes, ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]);
     assert_eq!(one.lines().last(), Some(&"ACK UDP/192.0.2.77:5060".to_owned()));
 }
+
+#[test]
+fn a_target_that_answers_at_once_with_a_challenge_is_not_passed_over_for_silence() {
+    let mut one = One::dial_to(&account("example.org"), Body::Offer(sdp(1)), three());
+    let first = one.last(&Method::Invite);
+    one.hear(reply(
+        &first,
+        407,
+        "x",
+        &[("Proxy-Authenticate", &challenge("n1", false))],
+        None,
+    ));
+    let second = one.last(&Method::Invite);
+    one.hear(reply(&second, 180, "x", &[], None));
+    one.run(5_000);
+    assert_eq!(one.take(), ["INVITE", "ACK", "INVITE"]);
+}
+
+#[test]
+fn responses_for_somebody_else_are_dropped() {
+    let mut one = One::dial();
+    let invite = one.last(&Method::Invite);
+    let mut foreign = reply(&invite, 180, "x", &[], None);
+    foreign
+        .headers
+        .push("Via", "SIP/2.0/UDP other.example;branch=z9hG4bKother");
+    one.hear(foreign);
+    let mut unknown = reply(&invite, 180, "x", &[], None);
+    unknown
+        .headers
+        .set("Via", "SIP/2.0/UDP 203.0.113.1:5060;branch=z9hG4bKnotours");
+    one.hear(unknown);
+    let mut other_method = reply(&invite, 200, "x", &[], None);
+    other_method.headers.set("CSeq", "1 OPTIONS");
+    one.hear(other_method);
+    assert!(one.words().is_empty());
+}

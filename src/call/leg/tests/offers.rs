@@ -235,7 +235,17 @@ fn a_call_without_offer_gets_it_from_the_callee_and_the_callers_ack_answers() {
         Some(&sdp(51)),
     ));
     assert_eq!(one.words(), ["progress 183", "answered offer 51"]);
-    assert!(one.take().is_empty());
+    one.hear(reply(
+        &invite,
+        200,
+        "b",
+        &[("Contact", "<sip:bob@192.0.2.200>")],
+        Some(&sdp(51)),
+    ));
+    assert!(
+        one.take().is_empty(),
+        "a repeated 200 that has to wait for its ACK is no other fork"
+    );
     one.tell(Signal::Accept(sdp(52)));
     assert_eq!(one.last(&Method::Ack).body, sdp(52).to_bytes());
     // The whole, through two of us.

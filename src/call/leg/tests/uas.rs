@@ -1,10 +1,7 @@
 //! Leg A against its caller: what is taken, what is refused, what is repeated (RFC 3261 §8.2, §12.2.2, §13.3, §15).
 
 use super::*;
-use crate::{
-    call::{Cause, Failure, Origin, signal::Payload},
-    sip::Headers,
-};
+use crate::call::{Failure, Origin};
 
 fn invite(extra: &str, body: &str) -> String {
     format!(
