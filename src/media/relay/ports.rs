@@ -231,6 +231,7 @@ impl SplitMix {
     }
 
     /// The same numbers for the same seed.
+    #[cfg(test)]
     pub(crate) const fn seeded(seed: u64) -> Self {
         Self(seed)
     }
