@@ -68,7 +68,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
         let name = name.to_string_lossy().into_owned();
         (name, lines.collect::<Vec<_>>().join("\n"))
     };
-    let is_test = |name: &str| name.ends_with("tests.rs");
+    let is_test = |name: &str| name.ends_with("tests.rs") || name.contains("tests/");
     files
         .iter()
         .map(read)
