@@ -3,7 +3,6 @@
 use super::engine::{Engine, Run};
 use super::media::Deck;
 use super::options::Options;
-use super::plan::Media;
 use super::report::{Asked, Cost, Own, Summary};
 use crate::phone::Error;
 use crate::phone::audio::Side;
@@ -52,7 +51,7 @@ pub(super) fn with(
         .server
         .expect("the command line asks for a server, or one was started");
     let limit = raise_open_files();
-    let wanted = if options.media == Media::None {
+    let wanted = if !options.media.flows() {
         0
     } else {
         u64::from(options.calls.min(options.concurrent)) * 2
@@ -64,7 +63,7 @@ pub(super) fn with(
     }
     let (callers, callees) = (bind(options.caller)?, bind(options.callee)?);
     let interval = Duration::from_millis(options.packet_interval);
-    let deck = if options.media == Media::None {
+    let deck = if !options.media.flows() {
         None
     } else {
         Some(Deck::start(interval).map_err(io)?)

@@ -80,7 +80,7 @@ fn with_server(options: &Options) -> Result<Summary, Error> {
         ("b2bua-server/unanswered-timeout", "4".into()),
         (trenscrypter, "none sip:plain-.* sdes sip:sdes-.*".into()),
     ];
-    if options.media == Media::None {
+    if !options.media.flows() {
         // There is no media whose absence would mean anything.
         settings.push(("b2bua-server/no-rtp-timeout", "86400".into()));
     }

@@ -32,7 +32,7 @@ pub struct Options {
     /// The most calls at one time; beyond it, new ones wait
     #[arg(long, default_value_t = u32::MAX)]
     pub(super) concurrent: u32,
-    /// What the calls carry
+    /// What the calls carry; the caller's leg, then the callee's
     #[arg(long, value_enum, default_value_t = Media::None)]
     pub(super) media: Media,
     /// The callers' SDES suite

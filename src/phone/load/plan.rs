@@ -106,7 +106,9 @@ impl FromStr for Mix {
 /// What media calls carry: on the caller's leg, then on the callee's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Media {
-    /// No packets; plain sessions.
+    /// Sessions without a stream: signalling alone.
+    Signalling,
+    /// Plain sessions, with ports, and no packets.
     None,
     /// Plain on both legs.
     Plain,
@@ -119,6 +121,11 @@ pub enum Media {
 }
 
 impl Media {
+    /// Whether packets flow.
+    pub(super) fn flows(self) -> bool {
+        !matches!(self, Self::Signalling | Self::None)
+    }
+
     pub(super) fn caller(self, suite: Suite) -> Security {
         match self {
             Self::SdesPlain | Self::SdesSdes => Security::Sdes(vec![suite]),

@@ -171,11 +171,6 @@ impl Local {
     fn write(&mut self, direction: Direction, secure: bool, keys: &[Key], codecs: &[Codec]) -> String {
         self.version += 1;
         self.direction = direction;
-        let addrtype = if self.address.is_ipv4() {
-            Addrtype::Ip4
-        } else {
-            Addrtype::Ip6
-        };
         let rtpmap = |payload_type: u8, name: &str| {
             Attribute::Rtpmap(Rtpmap {
                 payload_type: u32::from(payload_type),
@@ -201,55 +196,76 @@ impl Local {
         );
         attributes.push(Attribute::Ptime(20.0));
         attributes.push(direction.attribute());
-        let sdp = SessionDescription {
-            version: Version::V0,
-            origin: Origin {
-                username: "-".into(),
-                sess_id: self.session.to_string(),
-                sess_version: self.version.to_string(),
-                nettype: Nettype::In,
-                addrtype: addrtype.clone(),
-                unicast_address: self.address,
+        let media = MediaDescription {
+            media: Media {
+                media: MediaType::Audio,
+                port: self.port,
+                num_of_ports: None,
+                proto: if secure {
+                    ProtoType::RtpSavp
+                } else {
+                    ProtoType::RtpAvp
+                },
+                fmt: formats.join(" "),
             },
-            session_name: SessionName::new("-".into()),
-            session_info: None,
-            uri: None,
-            emails: Vec::new(),
-            phones: Vec::new(),
-            connection: Some(Connection {
-                nettype: Nettype::In,
-                addrtype,
-                connection_address: self.address.into(),
-            }),
+            info: None,
+            connections: Vec::new(),
             bandwidths: Vec::new(),
-            times: vec![Time {
-                active: Active { start: 0, stop: 0 },
-                repeat: Vec::new(),
-                zone: None,
-            }]
+            key: None,
+            attributes,
+        };
+        describe(self.address, self.session, self.version, vec![media])
+    }
+}
+
+/// A session without any stream: the two only say that they may add some later (RFC 3264 §5).
+pub fn without_streams(address: IpAddr) -> String {
+    describe(address, 1, 1, Vec::new())
+}
+
+fn describe(
+    address: IpAddr,
+    session: u64,
+    version: u64,
+    media_descriptions: Vec<MediaDescription>,
+) -> String {
+    let addrtype = if address.is_ipv4() {
+        Addrtype::Ip4
+    } else {
+        Addrtype::Ip6
+    };
+    let unbounded = Time {
+        active: Active { start: 0, stop: 0 },
+        repeat: Vec::new(),
+        zone: None,
+    };
+    let sdp = SessionDescription {
+        version: Version::V0,
+        origin: Origin {
+            username: "-".into(),
+            sess_id: session.to_string(),
+            sess_version: version.to_string(),
+            nettype: Nettype::In,
+            addrtype: addrtype.clone(),
+            unicast_address: address,
+        },
+        session_name: SessionName::new("-".into()),
+        session_info: None,
+        uri: None,
+        emails: Vec::new(),
+        phones: Vec::new(),
+        connection: Some(Connection {
+            nettype: Nettype::In,
+            addrtype,
+            connection_address: address.into(),
+        }),
+        bandwidths: Vec::new(),
+        times: vec![unbounded]
             .try_into()
             .expect("one time description is not none"),
-            key: None,
-            attributes: Vec::new(),
-            media_descriptions: vec![MediaDescription {
-                media: Media {
-                    media: MediaType::Audio,
-                    port: self.port,
-                    num_of_ports: None,
-                    proto: if secure {
-                        ProtoType::RtpSavp
-                    } else {
-                        ProtoType::RtpAvp
-                    },
-                    fmt: formats.join(" "),
-                },
-                info: None,
-                connections: Vec::new(),
-                bandwidths: Vec::new(),
-                key: None,
-                attributes,
-            }],
-        };
-        sdp.to_string()
-    }
+        key: None,
+        attributes: Vec::new(),
+        media_descriptions,
+    };
+    sdp.to_string()
 }

@@ -2,7 +2,7 @@
 
 mod local;
 
-pub use local::{Agreed, Local};
+pub use local::{Agreed, Local, without_streams};
 
 use super::Error;
 use super::crypto::{Key, Suite};

@@ -1,7 +1,7 @@
 //! The course of a call: what both sides say, and what comes of it.
 
 use super::{Call, Engine, FAULTS, Half, Side, Voice, Wake};
-use crate::phone::load::plan::Fate;
+use crate::phone::load::plan::{Fate, Media};
 use crate::phone::session::Described;
 use crate::phone::ua::Event;
 use std::cmp::Reverse;
@@ -68,10 +68,15 @@ impl Engine {
                 self.up += 1;
                 self.summary.most_at_once = self.summary.most_at_once.max(self.up);
                 call.answered = true;
-                let answer = Described::read(&body.unwrap_or_default());
-                match answer.and_then(|answer| call.caller.local.accept(&answer)) {
+                let agreed = match self.run.media {
+                    Media::Signalling => Ok(None),
+                    _ => Described::read(&body.unwrap_or_default())
+                        .and_then(|answer| call.caller.local.accept(&answer).map(Some)),
+                };
+                match agreed {
                     Ok(agreed) => {
-                        if let (Some(deck), Some(line)) = (&self.deck, call.caller.line) {
+                        if let (Some(deck), Some(line), Some(agreed)) = (&self.deck, call.caller.line, agreed)
+                        {
                             let us = Voice {
                                 call: number,
                                 side: Side::Caller,

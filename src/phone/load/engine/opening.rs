@@ -5,9 +5,9 @@ use crate::phone::Error;
 use crate::phone::audio::{Side, Voice};
 use crate::phone::handset::number;
 use crate::phone::load::media::LineId;
-use crate::phone::load::plan::Fate;
+use crate::phone::load::plan::{Fate, Media};
 use crate::phone::message::{self, Inbound};
-use crate::phone::session::{Described, Direction, Local};
+use crate::phone::session::{Described, Direction, Local, without_streams};
 use crate::phone::tone::Codec;
 use crate::phone::ua::Ua;
 use rand::Rng as _;
@@ -25,7 +25,10 @@ impl Engine {
         let security = self.run.media.caller(self.run.suite);
         let (at, line) = self.ears(number, Side::Caller)?;
         let mut local = Local::new(at, vec![Codec::Pcmu], security, &mut self.random);
-        let offer = local.offer(Direction::SendRecv, &mut self.random);
+        let offer = match self.run.media {
+            Media::Signalling => without_streams(at.ip()),
+            _ => local.offer(Direction::SendRecv, &mut self.random),
+        };
         let target = format!("sip:{}-{number}@{}", self.run.media.word(), self.callee.at.ip());
         let token = format!("{:016x}", self.random.next_u64());
         let uri = message::uri(&target)?;
@@ -111,7 +114,10 @@ impl Engine {
         if fate == Fate::Silent {
             return Ok(());
         }
-        let offer = Described::read(invite.body().unwrap_or_default())?;
+        let offer = match self.run.media {
+            Media::Signalling => None,
+            _ => Some(Described::read(invite.body().unwrap_or_default())?),
+        };
         let answers = fate == Fate::Answered;
         let (at, line) = if answers {
             self.ears(number, Side::Callee)?
@@ -126,8 +132,14 @@ impl Engine {
             Fate::Cancelled | Fate::Unanswered | Fate::Silent => ua.answer_invite(180, None, now),
             Fate::Answered => {
                 ua.answer_invite(180, None, now);
-                let (answer, agreed) = local.answer(&offer, &mut self.random)?;
-                if let (Some(deck), Some(line)) = (&self.deck, line) {
+                let (answer, agreed) = match offer {
+                    None => (without_streams(at.ip()), None),
+                    Some(offer) => {
+                        let (answer, agreed) = local.answer(&offer, &mut self.random)?;
+                        (answer, Some(agreed))
+                    }
+                };
+                if let (Some(deck), Some(line), Some(agreed)) = (&self.deck, line, agreed) {
                     let us = Voice {
                         call: number,
                         side: Side::Callee,
