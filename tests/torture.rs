@@ -51,18 +51,16 @@ fn normal_call(server: &Server, callee: &mut Party) {
     caller.expect("SIP/2.0 200");
 }
 
-#[test]
-fn each_message_is_answered_as_it_should_be_and_a_call_works_after_it() {
-    let directory = directory();
-    let cases = Case::all(&directory);
+/// Sends each message, with a normal call after it, and judges what came of it.
+fn run(cases: &[Case], caller: impl Fn(&Server) -> Party) {
     // The server sends every call to the callee, whatever the message says.
     let mut callee = Party::udp("127.0.0.1", ([127, 0, 0, 1], 9).into());
     let server = Server::start(&callee.uri(), "");
     normal_call(&server, &mut callee);
     let (mut failed, mut tolerated) = (Vec::new(), 0);
-    for case in &cases {
+    for case in cases {
         server.service.drain();
-        let outcome = case.send(&server, &mut callee);
+        let outcome = case.send(caller(&server), &mut callee);
         normal_call(&server, &mut callee);
         let verdict = case.judge(&outcome);
         println!("{:32} {:9} {outcome}", case.name, verdict.word());
@@ -78,7 +76,7 @@ fn each_message_is_answered_as_it_should_be_and_a_call_works_after_it() {
         cases.len() - tolerated - failed.len(),
         failed.len()
     );
-    assert!(!cases.is_empty(), "{} has no messages", directory.display());
+    assert!(!cases.is_empty(), "there are no messages");
     server.service.drain();
     assert_eq!(
         server.gauges()["faults"],
@@ -87,4 +85,18 @@ fn each_message_is_answered_as_it_should_be_and_a_call_works_after_it() {
         server.service.output()
     );
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn each_datagram_is_answered_as_it_should_be_and_a_call_works_after_it() {
+    run(&Case::all(&directory()), |server| {
+        Party::udp("127.0.0.1", server.udp())
+    });
+}
+
+#[test]
+fn each_message_of_true_length_fares_the_same_on_a_connection() {
+    let mut cases = Case::all(&directory());
+    cases.retain(Case::suits_streams);
+    run(&cases, |server| Party::tcp(server.tcp()));
 }

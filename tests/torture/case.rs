@@ -1,11 +1,10 @@
 //! One message: sending it and seeing what comes of it.
 
 use super::message::Raw;
-use crate::{party::Party, server::Server};
+use crate::party::Party;
 use serde::Deserialize;
 use std::{
     fmt, fs,
-    net::UdpSocket,
     path::Path,
     time::{Duration, Instant},
 };
@@ -62,23 +61,27 @@ impl Case {
             .collect()
     }
 
-    /// Sends it from a socket of its own. The callee is busy for every INVITE that reaches it.
-    pub(crate) fn send(&self, server: &Server, callee: &mut Party) -> Outcome {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-        let address = socket.local_addr().unwrap();
+    /// Whether a connection can carry it: Content-Length is there and says where the message ends.
+    pub(crate) fn suits_streams(&self) -> bool {
+        let length = self.message.field("Content-Length", "l");
+        let length = String::from_utf8_lossy(&length).parse::<usize>();
+        length.is_ok_and(|length| length == self.message.body().len())
+    }
+
+    /// Sends it from a party that sends nothing else. The callee is busy for every INVITE that reaches it.
+    pub(crate) fn send(&self, mut caller: Party, callee: &mut Party) -> Outcome {
+        let address = caller.address;
         let sent = Raw(match self.is_request {
-            true => self.message.with_sent_by(&address.to_string()),
+            true => self.message.from_there(caller.transport(), &address.to_string()),
             false => self.message.0.clone(),
         });
-        socket.send_to(&sent.0, server.udp()).unwrap();
+        caller.send_bytes(&sent.0);
         let mut outcome = Outcome {
             answer: None,
             reached: Vec::new(),
             port: address.port(),
         };
         let mut end = Instant::now() + PATIENCE;
-        let mut buffer = [0; 65_535];
         while Instant::now() < end {
             if let Some(heard) = callee.hear_within(Duration::from_millis(5)) {
                 end = Instant::now() + PATIENCE;
@@ -89,13 +92,13 @@ impl Case {
                     outcome.reached.push(Raw(heard.0.into_bytes()));
                 }
             }
-            let Ok((length, _)) = socket.recv_from(&mut buffer) else {
+            let Some(answer) = caller.hear_within(Duration::from_millis(5)) else {
                 continue;
             };
-            let answer = Raw(buffer[..length].to_vec());
+            let answer = Raw(answer.0.into_bytes());
             if answer.status().is_some_and(|status| status >= 200) {
                 if sent.start().starts_with("INVITE ") {
-                    socket.send_to(&ack(&sent, &answer), server.udp()).unwrap();
+                    caller.send_bytes(&ack(&sent, &answer));
                 }
                 outcome.answer.get_or_insert(answer);
                 // A second message behind the first would show soon.

@@ -6,14 +6,21 @@ use regex::bytes::{Captures, Regex};
 pub(crate) struct Raw(pub(crate) Vec<u8>);
 
 impl Raw {
-    /// With this address as sent-by of the topmost Via, and `rport` behind it; all else as it was.
-    pub(crate) fn with_sent_by(&self, sent_by: &str) -> Vec<u8> {
+    /// With this transport and address in the topmost Via, and `rport` behind them; all else as it was.
+    pub(crate) fn from_there(&self, transport: &str, sent_by: &str) -> Vec<u8> {
         let top = Regex::new(
-            r"(?i-u)(?P<name>\n(?:via|v)[ \t]*:\s*SIP\s*/\s*[0-9.]+\s*/\s*[^\s;,]+\s+)(?P<host>\[[^\]]*\]|[^\s;,:]+)(?P<port>\s*:\s*[0-9]+)?",
+            r"(?i-u)(?P<name>\n(?:via|v)[ \t]*:\s*SIP\s*/\s*[0-9.]+\s*/\s*)[^\s;,]+(?P<gap>\s+)(?:\[[^\]]*\]|[^\s;,:]+)(?:\s*:\s*[0-9]+)?",
         )
         .unwrap();
         let replaced = top.replace(&self.0, |found: &Captures<'_>| {
-            [&found["name"], sent_by.as_bytes(), b";rport"].concat()
+            let parts = [
+                &found["name"],
+                transport.as_bytes(),
+                &found["gap"],
+                sent_by.as_bytes(),
+                b";rport",
+            ];
+            parts.concat()
         });
         assert!(matches!(replaced, std::borrow::Cow::Owned(_)), "it has a Via");
         replaced.into_owned()
