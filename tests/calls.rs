@@ -2,8 +2,15 @@
 //!
 //! Rows 10, 14, 15 and the forks of 19 are generated exhaustively, because the clock is ours.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps nothing fails, as it should"
+)]
+
 #[path = "calls/cancel.rs"]
 mod cancel;
+#[path = "calls/encryption.rs"]
+mod encryption;
 #[path = "calls/forks.rs"]
 mod forks;
 #[path = "calls/glare.rs"]

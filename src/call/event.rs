@@ -11,15 +11,26 @@ use std::time::Instant;
 #[derive(Clone, Debug)]
 pub enum CallEvent {
     /// The INVITE of leg B left.
-    Dialled { target: String },
+    Dialled {
+        /// Its Request-URI.
+        target: String,
+    },
     /// Leg A was told of a provisional response.
     Ringing(Status),
     /// Both legs are up.
     Answered,
     /// An offer was passed on and answered.
-    Updated { by: Side },
+    Updated {
+        /// Who began it.
+        by: Side,
+    },
     /// A leg's keys are there.
-    Keyed { side: Side, encryption: Encryption },
+    Keyed {
+        /// Which leg.
+        side: Side,
+        /// How.
+        encryption: Encryption,
+    },
     /// It is over.
     Ended(Box<Summary>),
 }

@@ -83,6 +83,10 @@ pub struct Transmit {
 }
 
 /// What a [`Call`] is fed.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an input is made to be consumed at once"
+)]
 pub enum Input {
     /// A message of one leg's dialog or transactions.
     Message(Side, Incoming),

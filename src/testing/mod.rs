@@ -13,10 +13,12 @@ pub mod relay;
 pub mod scene;
 pub mod script;
 pub mod sim;
+pub mod verdicts;
 
 pub use peer::Peer;
 pub use phone::{Hold, Phone};
 pub use relay::FakeRelay;
 pub use scene::Scene;
 pub use script::Script;
-pub use sim::{Sim, Verdicts, settings};
+pub use sim::{Sim, settings};
+pub use verdicts::Verdicts;

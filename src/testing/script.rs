@@ -1,6 +1,9 @@
 //! Call scripts: a call written down as what each party says and hears. The format is in `tests/calls/README.md`.
 
-use super::{Sim, Verdicts, privacy::description};
+mod check;
+
+use self::check::check;
+use super::{Sim, Verdicts};
 use crate::{
     call::{Cause, Command, Input, Origin, Side, bridge::CallSettings, failure::Kind},
     media::{MediaEvent, StreamId},
@@ -379,56 +382,4 @@ fn headline(message: &Message) -> String {
         Message::Request(request) => request.method.to_string(),
         Message::Response(response) => format!("{} {}", response.status, response.reason),
     }
-}
-
-fn check(message: &Message, checks: &[&str]) -> Result<(), String> {
-    let mut words = checks;
-    while !words.is_empty() {
-        words = match *words {
-            ["sdp", verb @ ("~" | "!~"), text, ref rest @ ..] => {
-                let body = String::from_utf8_lossy(message.body()).into_owned();
-                if description(message).is_none() {
-                    return Err("it has no SDP".to_owned());
-                }
-                if body.contains(text) != (verb == "~") {
-                    return Err(format!("sdp {verb} {text:?} is not so:\n{body}"));
-                }
-                rest
-            }
-            ["no-sdp", ref rest @ ..] => {
-                if description(message).is_some() {
-                    return Err("it has SDP".to_owned());
-                }
-                rest
-            }
-            ["header", name, "absent", ref rest @ ..] => match message.headers().get(name) {
-                None => rest,
-                Some(value) => return Err(format!("{name}: {value} is there")),
-            },
-            ["header", name, verb @ ("~" | "="), text, ref rest @ ..] => {
-                let values: Vec<String> = message
-                    .headers()
-                    .all(name)
-                    .map(|value| value.to_string())
-                    .collect();
-                let fits = |value: &String| {
-                    if verb == "~" {
-                        value.contains(text)
-                    } else {
-                        value == text
-                    }
-                };
-                if !values.iter().any(fits) {
-                    return Err(format!("header {name} {verb} {text:?} is not so: {values:?}"));
-                }
-                rest
-            }
-            ["uri", text, ref rest @ ..] => match message {
-                Message::Request(request) if request.uri.as_str() == text => rest,
-                _ => return Err(format!("the Request-URI is not {text}")),
-            },
-            _ => return Err(format!("check not understood: {words:?}")),
-        };
-    }
-    Ok(())
 }

@@ -1,16 +1,14 @@
 //! One call on virtual time.
 
-use super::{Peer, peer::read, privacy::Privacy, relay::FakeRelay};
+use super::{Peer, Verdicts, peer::read, privacy::Privacy, relay::FakeRelay};
 use crate::{
-    app::CallState,
     call::{
-        Call, CallEvent, Command, Decision, Encryption, EncryptionPolicy, Env, Incoming, Input, LookupError,
-        MediaPolicy, Outgoing, Output, Question, Rescue, Side, Summary, Transmit, Verdict,
-        bridge::CallSettings, leg::Profile,
+        Call, CallEvent, Command, Env, Incoming, Input, LookupError, Output, Side, Summary, Transmit,
+        Verdict, bridge::CallSettings, leg::Profile,
     },
     media::MediaEvent,
     sip::{
-        Headers, Ids, NameAddr,
+        Ids,
         routing::{FlowId, NextHop, Source, Target, Transport},
         timers::Timers,
     },
@@ -18,12 +16,8 @@ use crate::{
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
-    fmt,
-    future::Future,
     net::IpAddr,
-    pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -38,72 +32,6 @@ pub fn settings() -> CallSettings {
         no_rtp: Some(Duration::from_secs(30)),
         media_addresses: Vec::new(),
         suites: Vec::new(),
-    }
-}
-
-/// Who answers the questions.
-pub enum Verdicts {
-    /// An application.
-    App(CallState),
-    /// A function. `None`: no answer ever comes.
-    Fixed(Box<dyn FnMut(Question) -> Option<Verdict>>),
-}
-
-impl Verdicts {
-    /// The callee of leg A's To, keyed as the caller or as said.
-    pub fn direct(encryption: EncryptionPolicy) -> Self {
-        Self::routes(move |invite| vec![Self::outgoing(invite, encryption)])
-    }
-    /// What `routes` makes of the INVITE; failures are relayed.
-    pub fn routes(mut routes: impl FnMut(&crate::call::Invite) -> Vec<Outgoing> + 'static) -> Self {
-        Self::Fixed(Box::new(move |question| {
-            Some(match question {
-                Question::Route(invite) => Verdict::Route(Decision::Bridge(routes(&invite))),
-                Question::Rescue(_) => Verdict::Rescue(Rescue::Relay),
-            })
-        }))
-    }
-    /// One route to the caller's To, identities as they are.
-    pub fn outgoing(invite: &crate::call::Invite, encryption: EncryptionPolicy) -> Outgoing {
-        Outgoing {
-            target: invite.to.uri.clone(),
-            route: Vec::new(),
-            from: invite.from.without_params(),
-            to: NameAddr::of(invite.to.uri.clone()),
-            headers: Headers::default(),
-            credentials: None,
-            media: MediaPolicy {
-                encryption,
-                ..MediaPolicy::default()
-            },
-            limits: crate::call::Limits::default(),
-            lease: None,
-        }
-    }
-    /// The policy of a word: `as-caller`, or one of the configuration's.
-    pub fn policy(word: &str) -> Option<EncryptionPolicy> {
-        match word {
-            "as-caller" => Some(EncryptionPolicy::AsCaller),
-            word => word.parse::<Encryption>().ok().map(EncryptionPolicy::Only),
-        }
-    }
-    fn answer(&mut self, question: Question) -> Option<Verdict> {
-        match self {
-            Self::Fixed(function) => function(question),
-            Self::App(state) => {
-                let mut context = Context::from_waker(Waker::noop());
-                match pin!(state.ask(question)).poll(&mut context) {
-                    Poll::Ready(verdict) => Some(verdict),
-                    Poll::Pending => panic!("an application in a sim must answer at once"),
-                }
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Verdicts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Verdicts")
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::call::signal::Body;
 
 impl Call {
-    pub(super) fn from_b(&mut self, signal: Signal, env: &mut Env<'_>) {
+    pub(super) fn heard_from_b(&mut self, signal: Signal, env: &mut Env<'_>) {
         match (signal, &self.phase) {
             (signal, Phase::Over) => tracing::debug!(?signal, "leg B says after the end"),
             (signal, Phase::Up) => match signal {
@@ -19,11 +19,11 @@ impl Call {
                 }
                 signal => self.in_call(Side::B, signal, env),
             },
-            (signal, _) => self.from_b_in_setup(signal, env),
+            (signal, _) => self.in_setup(signal, env),
         }
     }
 
-    fn from_b_in_setup(&mut self, signal: Signal, env: &mut Env<'_>) {
+    fn in_setup(&mut self, signal: Signal, env: &mut Env<'_>) {
         match signal {
             Signal::Ring => {
                 self.event(CallEvent::Ringing(Status::RINGING));

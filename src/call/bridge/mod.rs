@@ -5,13 +5,20 @@
 //! | `setup` | from the caller's INVITE to the first attempt: question, lookup, ports, leg B |
 //! | `hunt` | leg B's progress, answer or failure; further routes; rescue |
 //! | `update` | offers and answers in mid-call, from either side |
+//! | `lookup`, `relay` | what is asked of DNS and of the relay, and their answers |
 //! | `end` | hanging up, and what is left to do after it |
 
 mod end;
 mod hunt;
+mod lookup;
+mod relay;
 mod setup;
 mod update;
 
+use self::{
+    lookup::{Asker, Lookups},
+    relay::Relay,
+};
 use super::{
     CallEvent, Cause, Command, Env, Failure, Incoming, Input, Lease, Leg, LookupError, Outgoing, Output,
     Question, Side, Signal, Summary,
@@ -126,34 +133,6 @@ struct Exchange {
     session: Session,
     /// Waits for ports, then goes on.
     ports: bool,
-}
-
-/// The relay's part of this call.
-#[derive(Debug, Default)]
-struct Relay {
-    /// Whether it was ever told anything.
-    used: bool,
-    /// Ports asked for and not yet there.
-    opening: Vec<(Side, StreamId)>,
-    /// `Close` was sent: its answer is awaited until then.
-    closing: Option<Instant>,
-    closed: bool,
-}
-
-/// Lookups: one at a time for each side, so that answers cannot be confused.
-#[derive(Default)]
-struct Lookups {
-    a: VecDeque<(Asker, NextHop)>,
-    b: VecDeque<(Asker, NextHop)>,
-}
-
-/// Who wants a lookup's answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Asker {
-    /// The next attempt.
-    Setup,
-    /// A leg, by Call-ID.
-    Leg(Text),
 }
 
 /// What the summary will say.
@@ -295,17 +274,12 @@ impl Call {
     fn event(&mut self, event: CallEvent) {
         self.put(Output::Event(event));
     }
-    fn command(&mut self, commands: Vec<MediaCommand>) {
-        self.relay.used |= !commands.is_empty();
-        self.outputs.extend(commands.into_iter().map(Output::Media));
-    }
-
     /// Drains the legs and carries what they say across, until nobody has more to say; then sees whether the call is finished.
     fn settle(&mut self, env: &mut Env<'_>) {
         loop {
             if let Some(output) = self.a.poll_output() {
                 match output {
-                    LegOutput::Signal(signal) => self.from_a(signal, env),
+                    LegOutput::Signal(signal) => self.heard_from_a(signal, env),
                     LegOutput::Closed => self.a_closed = true,
                     other => self.pass(Side::A, self.a.call_id().clone(), other),
                 }
@@ -319,7 +293,7 @@ impl Call {
             let Some((index, output)) = next else { break };
             let (current, call_id) = (self.b[index].current, self.b[index].leg.call_id().clone());
             match output {
-                LegOutput::Signal(signal) if current => self.from_b(signal, env),
+                LegOutput::Signal(signal) if current => self.heard_from_b(signal, env),
                 LegOutput::Signal(signal) => tracing::debug!(?signal, "a former attempt says"),
                 LegOutput::Closed => self.b[index].closed = true,
                 other => self.pass(Side::B, call_id, other),
@@ -337,80 +311,6 @@ impl Call {
             LegOutput::Lookup(hop) => self.look_up(side, Asker::Leg(call_id), hop),
             // Handled by the caller.
             LegOutput::Signal(_) | LegOutput::Closed => {}
-        }
-    }
-
-    fn look_up(&mut self, side: Side, asker: Asker, hop: NextHop) {
-        let queue = self.lookups.of(side);
-        queue.push_back((asker, hop.clone()));
-        if queue.len() == 1 {
-            self.put(Output::Lookup(side, hop));
-        }
-    }
-
-    fn targets(&mut self, side: Side, targets: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
-        let queue = self.lookups.of(side);
-        let Some((asker, _)) = queue.pop_front() else {
-            return tracing::debug!("targets that nobody asked for");
-        };
-        if let Some((_, hop)) = queue.front().cloned() {
-            self.put(Output::Lookup(side, hop));
-        }
-        match (asker, side) {
-            (Asker::Setup, _) => self.dial_targets(targets, env),
-            (Asker::Leg(_), Side::A) => self.a.handle_targets(targets, env),
-            (Asker::Leg(id), Side::B) => {
-                if let Some(b) = self.b.iter_mut().find(|b| *b.leg.call_id() == id) {
-                    b.leg.handle_targets(targets, env);
-                }
-            }
-        }
-    }
-
-    fn media_event(&mut self, event: MediaEvent, env: &mut Env<'_>) {
-        match event {
-            MediaEvent::Opened {
-                side,
-                stream,
-                rtp,
-                rtcp,
-            } => {
-                let before = self.relay.opening.len();
-                self.relay.opening.retain(|&wanted| wanted != (side, stream));
-                if self.relay.opening.len() < before {
-                    self.media.opened(side, stream, rtp, rtcp);
-                    if self.relay.opening.is_empty() {
-                        self.ports_are_open(env);
-                    }
-                }
-            }
-            MediaEvent::OpenFailed { side, stream, reason } => {
-                tracing::warn!(?side, ?stream, reason, "no media port");
-                if !self.relay.opening.is_empty() {
-                    self.relay.opening.clear();
-                    self.ports_failed(env);
-                }
-            }
-            MediaEvent::Silent { side, stream } => {
-                tracing::info!(?side, ?stream, "no media, call ends");
-                if matches!(self.phase, Phase::Up) {
-                    self.hang_up(None, Cause::of(Kind::MediaLost, Origin::Local), env);
-                }
-            }
-            MediaEvent::Closed(stats) => {
-                self.record.media = stats;
-                self.relay.closing = None;
-                self.relay.closed = true;
-            }
-        }
-    }
-}
-
-impl Lookups {
-    fn of(&mut self, side: Side) -> &mut VecDeque<(Asker, NextHop)> {
-        match side {
-            Side::A => &mut self.a,
-            Side::B => &mut self.b,
         }
     }
 }

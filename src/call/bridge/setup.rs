@@ -163,55 +163,7 @@ impl Call {
         self.open_ports(env);
     }
 
-    /// Asks for the ports that the open exchange needs; goes on at once when it needs none.
-    pub(super) fn open_ports(&mut self, env: &mut Env<'_>) {
-        let Some(exchange) = &mut self.exchange else {
-            return;
-        };
-        exchange.ports = true;
-        let missing = match exchange.offerer {
-            Some(offerer) => self.media.missing(&exchange.session, offerer),
-            None => Vec::new(),
-        };
-        self.relay.opening = missing
-            .iter()
-            .filter_map(|command| match command {
-                MediaCommand::Open { side, stream, .. } => Some((*side, *stream)),
-                _ => None,
-            })
-            .collect();
-        self.command(missing);
-        if self.relay.opening.is_empty() {
-            self.ports_are_open(env);
-        }
-    }
-
-    pub(super) fn ports_are_open(&mut self, env: &mut Env<'_>) {
-        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.ports) else {
-            return;
-        };
-        exchange.ports = false;
-        match std::mem::replace(&mut self.phase, Phase::Dialling) {
-            Phase::Opening(targets) => self.dial(targets, env),
-            phase => {
-                self.phase = phase;
-                self.pass_offer(env);
-            }
-        }
-    }
-
-    /// No port: the call cannot be, or the change cannot be made.
-    pub(super) fn ports_failed(&mut self, env: &mut Env<'_>) {
-        let failure = Failure::of(Kind::Capacity, Origin::Local)
-            .because("No media port")
-            .with("Retry-After", "10");
-        match self.phase {
-            Phase::Up => self.exchange_failed(failure, env),
-            _ => self.fail(failure, env),
-        }
-    }
-
-    fn dial(&mut self, targets: Vec<Target>, env: &mut Env<'_>) {
+    pub(super) fn dial(&mut self, targets: Vec<Target>, env: &mut Env<'_>) {
         let (Some(exchange), Some(route)) = (&mut self.exchange, &mut self.current) else {
             return;
         };
@@ -238,7 +190,7 @@ impl Call {
         self.event(CallEvent::Dialled { target });
     }
 
-    pub(super) fn from_a(&mut self, signal: Signal, env: &mut Env<'_>) {
+    pub(super) fn heard_from_a(&mut self, signal: Signal, env: &mut Env<'_>) {
         match (signal, &self.phase) {
             (signal, Phase::Over) => tracing::debug!(?signal, "leg A says after the end"),
             (Signal::Hangup(cause), _) => self.hang_up(Some(Side::A), cause, env),
