@@ -44,6 +44,7 @@ pub(super) fn run(at: SocketAddr, callees: SocketAddr) -> ExitCode {
 
 #[derive(Serialize)]
 struct Comparison {
+    media: String,
     calls: u32,
     rate: f64,
     /// CPU per call, in microseconds, round by round.
@@ -82,6 +83,7 @@ pub(super) fn compare(options: &Options) -> Result<ExitCode, Error> {
     }
     let ratio = median(&server) / median(&bare);
     let comparison = Comparison {
+        media: format!("{:?}", options.media),
         calls: options.calls,
         rate: options.rate,
         ratio,
