@@ -41,6 +41,17 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("sipp::an_ack_that_never_comes_ends_the_call_on_both_legs", |s| {
         pair(s, "uac_no_ack", "uas")
     }),
+    Test::new("sipp::a_call_without_an_offer_gets_it_with_the_200", |s| {
+        pair(s, "uac_late_offer", "uas_late_offer")
+    }),
+    Test::new("sipp::early_media_is_passed_on", |s| {
+        pair(s, "uac_183", "uas_183")
+    }),
+    Test::new("sipp::info_is_passed_on", |s| pair(s, "uac_info", "uas_info")),
+    Test::new("sipp::a_refusal_keeps_its_words_and_headers", |s| {
+        pair(s, "uac_480", "uas_480")
+    }),
+    Test::new("sipp::an_offer_of_dtls_gets_488_and_nobody_is_called", dtls),
     Test::new("sipp::tcp_on_both_legs", |s| by_tcp(s, true, true)),
     Test::new("sipp::tcp_to_udp", |s| by_tcp(s, true, false)),
     Test::new("sipp::udp_to_tcp", |s| by_tcp(s, false, true)),
@@ -64,6 +75,10 @@ fn direct(scene: &Scene) -> Outcome {
         ("uac_cancel", "uas_cancel", false),
         ("uac_reinvite", "uas_reinvited", false),
         ("uac_reinvited", "uas_reinvite", false),
+        ("uac_late_offer", "uas_late_offer", false),
+        ("uac_183", "uas_183", false),
+        ("uac_info", "uas_info", false),
+        ("uac_480", "uas_480", false),
     ] {
         let callee = Run {
             tcp,
@@ -184,4 +199,17 @@ fn looped(scene: &Scene) -> Outcome {
         ));
     }
     servers.into_iter().try_for_each(Server::finish)
+}
+
+/// Until DTLS-SRTP is there, it is refused, and not taken for something else.
+fn dtls(scene: &Scene) -> Outcome {
+    let captures = scene.capture()?;
+    let config = Config::new(&format!("sip:{}", Run::callee("uas").at));
+    let server = Server::start(scene, &config)?;
+    Run::caller("uac_dtls", at(Side::A)).start(scene)?.finish(LIMIT)?;
+    let (_, wire_b) = captures.finish()?;
+    if let Some(message) = wire_b.messages.first() {
+        return Err(format!("leg B was called: {}", message.start));
+    }
+    server.finish()
 }
