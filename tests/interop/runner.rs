@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::env;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
@@ -50,6 +51,10 @@ pub(crate) fn run(tests: &[&Test]) -> ExitCode {
             println!("{}: test", test.name);
         }
         return ExitCode::SUCCESS;
+    }
+    if fs::metadata("/proc/self").map_or(true, |me| me.uid() != 0) {
+        eprintln!("interop: network namespaces need root; `tests/run interop` takes it by sudo");
+        return ExitCode::FAILURE;
     }
     netns::remove_stale(PREFIX);
     run_all(&chosen, &options)
