@@ -7,12 +7,14 @@
 mod call;
 mod config;
 mod leg;
+mod media;
 mod sdp;
 mod sip;
 
 pub use call::call;
 pub use config::config;
 pub use leg::leg_operations;
+pub use media::{relay_flow, rtp_demux, srtp};
 pub use sdp::sdp;
 pub use sip::{sip_datagram, sip_headers, sip_stream, sip_uri};
 
@@ -29,6 +31,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sdp", sdp),
     ("call", call),
     ("leg_operations", leg_operations),
+    ("rtp_demux", rtp_demux),
+    ("srtp", srtp),
+    ("relay_flow", relay_flow),
 ];
 
 #[cfg(test)]

@@ -70,6 +70,15 @@ enum Opened {
     Rtcp,
 }
 
+/// How a packet leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leaves {
+    pub(crate) by: Component,
+    pub(crate) to: SocketAddr,
+    /// Octets of payload, if it is RTP.
+    pub(crate) payload: Option<usize>,
+}
+
 impl Stream {
     /// One side.
     pub(crate) const fn end(&mut self, side: Side) -> &mut End {
@@ -178,7 +187,7 @@ impl Flow<'_> {
         source: SocketAddr,
         now: Instant,
     ) -> Result<(), Discard> {
-        let outcome = self.forward(packet, component, source, now);
+        let outcome = self.pass(packet, component, source, now);
         if let Err(why) = outcome {
             self.from.counts.discarded(why);
         }
@@ -186,25 +195,48 @@ impl Flow<'_> {
     }
 
     #[inline]
-    fn forward(
+    fn pass(
         &mut self,
         packet: &mut Packet,
         component: Component,
         source: SocketAddr,
         now: Instant,
     ) -> Result<(), Discard> {
+        let leaves = self.forward(packet, component, source, now)?;
+        let ports = self.to.ports.as_ref().ok_or(Discard::Held)?;
+        if !ports.socket(leaves.by).send(packet, leaves.to) {
+            return Err(Discard::NotSent);
+        }
+        if let Some(payload) = leaves.payload {
+            self.from.counts.received(payload);
+            self.to.counts.sent();
+        }
+        Ok(())
+    }
+
+    /// Opens, edits and seals a packet in place, and says how it leaves. No socket is touched.
+    ///
+    /// # Errors
+    /// Why it does not leave.
+    #[inline]
+    pub(crate) fn forward(
+        &mut self,
+        packet: &mut Packet,
+        component: Component,
+        source: SocketAddr,
+        now: Instant,
+    ) -> Result<Leaves, Discard> {
         let opened = self.open(packet, component, source, now)?;
         self.from.silence.heard(now);
         let payload = match &opened {
             Opened::Rtp(header) => {
                 self.from.counts.came(header);
-                packet.len() - header.length
+                Some(packet.len() - header.length)
             }
-            Opened::Rtcp => 0,
+            Opened::Rtcp => None,
         };
         let to = &mut *self.to;
-        let (component, address) = to.destination(&opened).ok_or(Discard::Held)?;
-        let ports = to.ports.as_ref().ok_or(Discard::Held)?;
+        let (by, address) = to.destination(&opened).ok_or(Discard::Held)?;
         match &opened {
             Opened::Rtp(header) => to.sending.seal_rtp(packet, header)?,
             Opened::Rtcp => {
@@ -215,14 +247,11 @@ impl Flow<'_> {
                 to.sending.seal_rtcp(packet)?;
             }
         }
-        if !ports.socket(component).send(packet, address) {
-            return Err(Discard::NotSent);
-        }
-        if matches!(opened, Opened::Rtp(_)) {
-            self.from.counts.received(payload);
-            self.to.counts.sent();
-        }
-        Ok(())
+        Ok(Leaves {
+            by,
+            to: address,
+            payload,
+        })
     }
 
     /// Checks where the packet is from, takes its protection off, and follows a peer that has moved.

@@ -1,0 +1,135 @@
+//! What the fuzzers do to the relay's inner parts; see `testing::fuzz`.
+
+use super::{
+    flow::{Component, Stream},
+    numbering::Numbering,
+    ports::SplitMix,
+    rtcp,
+};
+use crate::{
+    call::Side,
+    media::{
+        Connect, Protection, Remote, SrtpKey, StreamId, Suite,
+        packet::{self, Packet},
+        srtp::SrtpIn,
+    },
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+/// Any datagram: what is read without a key stays within it.
+pub(crate) fn demux(data: &[u8]) {
+    let _ = packet::classify(data);
+    if let Some(header) = packet::rtp_header(data) {
+        assert!(
+            header.length <= data.len(),
+            "the payload begins within the packet"
+        );
+    }
+    let _ = packet::rtcp_sender(data);
+    if rtcp::well_formed(data) {
+        let numbering = Numbering::new(SplitMix::from_system());
+        let mut bytes = data.to_vec();
+        rtcp::rewrite(&mut bytes, &numbering, &numbering);
+        assert_eq!(bytes, data, "nothing to rewrite, nothing rewritten");
+    }
+}
+
+/// Two legs, leg A keyed now and then: signalling and packets in any order. Nothing from a stranger passes in the clear,
+/// nothing leaves in the clear towards a keyed leg, nothing leaves for an address that was not signalled or proved.
+#[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
+pub(crate) fn flow(data: &[u8]) {
+    let mut stream = Stream::default();
+    let mut now = Instant::now();
+    let mut packet = Packet::new();
+    let mut phone: Option<SrtpIn> = None;
+    let mut rest = data;
+    while let [operation, choice, length, after @ ..] = rest {
+        let (bytes, after) = after.split_at(after.len().min(usize::from(*length)));
+        rest = after;
+        let side = if operation & 1 == 0 { Side::A } else { Side::B };
+        now += Duration::from_millis(u64::from(*choice) * 10);
+        if operation & 2 == 0 {
+            let connect = connect(side, *choice);
+            if side == Side::A {
+                phone = match &connect.send {
+                    Protection::Srtp(key) => SrtpIn::new(key).ok(),
+                    Protection::Clear | Protection::Blocked => None,
+                };
+            }
+            stream.end(side).connect(&connect, now);
+            let _ = stream.end(side).fell_silent(now);
+            continue;
+        }
+        let component = if operation & 4 == 0 {
+            Component::Rtp
+        } else {
+            Component::Rtcp
+        };
+        let source = if operation & 8 == 0 {
+            address(side, choice & 1)
+        } else {
+            stranger()
+        };
+        packet.fill(bytes);
+        let Ok(leaves) = stream.flow(side).forward(&mut packet, component, source, now) else {
+            continue;
+        };
+        assert_ne!(
+            leaves.to,
+            stranger(),
+            "nothing is sent to a stranger who proved nothing"
+        );
+        assert_ne!(source, stranger(), "nothing is taken from one");
+        if let (Side::B, Some(phone)) = (side, &mut phone) {
+            let opened = match leaves.payload {
+                Some(_) => phone.open_rtp(&mut packet).map(|_| ()),
+                None => phone.open_rtcp(&mut packet).map(|_| ()),
+            };
+            assert_eq!(
+                opened,
+                Ok(()),
+                "what leaves for a keyed leg is sealed with its key"
+            );
+        }
+    }
+}
+
+fn address(side: Side, choice: u8) -> SocketAddr {
+    let port = if side == Side::A { 4000 } else { 5000 };
+    (Ipv4Addr::new(192, 0, 2, 1 + choice), port).into()
+}
+
+fn stranger() -> SocketAddr {
+    (Ipv4Addr::new(203, 0, 113, 9), 666).into()
+}
+
+fn connect(side: Side, choice: u8) -> Connect {
+    let suite = Suite::ALL[usize::from(choice >> 2) % Suite::ALL.len()];
+    let protection = |seed| match choice & 3 {
+        0 => Protection::Blocked,
+        1 => Protection::Clear,
+        _ => Protection::Srtp(SrtpKey {
+            suite,
+            master: vec![seed; suite.master_length()].into(),
+            mki: None,
+        }),
+    };
+    let at = (choice & 0x80 == 0).then(|| address(side, choice >> 6 & 1));
+    Connect {
+        side,
+        stream: StreamId(0),
+        remote: Remote {
+            rtp: at,
+            rtcp: at,
+            mux: choice & 0x20 != 0,
+            also_from: vec![address(side, 1).ip()],
+            latch_any: false,
+        },
+        receive: protection(1),
+        send: protection(2),
+        silence: Some(Duration::from_secs(1)),
+    }
+}
