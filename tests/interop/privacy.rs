@@ -13,6 +13,10 @@ use crate::capture::Wire;
 use crate::netns::Side;
 use crate::sip_text::{Message, parameter};
 
+/// Where servers and proxies of the tests listen, for either leg: 5060, and 6067 of the shipped
+/// configuration.
+const SERVER_PORTS: [&str; 2] = ["5060", "6067"];
+
 /// What identifies a leg: the text, and what it is.
 type Marks = BTreeMap<String, &'static str>;
 
@@ -167,7 +171,10 @@ fn numbers(source: &Wire, seen: &Wire, of: Side) -> Outcome {
             let ports = uris
                 .filter_map(|host| host.rsplit_once(':'))
                 .map(|(_, port)| port);
-            ports.filter(|port| *port != "5060").map(str::to_owned).collect()
+            ports
+                .filter(|port| !SERVER_PORTS.contains(port))
+                .map(str::to_owned)
+                .collect()
         }),
         ("CSeq", |m| {
             let number = m.all("CSeq").filter_map(|v| word(v, 0));

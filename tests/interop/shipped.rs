@@ -13,7 +13,7 @@ use crate::netns::Side;
 use crate::phone::{Make, Setup};
 use crate::scene::Scene;
 use crate::server::{self, MEDIA_PORTS, Server};
-use crate::{Outcome, Test};
+use crate::{Outcome, Test, privacy};
 
 pub(crate) const TESTS: &[Test] = &[Test::new(
     "shipped::two_phones_call_as_the_readme_says",
@@ -52,6 +52,8 @@ fn as_the_readme_says(scene: &Scene) -> Outcome {
     judge::by_ear(&mut *phone_a, &mut *phone_b, &timeline)?;
     judge::by_wire(&wire_a, Leg::plain(Side::A), &timeline)?;
     judge::by_wire(&wire_b, Leg::keyed(Side::B, AES_128), &timeline)?;
+    // The server's own addresses are the same for both legs.
+    privacy::scan(&wire_a, &wire_b, &[own, IpAddr::V4(Ipv4Addr::LOCALHOST)])?;
     server.finish()
 }
 
