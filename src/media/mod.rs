@@ -35,15 +35,22 @@ pub enum MediaCommand {
     /// Bind an RTP and an RTCP port for one stream of one leg; answered by `Opened` or `OpenFailed`. Repeated for the
     /// same side and stream it replaces the ports.
     Open {
+        /// Which leg.
         side: Side,
+        /// Which stream.
         stream: StreamId,
+        /// From which range the ports come.
         kind: StreamKind,
+        /// What to bind.
         address: IpAddr,
     },
     /// Set everything about one side of one stream. May be repeated: keys that stay the same keep their state.
     Connect(Box<Connect>),
     /// Stop both directions of a stream (port 0 in SDP); its ports are given back.
-    Shut { stream: StreamId },
+    Shut {
+        /// Which stream.
+        stream: StreamId,
+    },
     /// Close everything; answered by `Closed`.
     Close,
 }
@@ -85,19 +92,31 @@ pub struct Remote {
 pub enum MediaEvent {
     /// Ports are bound.
     Opened {
+        /// Which leg.
         side: Side,
+        /// Which stream.
         stream: StreamId,
+        /// Where RTP is received.
         rtp: SocketAddr,
+        /// Where RTCP is received.
         rtcp: SocketAddr,
     },
     /// No port could be bound.
     OpenFailed {
+        /// Which leg.
         side: Side,
+        /// Which stream.
         stream: StreamId,
+        /// Why, for the log.
         reason: String,
     },
     /// Nothing came for the time that `Connect` gave. Reported once, until a packet comes again.
-    Silent { side: Side, stream: StreamId },
+    Silent {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+    },
     /// All is closed; the counts.
     Closed(Vec<StreamStats>),
 }

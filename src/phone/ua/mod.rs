@@ -1,6 +1,6 @@
 //! One call as one phone sees it: a small user agent over UDP (RFC 3261), without socket and clock.
 //!
-//! Its transactions follow RFC 3261 §17 in the one table of [`timer`], and are otherwise plain: one INVITE at a
+//! Its transactions follow RFC 3261 §17 in the one table of `timer`, and are otherwise plain: one INVITE at a
 //! time in each direction, loose routing only, no forks, no digest. What the far end says arrives by
 //! [`Ua::handle`], what the phone wants by the verbs; then drain [`Ua::transmit`] and [`Ua::event`], and come
 //! back at [`Ua::poll_timeout`].
