@@ -57,6 +57,15 @@ fn md5_and_sha_256_agree_with_rfc_7616() {
 }
 
 #[test]
+fn a_sha_256_hash_serves_as_its_password_does() {
+    let challenge = format!("{RFC_7616}, algorithm=SHA-256");
+    let ha1 = Algorithm::Sha256.hash(&[b"Mufasa:http-auth@example.org:Circle of Life"]);
+    let [password, hash] = [Secret::Clear("Circle of Life".into()), Secret::Sha256Ha1(ha1)]
+        .map(|secret| response(&challenge, secret, "/dir/index.html", CNONCE_7616));
+    assert_eq!(password, hash);
+}
+
+#[test]
 fn the_vector_of_rfc_2617_comes_from_password_and_from_hash() {
     let challenge = "Digest realm=\"testrealm@host.com\", qop=\"auth,auth-int\", \
         nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"";

@@ -2,7 +2,7 @@
 
 use super::{MAX_HEADER_BLOCK, MAX_MESSAGE, ParseError, Parsed, judge, message};
 use crate::sip::Status;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// Cuts messages out of a byte stream (RFC 3261 §7.5, §18.3), leading CRLFs being keep-alives (RFC 5626 §3.5.1).
 #[derive(Debug, Default)]
@@ -63,7 +63,9 @@ impl Framer {
             }
             self.length = None;
             self.scanned = 0;
-            let bytes = buffer.split_to(length).freeze();
+            // On its own: what a call keeps of it must not hold the connection's whole buffer.
+            let bytes = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+            buffer.advance(length);
             let parsed = message(bytes).and_then(|(message, fault)| judge(message, fault));
             if let Ok(parsed) = parsed {
                 return Ok(Some(Frame::Message(Box::new(parsed))));
@@ -103,7 +105,7 @@ impl Framer {
     /// The length of the message whose header block ends at `end`; when it cannot be told, what to answer once.
     fn measure(&mut self, buffer: &BytesMut, end: usize) -> Result<Result<usize, Frame>, ParseError> {
         // A body that has not come yet is no fault of the head's: only its fields count here.
-        let head = bytes::Bytes::copy_from_slice(buffer.get(..end).unwrap_or_default());
+        let head = Bytes::copy_from_slice(buffer.get(..end).unwrap_or_default());
         let (head, _) = message(head).map_err(|error| self.lose(error))?;
         let error = match head.headers().content_length() {
             Ok(Some(length)) if length <= MAX_MESSAGE - end.min(MAX_MESSAGE) => return Ok(Ok(end + length)),
