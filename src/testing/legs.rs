@@ -54,6 +54,8 @@ pub struct Legs {
     pub weather: Weather,
     /// Messages that `weather` does not touch but a test drops: by the number in `wire`.
     pub lost: Vec<usize>,
+    /// The callee takes no call any more.
+    pub deaf: bool,
     /// Messages of late, and to whom: what a tamperer has seen.
     seen: VecDeque<(Side, Bytes)>,
     /// Somebody tampers: then nothing is promised of where messages go.
@@ -143,6 +145,7 @@ impl Legs {
             wire: Vec::new(),
             weather,
             lost: Vec::new(),
+            deaf: false,
             seen: VecDeque::new(),
             tampered: false,
             profile,
@@ -313,7 +316,7 @@ impl Legs {
             (Side::A, Some(callee)) => callee.handle_message(incoming, &mut env),
             (Side::A, None) => {
                 let is_invite = matches!(&incoming.message, Message::Request(request) if request.method == crate::sip::Method::Invite);
-                if is_invite {
+                if is_invite && !self.deaf {
                     match Leg::accept(incoming, self.profile.clone(), &mut env) {
                         Ok(leg) => self.callee = Some(leg),
                         Err(failure) => assert!(self.tampered, "INVITE refused: {failure:?}"),

@@ -117,6 +117,11 @@ enum Phase {
     Ended,
 }
 
+/// Whether a leg says nothing after this, and is told nothing.
+const fn is_last_word(signal: &Signal) -> bool {
+    matches!(signal, Signal::Fail(_) | Signal::Hangup(_))
+}
+
 /// One SIP session.
 #[derive(Debug)]
 pub struct Leg {
@@ -137,7 +142,9 @@ pub struct Leg {
     local_ip: Option<IpAddr>,
     /// Where the peer's requests come from, where it is behind a NAT and its Contact is not.
     nat: Option<Uri>,
-    /// Which of our outputs ended it: a peer's BYE is answered 200 once if it crossed ours.
+    /// The last word has been said or heard.
+    is_silent: bool,
+    /// We sent a BYE: one of the peer that crosses it is answered 200.
     bye_sent: bool,
     /// When what is left of open INVITEs is given up after the end.
     linger: Option<Instant>,
@@ -156,6 +163,7 @@ impl Leg {
     }
     /// From the bridge.
     pub fn handle_signal(&mut self, signal: Signal, env: &mut Env<'_>) {
+        self.is_silent |= is_last_word(&signal);
         match self.phase {
             Phase::Incoming(_) => self.incoming_signal(signal, env),
             Phase::Calling(_) => self.calling_signal(signal, env),
@@ -298,6 +306,11 @@ impl Leg {
         }
     }
     fn say(&mut self, signal: Signal) {
+        if self.is_silent {
+            tracing::debug!(side = ?self.side, "nobody listens any more: {signal:?}");
+            return;
+        }
+        self.is_silent = is_last_word(&signal);
         self.out.push_back(LegOutput::Signal(signal));
     }
     /// Forgets what is over, and closes when nothing is left.

@@ -114,6 +114,7 @@ impl Leg {
             acks: Acks::default(),
             lookups: VecDeque::new(),
             resolved: vec![(NextHop::first(&plan.route, &plan.target), targets.clone())],
+            is_silent: false,
             bye_sent: false,
             linger: None,
             closed: false,

@@ -103,6 +103,7 @@ impl Leg {
             lookups: VecDeque::new(),
             resolved: Vec::new(),
             nat: None,
+            is_silent: false,
             bye_sent: false,
             linger: None,
             closed: false,

@@ -80,7 +80,11 @@ pub fn leg_operations(bytes: &[u8]) {
         }
         let side = if what & 0x80 == 0 { Side::A } else { Side::B };
         if what & 0x40 == 0 {
-            legs.tell(side, signal(what & 0x3f, value));
+            let signal = signal(what & 0x3f, value);
+            let last = matches!(signal, Signal::Fail(_) | Signal::Hangup(_));
+            legs.tell(side, signal);
+            check_words(&mut legs, &mut last_words);
+            last_words[usize::from(side == Side::B)] |= last && (side == Side::B || legs.callee.is_some());
         } else {
             legs.tamper(what, value, time);
         }
@@ -92,6 +96,7 @@ pub fn leg_operations(bytes: &[u8]) {
         legs.run(Duration::from_millis(time));
         check_words(&mut legs, &mut last_words);
     }
+    legs.deaf = true;
     for side in [Side::A, Side::B] {
         legs.tell(side, Signal::Hangup(Cause::bye(Origin::Local)));
     }
@@ -103,7 +108,7 @@ pub fn leg_operations(bytes: &[u8]) {
     assert!(legs.callee.is_none() || legs.closed.0, "the callee is not closed");
 }
 
-/// After `Fail` or `Hangup` a leg says nothing more.
+/// After it said or heard `Fail` or `Hangup` a leg says nothing more.
 fn check_words(legs: &mut Legs, last_words: &mut [bool; 2]) {
     for (side, signal) in legs.heard() {
         let said = &mut last_words[usize::from(side == Side::B)];
