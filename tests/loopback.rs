@@ -1,5 +1,10 @@
 //! The server on the wire: the real binary on loopback, against sockets that speak SIP and RTP by hand.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests watch a process in real time"
+)]
+
 #[path = "config/process.rs"]
 #[expect(dead_code, reason = "shared with the tests of the configuration")]
 mod process;

@@ -3,6 +3,11 @@
 //!
 //! `SOAK_CALLS=100000 cargo test --release --test soak -- --nocapture` does as many as that; a plain run does 2,000.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this test watches a process in real time"
+)]
+
 #[path = "soak/callee.rs"]
 mod callee;
 #[path = "soak/caller.rs"]
@@ -29,7 +34,6 @@ const SLACK: u64 = 6 << 20;
 
 #[test]
 fn nothing_is_left_of_many_short_calls() {
-    #[expect(clippy::disallowed_methods, reason = "the only setting of this test")]
     let calls: usize = std::env::var("SOAK_CALLS").map_or(2_000, |text| text.parse().expect("a number"));
     let callee = Callee::start();
     let server = Server::quiet(

@@ -4,6 +4,7 @@ use super::{
     Gauges,
     dispatch::Control,
     farewell::Remains,
+    inbox::{Inbox, InboxReceiver},
     redact::Redacted,
     standalone::{Answerer, reply},
     watch::Watch,
@@ -25,10 +26,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::Poll,
 };
 use tokio::{
@@ -37,61 +35,8 @@ use tokio::{
 };
 use tracing::Instrument as _;
 
-/// Messages from the wire that may wait for one call. Who sends faster than that is not waiting for answers.
-const MOST_WAITING: usize = 256;
 /// When there is no deadline: far away.
 const NEVER: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
-
-/// The way into a call.
-#[derive(Clone)]
-pub(super) struct Inbox {
-    sender: mpsc::UnboundedSender<Input>,
-    waiting: Arc<AtomicUsize>,
-}
-
-/// Its other end.
-pub(super) struct InboxReceiver {
-    receiver: mpsc::UnboundedReceiver<Input>,
-    waiting: Arc<AtomicUsize>,
-}
-
-/// A new inbox.
-pub(super) fn inbox() -> (Inbox, InboxReceiver) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting = Arc::new(AtomicUsize::new(0));
-    (
-        Inbox {
-            sender,
-            waiting: waiting.clone(),
-        },
-        InboxReceiver { receiver, waiting },
-    )
-}
-
-impl Inbox {
-    /// Something that strangers can send; `false` when the call has too much of it already.
-    pub(super) fn offer(&self, input: Input) -> bool {
-        if self.waiting.load(Relaxed) >= MOST_WAITING {
-            return false;
-        }
-        self.push(input);
-        true
-    }
-    /// Something of our own: it always finds room.
-    pub(super) fn push(&self, input: Input) {
-        self.waiting.fetch_add(1, Relaxed);
-        // The call has ended meanwhile: nobody is left to care.
-        let _ = self.sender.send(input);
-    }
-}
-
-impl InboxReceiver {
-    async fn next(&mut self) -> Option<Input> {
-        let input = self.receiver.recv().await;
-        self.waiting.fetch_sub(usize::from(input.is_some()), Relaxed);
-        input
-    }
-}
 
 /// What a call's task has of the server.
 pub(super) struct Seat {

@@ -3,10 +3,11 @@
 use super::{
     Gauges,
     admission::{Load, Policy, Refusal},
-    call_task::{self, Inbox, Seat},
+    call_task::{self, Seat},
+    inbox::inbox,
+    maps::{Census, Maps, Origination},
     redact::Redacted,
     standalone::{Answerer, reply},
-    tombstones::Tombstones,
 };
 use crate::{
     call::{Cause, Command, Incoming, Input, Origin, Side, Transmit, failure::Kind},
@@ -19,7 +20,6 @@ use crate::{
     },
 };
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -48,31 +48,6 @@ pub(super) enum Control {
     Ping(oneshot::Sender<()>),
 }
 
-/// How many there are, for who waits for the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Census {
-    pub(super) calls: usize,
-    pub(super) tasks: usize,
-}
-
-/// What makes two INVITEs one that came over two paths (RFC 3261 §8.2.2.2). That the Request-URI counts is ours: a proxy
-/// that forks one call to two users of ours sends two INVITEs which differ in nothing else, and they are two calls.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Origination {
-    call_id: Text,
-    from_tag: Text,
-    cseq: u32,
-    uri: Text,
-}
-
-struct Entry {
-    inbox: Inbox,
-    invite: TransactionKey,
-    origination: Option<Origination>,
-    dialogs: Vec<DialogKey>,
-    over: bool,
-}
-
 /// See the module.
 pub(super) struct Dispatcher {
     pub(super) net: Net,
@@ -84,21 +59,6 @@ pub(super) struct Dispatcher {
     pub(super) control: mpsc::UnboundedSender<Control>,
     pub(super) census: watch::Sender<Census>,
     pub(super) maps: Maps,
-}
-
-/// Who has what.
-#[derive(Default)]
-pub(super) struct Maps {
-    calls: HashMap<u64, Entry>,
-    dialogs: HashMap<DialogKey, (u64, Side)>,
-    invites: HashMap<TransactionKey, u64>,
-    originations: HashMap<Origination, u64>,
-    tombstones: Tombstones,
-    /// Calls that have not ended.
-    active: usize,
-    last: u64,
-    stopping: bool,
-    waiting: usize,
 }
 
 impl Dispatcher {
@@ -143,10 +103,7 @@ impl Dispatcher {
         self.gauges.dialogs.set(maps.dialogs.len());
         self.gauges.transactions.set(maps.invites.len());
         self.gauges.tombstones.set(maps.tombstones.len());
-        let census = Census {
-            calls: maps.active,
-            tasks: maps.calls.len(),
-        };
+        let census = maps.census();
         self.census
             .send_if_modified(|known| std::mem::replace(known, census) != census);
     }
@@ -265,7 +222,7 @@ impl Dispatcher {
     }
     /// An INVITE that begins a call.
     fn invite(&mut self, request: Request, key: TransactionKey, source: Source) {
-        let origination = originated(&request);
+        let origination = Origination::of(&request);
         let merged = origination
             .as_ref()
             .is_some_and(|it| self.maps.originations.contains_key(it));
@@ -288,7 +245,7 @@ impl Dispatcher {
             return self.refuse(&request, source, refusal);
         }
         self.gauges.taken.add();
-        let (inbox, receiver) = call_task::inbox();
+        let (inbox, receiver) = inbox();
         let number = self.maps.begin(inbox.clone(), key, origination);
         tracing::info!(
             call = number,
@@ -380,69 +337,10 @@ impl Dispatcher {
     }
 }
 
-impl Maps {
-    fn begin(&mut self, inbox: Inbox, invite: TransactionKey, origination: Option<Origination>) -> u64 {
-        self.last += 1;
-        let number = self.last;
-        self.active += 1;
-        self.invites.insert(invite.clone(), number);
-        if let Some(origination) = &origination {
-            self.originations.insert(origination.clone(), number);
-        }
-        self.calls.insert(
-            number,
-            Entry {
-                inbox,
-                invite,
-                origination,
-                dialogs: Vec::new(),
-                over: false,
-            },
-        );
-        number
-    }
-    fn add_dialog(&mut self, number: u64, side: Side, key: DialogKey) {
-        if let Some(entry) = self.calls.get_mut(&number) {
-            entry.dialogs.push(key.clone());
-            self.dialogs.insert(key, (number, side));
-        }
-    }
-    fn over(&mut self, number: u64) {
-        if let Some(entry) = self.calls.get_mut(&number)
-            && !std::mem::replace(&mut entry.over, true)
-        {
-            self.active -= 1;
-            if let Some(origination) = entry.origination.take() {
-                self.originations.remove(&origination);
-            }
-        }
-    }
-    fn gone(&mut self, number: u64) {
-        self.over(number);
-        let Some(entry) = self.calls.remove(&number) else {
-            return;
-        };
-        self.invites.remove(&entry.invite);
-        for key in entry.dialogs {
-            self.dialogs.remove(&key);
-        }
-    }
-}
-
 fn key(call_id: Option<Text>, local_tag: Option<Text>) -> Option<DialogKey> {
     Some(DialogKey {
         call_id: call_id?,
         local_tag: local_tag?,
-    })
-}
-
-fn originated(request: &Request) -> Option<Origination> {
-    Some(Origination {
-        call_id: request.headers.call_id().ok()?,
-        // A client of RFC 2543 may have none.
-        from_tag: request.headers.from().ok()?.tag()?,
-        cseq: request.headers.cseq().ok()?.number,
-        uri: request.uri.as_text().clone(),
     })
 }
 

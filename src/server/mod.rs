@@ -5,6 +5,8 @@ mod call_task;
 mod dispatch;
 mod farewell;
 pub mod gauges;
+mod inbox;
+mod maps;
 mod redact;
 pub mod settings;
 mod shutdown;
@@ -22,7 +24,8 @@ use crate::{
     sip::{Ids, routing::Transport},
 };
 use admission::Policy;
-use dispatch::{Census, Control, Dispatcher, Maps};
+use dispatch::{Control, Dispatcher};
+use maps::{Census, Maps};
 use standalone::Answerer;
 use std::{
     io,

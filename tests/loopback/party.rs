@@ -283,18 +283,20 @@ impl Party {
         self.send(&text);
     }
     /// The CANCEL of an INVITE (RFC 3261 §9.1).
-    pub(crate) fn cancel(&mut self, invite: &str) {
+    pub(crate) fn cancelling(&self, invite: &str) -> String {
         let invite = Heard(invite.to_owned());
         let uri = invite.0.split(' ').nth(1).expect("a Request-URI");
-        let text = format!(
+        format!(
             "CANCEL {uri} SIP/2.0\r\nVia: {}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 CANCEL\r\n\
              Content-Length: 0\r\n\r\n",
             invite.field("Via"),
             invite.field("From"),
             invite.field("To"),
             invite.field("Call-ID")
-        );
-        self.send(&text);
+        )
+    }
+    pub(crate) fn cancel(&mut self, invite: &str) {
+        self.send(&self.cancelling(invite));
     }
     /// Sends audio to where `sdp` says, and returns what arrives at `other`.
     pub(crate) fn speak(&self, sdp: &Heard, other: &Self) -> Vec<u8> {

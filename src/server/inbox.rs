@@ -1,0 +1,62 @@
+//! How a call's task is told things.
+
+use crate::call::Input;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+use tokio::sync::mpsc;
+
+/// Messages from the wire that may wait for one call. Who sends faster than that is not waiting for answers.
+const MOST_WAITING: usize = 256;
+/// The way into a call.
+#[derive(Clone)]
+pub(super) struct Inbox {
+    sender: mpsc::UnboundedSender<Input>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Its other end.
+pub(super) struct InboxReceiver {
+    receiver: mpsc::UnboundedReceiver<Input>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A new inbox.
+pub(super) fn inbox() -> (Inbox, InboxReceiver) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (
+        Inbox {
+            sender,
+            waiting: waiting.clone(),
+        },
+        InboxReceiver { receiver, waiting },
+    )
+}
+
+impl Inbox {
+    /// Something that strangers can send; `false` when the call has too much of it already.
+    pub(super) fn offer(&self, input: Input) -> bool {
+        if self.waiting.load(Relaxed) >= MOST_WAITING {
+            return false;
+        }
+        self.push(input);
+        true
+    }
+    /// Something of our own: it always finds room.
+    pub(super) fn push(&self, input: Input) {
+        self.waiting.fetch_add(1, Relaxed);
+        // The call has ended meanwhile: nobody is left to care.
+        let _ = self.sender.send(input);
+    }
+}
+
+impl InboxReceiver {
+    /// The next thing to know. Never `None` while the task has a sender itself.
+    pub(super) async fn next(&mut self) -> Option<Input> {
+        let input = self.receiver.recv().await;
+        self.waiting.fetch_sub(usize::from(input.is_some()), Relaxed);
+        input
+    }
+}

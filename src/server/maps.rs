@@ -1,0 +1,130 @@
+//! Who has what: calls, and what of theirs the wire can name.
+
+use super::{inbox::Inbox, tombstones::Tombstones};
+use crate::{
+    call::Side,
+    sip::{
+        Request, Text,
+        routing::{DialogKey, TransactionKey},
+    },
+};
+use std::collections::HashMap;
+
+/// How many there are, for who waits for the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Census {
+    pub(super) calls: usize,
+    pub(super) tasks: usize,
+}
+
+/// What makes two INVITEs one that came over two paths (RFC 3261 §8.2.2.2). That the Request-URI counts is ours: a proxy
+/// that forks one call to two users of ours sends two INVITEs which differ in nothing else, and they are two calls.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Origination {
+    call_id: Text,
+    from_tag: Text,
+    cseq: u32,
+    uri: Text,
+}
+
+/// A call's task, as the dispatcher knows it.
+pub(super) struct Entry {
+    pub(super) inbox: Inbox,
+    invite: TransactionKey,
+    origination: Option<Origination>,
+    dialogs: Vec<DialogKey>,
+    over: bool,
+}
+
+/// Who has what.
+#[derive(Default)]
+pub(super) struct Maps {
+    pub(super) calls: HashMap<u64, Entry>,
+    pub(super) dialogs: HashMap<DialogKey, (u64, Side)>,
+    pub(super) invites: HashMap<TransactionKey, u64>,
+    pub(super) originations: HashMap<Origination, u64>,
+    pub(super) tombstones: Tombstones,
+    /// Calls that have not ended.
+    pub(super) active: usize,
+    last: u64,
+    pub(super) stopping: bool,
+    /// Messages that wait for the dispatcher.
+    pub(super) waiting: usize,
+}
+
+impl Origination {
+    /// Of an INVITE; a client of RFC 2543 may give too little to tell.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        Some(Self {
+            call_id: request.headers.call_id().ok()?,
+            from_tag: request.headers.from().ok()?.tag()?,
+            cseq: request.headers.cseq().ok()?.number,
+            uri: request.uri.as_text().clone(),
+        })
+    }
+}
+
+impl Maps {
+    /// How many there are.
+    pub(super) fn census(&self) -> Census {
+        Census {
+            calls: self.active,
+            tasks: self.calls.len(),
+        }
+    }
+    /// A call begins.
+    pub(super) fn begin(
+        &mut self,
+        inbox: Inbox,
+        invite: TransactionKey,
+        origination: Option<Origination>,
+    ) -> u64 {
+        self.last += 1;
+        let number = self.last;
+        self.active += 1;
+        self.invites.insert(invite.clone(), number);
+        if let Some(origination) = &origination {
+            self.originations.insert(origination.clone(), number);
+        }
+        self.calls.insert(
+            number,
+            Entry {
+                inbox,
+                invite,
+                origination,
+                dialogs: Vec::new(),
+                over: false,
+            },
+        );
+        number
+    }
+    /// Messages of a dialog belong to that side of that call.
+    pub(super) fn add_dialog(&mut self, number: u64, side: Side, key: DialogKey) {
+        if let Some(entry) = self.calls.get_mut(&number) {
+            entry.dialogs.push(key.clone());
+            self.dialogs.insert(key, (number, side));
+        }
+    }
+    /// A call has ended; its task lingers for late messages.
+    pub(super) fn over(&mut self, number: u64) {
+        if let Some(entry) = self.calls.get_mut(&number)
+            && !std::mem::replace(&mut entry.over, true)
+        {
+            self.active -= 1;
+            if let Some(origination) = entry.origination.take() {
+                self.originations.remove(&origination);
+            }
+        }
+    }
+    /// A call's task has ended: nothing finds it any more.
+    pub(super) fn gone(&mut self, number: u64) {
+        self.over(number);
+        let Some(entry) = self.calls.remove(&number) else {
+            return;
+        };
+        self.invites.remove(&entry.invite);
+        for key in entry.dialogs {
+            self.dialogs.remove(&key);
+        }
+    }
+}
