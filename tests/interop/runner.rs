@@ -21,9 +21,24 @@ const PREFIX: &str = "b2bit";
 
 struct Options {
     names: Vec<String>,
+    exact: bool,
+    skipped: Vec<String>,
     jobs: usize,
     repeat: usize,
     list: bool,
+}
+
+impl Options {
+    fn chooses(&self, test: &str) -> bool {
+        let fits = |name: &String| {
+            if self.exact {
+                test == name
+            } else {
+                test.contains(name.as_str())
+            }
+        };
+        (self.names.is_empty() || self.names.iter().any(fits)) && !self.skipped.iter().any(fits)
+    }
 }
 
 /// Runs what the command line asks for.
@@ -44,7 +59,7 @@ pub(crate) fn run(tests: &[&Test]) -> ExitCode {
     let chosen: Vec<&Test> = tests
         .iter()
         .copied()
-        .filter(|t| options.names.is_empty() || options.names.iter().any(|n| t.name.contains(n.as_str())))
+        .filter(|test| options.chooses(test.name))
         .collect();
     if options.list {
         for test in chosen {
@@ -67,6 +82,8 @@ fn options(args: Vec<String>) -> Outcome<Options> {
     };
     let mut options = Options {
         names: Vec::new(),
+        exact: false,
+        skipped: Vec::new(),
         jobs: 2,
         repeat: 1,
         list: false,
@@ -83,8 +100,14 @@ fn options(args: Vec<String>) -> Outcome<Options> {
             }
             "--repeat" => options.repeat = number(&name, inline.or_else(|| args.next()))?,
             "--list" => options.list = true,
-            // What `cargo test` and other harnesses pass and what changes nothing here.
-            "--nocapture" | "--no-capture" | "--exact" | "--include-ignored" | "--quiet" | "-q" => {}
+            "--exact" => options.exact = true,
+            "--skip" => {
+                let skipped = inline.or_else(|| args.next());
+                options.skipped.push(skipped.ok_or("--skip wants a name")?);
+            }
+            // libtest's, so that they may be passed to all test targets at once. Nothing here is ignored.
+            "--ignored" => options.repeat = 0,
+            "--nocapture" | "--no-capture" | "--include-ignored" | "--quiet" | "-q" => {}
             other if other.starts_with('-') => return Err(format!("unknown option {other}")),
             _ => options.names.push(name),
         }
