@@ -90,7 +90,8 @@ fn rc_file(setup: &Setup) -> String {
         video = setup.media_port() + 50,
     );
     // What is not listed it adds by itself, switched on.
-    for (n, (name, rate, channels)) in (2..).zip(UNWANTED) {
+    let unwanted = if setup.every_codec { &[][..] } else { &UNWANTED[..] };
+    for (n, (name, rate, channels)) in (2..).zip(unwanted) {
         rc += &format!("[audio_codec_{n}]\nmime={name}\nrate={rate}\nchannels={channels}\nenabled=0\n");
     }
     if !setup.suites.is_empty() {

@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) encrypted: bool,
     /// The suites that it offers, where that can be set (Linphone); empty: its own choice.
     pub(crate) suites: &'static str,
+    /// It offers every codec that it has (Linphone); else PCMU and PCMA, which the wire's judge decodes.
+    pub(crate) every_codec: bool,
     /// The tone that it plays, in hertz; 0 is silence.
     pub(crate) tone: f64,
     /// It answers calls by itself.
@@ -47,6 +49,7 @@ impl Setup {
             dir: dir.to_owned(),
             encrypted: false,
             suites: "",
+            every_codec: false,
             tone: if side == Side::A {
                 tone::CALLER
             } else {

@@ -57,6 +57,7 @@ pub(crate) const TESTS: &[Test] = &[
         talks(s, call)
     }),
     Test::new("call::a_callee_without_sdes_is_not_called_in_clear", no_fallback),
+    Test::new("call::linphones_with_every_codec_and_suite", as_it_comes),
     Test::new("call::between_kamailio_before_and_after", kamailio),
     Test::new("call::from_ipv4_to_ipv6", ipv6),
     Test::new("call::by_srv_past_a_dead_target_and_one_that_says_503", srv),
@@ -154,6 +155,33 @@ fn reports(wire_a: &Wire, wire_b: &Wire, call: &Call) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Offers as Linphone makes them when nobody restricts it: long ones, with opus first. The ear judges,
+/// and every packet on both wires must authenticate.
+fn as_it_comes(scene: &Scene) -> Outcome {
+    let mut call = Call::new(scene, Make::Linphone, Make::Linphone)
+        .a_sdes()
+        .b_sdes(AES_128);
+    (call.a.every_codec, call.b.every_codec) = (true, true);
+    let captures = scene.capture()?;
+    let server = Server::start(scene, &call.config)?;
+    let (mut b, mut a) = (call.b.start()?, call.a.start()?);
+    let timeline = converse(&mut *a, &mut *b, CALLEE, Side::B)?;
+    let (wire_a, wire_b) = captures.finish()?;
+    judge::by_ear(&mut *a, &mut *b, &timeline)?;
+    for (leg, wire) in call.legs.into_iter().zip([&wire_a, &wire_b]) {
+        let (out, back) =
+            rtp::listen(wire, leg.phone, leg.suite).map_err(|e| format!("leg {:?}: {e}", leg.side))?;
+        for span in &timeline.talks {
+            // Not G.711, that is: opus was agreed on, with the number that each end wants for it.
+            out.must_be_still(*span)
+                .and_then(|()| back.must_be_still(*span))?;
+        }
+    }
+    reports(&wire_a, &wire_b, &call)?;
+    privacy::scan(&wire_a, &wire_b, &call.shared)?;
+    server.finish()
 }
 
 /// Leg B must be SDES and the callee has none: the call fails, and nothing is sent in clear.
