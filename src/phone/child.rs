@@ -3,6 +3,7 @@
 use super::Error;
 use super::procfs::Process;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::{SocketAddr, UdpSocket};
@@ -108,7 +109,7 @@ impl Server {
         reason = "a driver: it waits for another process, which cannot be waited for with a deadline"
     )]
     pub fn stop(&mut self) -> Option<ExitStatus> {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+        if let Some(pid) = self.pid() {
             // If it has ended already, its status is still to be had below.
             let _ = kill_process(pid, Signal::TERM);
         }
@@ -122,10 +123,46 @@ impl Server {
         None
     }
 
+    /// Asks the server for its gauges (SIGUSR1), which it writes to its log as `calls=0 dialogs=0 …`. Empty if it does
+    /// not within two seconds.
+    #[expect(clippy::disallowed_methods, reason = "a driver: it waits for another process")]
+    pub fn gauges(&self) -> BTreeMap<String, u64> {
+        let lines = |text: &str| text.lines().filter(|line| line.contains(" tombstones=")).count();
+        let before = lines(&self.logged());
+        if let Some(pid) = self.pid() {
+            // If it has ended there are none.
+            let _ = kill_process(pid, Signal::USR1);
+        }
+        for _ in 0..100 {
+            thread::sleep(Duration::from_millis(20));
+            let text = self.logged();
+            if lines(&text) > before {
+                let line = text
+                    .lines()
+                    .rfind(|line| line.contains(" tombstones="))
+                    .unwrap_or_default();
+                let pairs = line
+                    .split_ascii_whitespace()
+                    .filter_map(|word| word.split_once('='));
+                return pairs
+                    .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+                    .collect();
+            }
+        }
+        BTreeMap::new()
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
+    fn logged(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
     /// The last lines of its log.
     pub fn tail(&self) -> String {
-        let text = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = self.logged();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }

@@ -24,6 +24,20 @@ use report::Summary;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+/// After so many seconds the last transaction is over (RFC 3261 §17: 64 × T1, and some), and nothing may be left.
+const REST: f64 = 35.0;
+/// The server's gauges that then read zero.
+const LEVELS: [&str; 8] = [
+    "calls",
+    "dialogs",
+    "transactions",
+    "tombstones",
+    "tasks",
+    "media-sessions",
+    "media-ports",
+    "media-flows",
+];
+
 /// Runs it. The exit status is 0 if all calls went as planned and each packet arrived as it was sent, 1 if not,
 /// and 3 if the generator itself lost something, so that the figures say nothing.
 pub fn run(options: &Options) -> ExitCode {
@@ -90,8 +104,23 @@ fn with_server(options: &Options) -> Result<Summary, Error> {
     }
     let mut server = Server::start(&settings, options.server_log.as_deref())?;
     let result = with(&options, Some(server.process()), Some(&mut server));
+    let gauges = server.gauges();
     let status = server.stop();
     let mut summary = result.inspect_err(|_| eprintln!("{}", server.tail()))?;
+    if options.settle >= REST {
+        let left = LEVELS.into_iter().filter(|name| gauges.get(*name) != Some(&0));
+        let left: Vec<String> = left
+            .map(|name| format!("{name}={:?}", gauges.get(name)))
+            .collect();
+        if !left.is_empty() {
+            summary.faults.push(format!(
+                "after the calls the server still has {}",
+                left.join(", ")
+            ));
+            summary.passed = false;
+        }
+    }
+    summary.gauges = gauges;
     if !status.is_some_and(|status| status.success()) {
         eprintln!("{}", server.tail());
         summary.faults.push(match status {

@@ -36,6 +36,8 @@ pub(super) struct Summary {
     pub(super) own: Own,
     /// The server, where it was started by us.
     pub(super) server: Option<Cost>,
+    /// What the server said of itself at the end: after 35 s of rest nothing may be left.
+    pub(super) gauges: BTreeMap<String, u64>,
     /// Whether the figures may be used.
     pub(super) void: bool,
     /// Whether all went well.
