@@ -6,7 +6,6 @@
 )]
 
 #[path = "config/process.rs"]
-#[expect(dead_code, reason = "shared with the tests of the configuration")]
 mod process;
 
 mod loopback {

@@ -15,13 +15,10 @@ mod caller;
 #[path = "soak/footprint.rs"]
 mod footprint;
 #[path = "loopback/party.rs"]
-#[expect(dead_code, reason = "shared with the tests of calls")]
 mod party;
 #[path = "config/process.rs"]
-#[expect(dead_code, reason = "shared with the tests of the configuration")]
 mod process;
 #[path = "loopback/server.rs"]
-#[expect(dead_code, reason = "shared with the tests of calls")]
 mod server;
 
 use callee::Callee;

@@ -4,14 +4,11 @@
 //! By default the messages of `tests/wire`. `tests/torture-run DIRECTORY` runs those of another collection whose
 //! `index.json` has the same fields: `good` and `tolerated` outcomes, and `checks` of what reached the callee.
 
-#[allow(dead_code, reason = "shared with other tests")]
 #[path = "config/process.rs"]
 mod process;
 
-#[allow(dead_code, reason = "shared with other tests")]
 #[path = "loopback/party.rs"]
 mod party;
-#[allow(dead_code, reason = "shared with other tests")]
 #[path = "loopback/server.rs"]
 mod server;
 

@@ -1,4 +1,6 @@
 //! The server under test, with its addresses.
+#![allow(dead_code, reason = "each test that shares this uses a part of it")]
+#![allow(clippy::disallowed_methods, reason = "wires are watched in real time")]
 
 use crate::process::Service;
 use rustix::process::Signal;
