@@ -219,8 +219,7 @@ impl Peer {
     }
 
     /// Takes a message of the server: remembers tags, targets and requests.
-    pub fn receive(&mut self, bytes: &Bytes) -> Message {
-        let message = read(bytes);
+    pub fn receive(&mut self, message: Message) {
         match &message {
             Message::Request(request) => {
                 let first = self.call_id_is_new(request);
@@ -248,8 +247,7 @@ impl Peer {
                 }
             }
         }
-        self.inbox.push(message.clone());
-        message
+        self.inbox.push(message);
     }
     fn call_id_is_new(&self, request: &Request) -> bool {
         request.method == Method::Invite

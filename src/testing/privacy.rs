@@ -3,7 +3,6 @@
 //! Identities (From and To) cross on purpose, and so do headers that an application passes on; all else of leg A stays on leg A, and
 //! of leg B on leg B.
 
-use super::peer::read;
 use crate::{call::Side, sdp::Sdp, sip::Message};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -17,12 +16,11 @@ pub struct Privacy {
 
 impl Privacy {
     /// Learns from a message on one leg, in either direction. Our own identifiers there count as well.
-    pub fn learn(&mut self, side: Side, bytes: &Bytes) {
+    pub fn learn(&mut self, side: Side, message: &Message) {
         let known = match side {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
         };
-        let message = read(bytes);
         let headers = message.headers();
         let mut found = vec![headers.call_id().expect("Call-ID").to_str().into_owned()];
         for header in [headers.from(), headers.to()].into_iter().flatten() {
@@ -37,7 +35,7 @@ impl Privacy {
                 found.push(after.split([';', ',']).next().unwrap_or_default().to_owned());
             }
         }
-        let redirects = matches!(&message, Message::Response(response) if response.status.code() / 100 == 3);
+        let redirects = matches!(message, Message::Response(response) if response.status.code() / 100 == 3);
         for contact in headers
             .contacts()
             .unwrap_or_default()
@@ -47,7 +45,7 @@ impl Privacy {
             found.push(contact.uri.host().to_owned());
             found.extend(contact.uri.user().map(str::to_owned));
         }
-        if let Some(sdp) = description(&message) {
+        if let Some(sdp) = description(message) {
             let origin = &sdp.origin;
             found.extend([origin.username.clone(), origin.id.clone()]);
             found.extend(origin.address.rsplit(' ').next().map(str::to_owned));

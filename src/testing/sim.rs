@@ -8,7 +8,7 @@ use crate::{
     },
     media::MediaEvent,
     sip::{
-        Ids,
+        Ids, Message,
         routing::{FlowId, NextHop, Source, Target, Transport},
         timers::Timers,
     },
@@ -39,7 +39,7 @@ pub fn settings() -> CallSettings {
 #[derive(Debug)]
 enum Event {
     ToServer(Side, Bytes),
-    ToPeer(Side, Bytes),
+    ToPeer(Side, Message),
     Lookup(Side, NextHop),
     Verdict(Verdict),
     Media(MediaEvent),
@@ -195,8 +195,8 @@ impl Sim {
             return None;
         };
         match event {
-            Event::ToPeer(side, bytes) => {
-                self.peer(side).receive(&bytes);
+            Event::ToPeer(side, message) => {
+                self.peer(side).receive(message);
                 return Some(side);
             }
             Event::ToServer(side, bytes) => self.receive(side, &bytes),
@@ -238,13 +238,14 @@ impl Sim {
 
     fn receive(&mut self, side: Side, bytes: &Bytes) {
         self.wire.push((self.now, side, true, bytes.clone()));
-        self.privacy.learn(side, bytes);
+        let message = read(bytes);
+        self.privacy.learn(side, &message);
         let peer = match side {
             Side::A => &self.a,
             Side::B => &self.b,
         };
         let incoming = Incoming {
-            message: read(bytes),
+            message,
             source: Source {
                 transport: Transport::Udp,
                 local: peer.server,
@@ -318,7 +319,8 @@ impl Sim {
     fn transmit(&mut self, side: Side, transmit: Transmit) {
         let bytes = transmit.bytes;
         assert!(bytes.len() < 64 * 1024, "a message of {} octets", bytes.len());
-        self.privacy.learn(side, &bytes);
+        let message = read(&bytes);
+        self.privacy.learn(side, &message);
         if let Some(word) = self.privacy.leaks(side, &bytes)
             && !self.allowed.iter().any(|allowed| allowed.contains(word))
         {
@@ -328,7 +330,7 @@ impl Sim {
             );
         }
         self.wire.push((self.now, side, false, bytes.clone()));
-        self.schedule(self.delay, Event::ToPeer(side, bytes));
+        self.schedule(self.delay, Event::ToPeer(side, message));
     }
 
     /// Asserts that the call is over and nothing of it is left.

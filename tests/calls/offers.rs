@@ -274,7 +274,7 @@ fn nothing_of_one_leg_s_description_is_on_the_other() {
         .find(|(_, side, inwards, _)| *side == Side::A && *inwards)
         .unwrap();
     let mut privacy = b2bua::testing::privacy::Privacy::default();
-    privacy.learn(Side::A, &invite.3);
+    privacy.learn(Side::A, &read(&invite.3));
     for word in [
         "192.0.2.10",
         "alice-login",
