@@ -100,20 +100,17 @@ impl Engine {
     pub(super) fn invited(&mut self, invite: Inbound, from: SocketAddr, now: Instant) -> Result<(), Error> {
         let call_id = invite.call_id.clone();
         let number = number(invite.user().unwrap_or_default());
-        let fate = self
-            .calls
-            .get(&number)
-            .filter(|call| call.callee.is_none())
-            .map(|call| call.fate);
-        let Some(fate) = fate else {
+        if number < self.summary.attempted && self.run.mix.fate(number) == Fate::Silent {
+            // It is sent again for 32 s, whatever became of the call: nobody has answered it.
+            return Ok(());
+        }
+        let call = self.calls.get(&number).filter(|call| call.callee.is_none());
+        let Some(fate) = call.map(|call| call.fate) else {
             return Err(Error::Message(format!(
                 "{}: an INVITE for no call of ours",
                 invite.start
             )));
         };
-        if fate == Fate::Silent {
-            return Ok(());
-        }
         let offer = match self.run.media {
             Media::Signalling => None,
             _ => Some(Described::read(invite.body().unwrap_or_default())?),
