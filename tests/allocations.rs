@@ -52,8 +52,10 @@ static ALLOCATOR: Counting = Counting;
 const STREAM: StreamId = StreamId(0);
 
 fn phone() -> UdpSocket {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback socket");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("a loopback socket");
     socket
 }
 

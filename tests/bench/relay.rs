@@ -184,12 +184,11 @@ fn round(
 ) -> Option<f64> {
     let expected = received.load(Ordering::Relaxed) + (CALLS * PACKETS) as u64;
     let before = on_processor(candidate.thread);
+    let part = CALLS / PARTS;
     for number in first..first + PACKETS {
-        for part in 0..PARTS {
-            for call in (part * CALLS / PARTS)..((part + 1) * CALLS / PARTS) {
-                sender
-                    .send_to(&packets[call][number], candidate.ports[call])
-                    .expect("sent");
+        for (packets, ports) in packets.chunks(part).zip(candidate.ports.chunks(part)) {
+            for (packets, port) in packets.iter().zip(ports) {
+                sender.send_to(&packets[number], port).expect("sent");
             }
             wait(TICK / PARTS as u32);
         }
@@ -272,7 +271,7 @@ fn main() -> ExitCode {
     #[allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
     let start = Instant::now();
     for number in 0..=ROUNDS {
-        let mut through = |candidate| round(candidate, &sender, &packets, number * PACKETS, &received);
+        let through = |candidate| round(candidate, &sender, &packets, number * PACKETS, &received);
         // Who comes first changes.
         let (relayed, nothing) = if number % 2 == 0 {
             (through(&real), through(&bare))
