@@ -1,5 +1,7 @@
 //! A relayed packet allocates nothing: a counting allocator watches the relay thread while packets pass.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
+
 use b2bua::{
     call::Side,
     media::{

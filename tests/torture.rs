@@ -4,6 +4,9 @@
 //! By default the messages of `tests/wire`. `tests/torture-run DIRECTORY` runs those of another collection whose
 //! `index.json` has the same fields: `good` and `tolerated` outcomes, and `checks` of what reached the callee.
 
+#![allow(clippy::disallowed_methods, reason = "real sockets live in real time")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
+
 #[path = "config/process.rs"]
 mod process;
 
@@ -23,7 +26,6 @@ use server::Server;
 use std::path::PathBuf;
 use torture::{case::Case, judge::Verdict};
 
-#[expect(clippy::disallowed_methods, reason = "the directory is this test's argument")]
 fn directory() -> PathBuf {
     std::env::var_os("B2BUA_TORTURE").map_or_else(|| process::repository().join("tests/wire"), PathBuf::from)
 }

@@ -3,6 +3,8 @@
 //! `index.json` says of each what it is and what must become of it. Here: what the parser makes of it, and that printing
 //! gives back what was read. What the server answers is the business of `tests/torture.rs`, with the same index.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
+
 use b2bua::sip::{
     Message,
     parse::{self, Parsed},

@@ -131,7 +131,7 @@ impl Caller {
     fn place(&mut self, number: usize) {
         let (kind, call_id) = (kind(number), fresh("soak"));
         let mut invite = self.party.invite(&call_id, &format!("sip:{kind}@example.org"));
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             invite = encrypted(&invite);
         }
         self.party.send(&invite);

@@ -72,7 +72,7 @@ impl Case {
     pub(crate) fn send(&self, mut caller: Party, callee: &mut Party) -> Outcome {
         let address = caller.address;
         let sent = Raw(match self.is_request {
-            true => self.message.from_there(caller.transport(), &address.to_string()),
+            true => self.message.as_from(caller.transport(), &address.to_string()),
             false => self.message.0.clone(),
         });
         caller.send_bytes(&sent.0);

@@ -7,7 +7,7 @@ pub(crate) struct Raw(pub(crate) Vec<u8>);
 
 impl Raw {
     /// With this transport and address in the topmost Via, and `rport` behind them; all else as it was.
-    pub(crate) fn from_there(&self, transport: &str, sent_by: &str) -> Vec<u8> {
+    pub(crate) fn as_from(&self, transport: &str, sent_by: &str) -> Vec<u8> {
         let top = Regex::new(
             r"(?i-u)(?P<name>\n(?:via|v)[ \t]*:\s*SIP\s*/\s*[0-9.]+\s*/\s*)[^\s;,]+(?P<gap>\s+)(?:\[[^\]]*\]|[^\s;,:]+)(?:\s*:\s*[0-9]+)?",
         )
