@@ -183,18 +183,18 @@ fn forward_media(
 
 /// Whether an attribute line may go to the other leg.
 fn crosses(line: &Line, hidden: &[String]) -> bool {
-    let Some((name, _)) = line.as_attribute() else {
-        // Not UTF-8: nothing that we or a peer's stack would act on, but compare its bytes all the same.
-        return !contains_any(&line.value, hidden);
-    };
+    // By bytes: a value that is not UTF-8 makes nothing else of an attribute.
+    let name = line.value.split(|&byte| byte == b':').next().unwrap_or_default();
     let own = LEG_ATTRIBUTES
         .iter()
         .any(|listed| match listed.strip_suffix('*') {
-            Some(prefix) => name.len() >= prefix.len() && name[..prefix.len()].eq_ignore_ascii_case(prefix),
+            Some(prefix) => name
+                .get(..prefix.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes())),
             None => line.is_attribute(listed),
         });
     // An extension that carries `mid` in packets means nothing where no `mid` is.
-    let mid_extension = name.eq_ignore_ascii_case("extmap") && line.value.ends_with(b"hdrext:sdes:mid");
+    let mid_extension = name.eq_ignore_ascii_case(b"extmap") && line.value.ends_with(b"hdrext:sdes:mid");
     !own && !mid_extension && !contains_any(&line.value, hidden)
 }
 

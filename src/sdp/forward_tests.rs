@@ -62,6 +62,26 @@ a=x-unheard-of:kept\na=sendrecv\nm=video 0 RTP/SAVPF 96\n"
 }
 
 #[test]
+fn a_key_does_not_cross_because_a_byte_of_its_line_is_not_utf_8() {
+    let audio = "v=0\no=- 1 1 IN IP4 192.0.2.7\nc=IN IP4 192.0.2.7\nm=audio 7078 RTP/AVP 0\n\
+                 a=crypto:1 X inline:AAAA~\na=sendonly:~\na=ssrc-group:~\na=x-own:~\n";
+    let bytes: Vec<u8> = audio
+        .bytes()
+        .map(|byte| if byte == b'~' { 0xe9 } else { byte })
+        .collect();
+    let forwarded = forward(&Sdp::parse(&bytes).unwrap(), &plan(&[Some(4000)], None)).to_bytes();
+    let forwarded = String::from_utf8_lossy(&forwarded).into_owned();
+    assert!(
+        !forwarded.contains("crypto") && !forwarded.contains("sendonly:"),
+        "{forwarded}"
+    );
+    assert!(
+        forwarded.contains("a=x-own:") && forwarded.contains("a=sendonly\r\n"),
+        "{forwarded}"
+    );
+}
+
+#[test]
 fn the_leg_s_own_profile_keys_and_ports_are_written() {
     let mut plan = plan(&[Some(4000)], None);
     let stream = plan.streams[0].as_mut().unwrap();
