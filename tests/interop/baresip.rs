@@ -26,7 +26,8 @@ pub(crate) struct Baresip {
     commands: usize,
 }
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A machine that has other things to do may take long.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 impl Baresip {
     /// Starts it and waits until it can be told things.

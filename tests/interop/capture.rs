@@ -33,7 +33,7 @@ impl Capture {
             .args(["-q", "-P", "-i", interface, "-f", "not tcp port 4444", "-w"])
             .arg(&file);
         let mut process = Process::start_here(&name, dir, command)?;
-        process.await_output("File: ", 1, Duration::from_secs(10))?;
+        process.await_output("File: ", 1, Duration::from_secs(20))?;
         Ok(Self { process, file })
     }
 

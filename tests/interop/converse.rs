@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Outcome;
+use crate::judge::SPOKEN;
 use crate::netns::Side;
 use crate::phone::Phone;
 use crate::rtp::Span;
@@ -73,7 +74,7 @@ fn talk_counted(a: &mut dyn Phone, b: &mut dyn Phone, timeline: &mut Timeline) -
     let before = [a.decoded()?, b.decoded()?];
     talk(timeline);
     let after = [a.decoded()?, b.decoded()?];
-    let wanted = TALK.as_secs_f64() - 0.2;
+    let wanted = TALK.as_secs_f64() * SPOKEN;
     for ((who, before), after) in [a.name(), b.name()].into_iter().zip(before).zip(after) {
         if let (Some(before), Some(after)) = (before, after)
             && after - before < wanted

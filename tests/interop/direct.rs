@@ -114,8 +114,7 @@ fn call_at(target: &str, a: &Setup, b: &Setup, scene: &Scene) -> Outcome {
     let timeline = converse(&mut *phone_a, &mut *phone_b, target, Side::A)?;
     let (wire_a, wire_b) = captures.finish()?;
     judge::by_ear(&mut *phone_a, &mut *phone_b, &timeline)?;
-    judge::by_wire(&wire_a, leg(Side::A, a), &timeline)?;
-    judge::by_wire(&wire_b, leg(Side::B, b), &timeline)
+    judge::by_wires([&wire_a, &wire_b], [leg(Side::A, a), leg(Side::B, b)], &timeline)
 }
 
 /// Both proxies in a row, with no server between them: what the phones do with record routes.
@@ -155,12 +154,12 @@ fn wrong_tone(scene: &Scene, hertz: f64) -> Outcome {
     )?;
     must_object(
         "wire A",
-        judge::by_wire(&wire_a, Leg::plain(Side::A), &timeline),
+        judge::by_wire(&wire_a, Leg::plain(Side::A), &timeline).map(drop),
         "RTP to",
     )?;
     must_object(
         "wire B",
-        judge::by_wire(&wire_b, Leg::plain(Side::B), &timeline),
+        judge::by_wire(&wire_b, Leg::plain(Side::B), &timeline).map(drop),
         "RTP from",
     )
 }
@@ -180,7 +179,11 @@ fn wrong_leg(a: &Setup, b: &Setup, suite: Option<&'static str>, scene: &Scene) -
         suite,
         ..Leg::plain(Side::A)
     };
-    must_object("the SDP", judge::by_wire(&wire, wrong, &timeline), "leg A")?;
+    must_object(
+        "the SDP",
+        judge::by_wire(&wire, wrong, &timeline).map(drop),
+        "leg A",
+    )?;
     // And where the SDP claims what the packets are not.
     for message in &mut wire.messages {
         let (from, to) = if suite.is_some() {
@@ -198,7 +201,11 @@ fn wrong_leg(a: &Setup, b: &Setup, suite: Option<&'static str>, scene: &Scene) -
         (Some(_), false) => "G.711 on a keyed leg",
         (Some(_), true) => "is not AES_256",
     };
-    must_object("the packets", judge::by_wire(&wire, wrong, &timeline), expected)
+    must_object(
+        "the packets",
+        judge::by_wire(&wire, wrong, &timeline).map(drop),
+        expected,
+    )
 }
 
 fn wrong_encryption(scene: &Scene) -> Outcome {

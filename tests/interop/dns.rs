@@ -26,7 +26,7 @@ impl Dns {
         let mut command = Command::new("dnsmasq");
         command.arg("-C").arg(&file).arg("--pid-file=");
         let mut process = Process::start_here("dnsmasq", &scene.dir, command)?;
-        process.await_output("started, version", 1, Duration::from_secs(10))?;
+        process.await_output("started, version", 1, Duration::from_secs(20))?;
         Ok(Self { _process: process })
     }
 }

@@ -27,7 +27,7 @@ impl Kamailio {
             .replace("NEXT", next);
         fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
         let mut process = Self::run(scene, name, &file)?;
-        process.await_output("the proxy is up", 1, Duration::from_secs(10))?;
+        process.await_output("the proxy is up", 1, Duration::from_secs(20))?;
         Ok(Self { _process: process })
     }
 

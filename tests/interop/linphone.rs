@@ -18,7 +18,8 @@ pub(crate) struct Linphone {
     recording: PathBuf,
 }
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A machine that has other things to do may take long.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// Codecs that the judge on the wire does not decode.
 const UNWANTED: [(&str, u32, u8); 8] = [
     ("opus", 48000, 2),

@@ -54,7 +54,7 @@ impl Test {
         Self {
             name,
             body,
-            limit: Duration::from_secs(90),
+            limit: Duration::from_secs(180),
         }
     }
 }

@@ -95,7 +95,7 @@ impl Process {
     /// Waits until something in namespace `ns` listens on that port: for programs that do not say
     /// when they are ready. The kernel is asked.
     pub(crate) fn await_port(&mut self, ns: &str, port: u16) -> Outcome {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(20);
         let end = format!(":{port}");
         loop {
             let mut ss = Command::new("ip");

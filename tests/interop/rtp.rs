@@ -1,7 +1,7 @@
 //! RTP as the wire shows it: found by the SDP beside it, decrypted with the keys in that SDP,
 //! decoded from G.711, and listened to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::Outcome;
@@ -19,8 +19,16 @@ struct Packet {
 /// What one leg carried in one direction.
 pub(crate) struct Stream {
     name: String,
-    /// Time, payload type and payload, decrypted where the leg is keyed.
-    heard: Vec<(f64, u8, Vec<u8>)>,
+    /// What is G.711 of it, decrypted where the leg is keyed.
+    heard: Vec<Heard>,
+}
+
+/// One packet of G.711.
+struct Heard {
+    time: f64,
+    sequence: u16,
+    kind: u8,
+    payload: Vec<u8>,
 }
 
 /// A span of the capture's time.
@@ -78,23 +86,24 @@ pub(crate) fn listen(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcome
 }
 
 impl Stream {
-    /// In `span` this must be the tone `hertz`, for all but `slack` seconds, loud and clear.
-    pub(crate) fn must_be(&self, hertz: f64, span: Span, slack: f64) -> Outcome {
+    /// In `span` this must be the tone `hertz`, for that share of it at least, and no other.
+    pub(crate) fn must_be(&self, hertz: f64, span: Span, share: f64) -> Outcome {
         let sound = self.sound(span);
         sound.must_be(
             &format!("{} in {:.2}..{:.2}", self.name, span.from, span.to),
             hertz,
-            span.to - span.from - slack,
+            (span.to - span.from) * share,
         )
+    }
+
+    /// How many audio packets there are in `span`.
+    pub(crate) fn count(&self, span: Span) -> usize {
+        self.within(span).count()
     }
 
     /// In `span` there must be no audio packet.
     pub(crate) fn must_be_still(&self, span: Span) -> Outcome {
-        let count = self
-            .heard
-            .iter()
-            .filter(|(t, ..)| *t >= span.from && *t < span.to)
-            .count();
+        let count = self.count(span);
         if count == 0 {
             return Ok(());
         }
@@ -105,12 +114,29 @@ impl Stream {
         ))
     }
 
+    /// How many of the packets in `span` are not in `other`, by their sequence numbers, which the relay
+    /// keeps. They may be late there, but not by more than a second.
+    pub(crate) fn missing(&self, span: Span, other: &Self) -> usize {
+        let later = Span {
+            from: span.from,
+            to: span.to + 1.0,
+        };
+        let there: BTreeSet<u16> = other.within(later).map(|heard| heard.sequence).collect();
+        self.within(span)
+            .filter(|heard| !there.contains(&heard.sequence))
+            .count()
+    }
+
+    fn within(&self, span: Span) -> impl Iterator<Item = &Heard> {
+        self.heard
+            .iter()
+            .filter(move |heard| heard.time >= span.from && heard.time < span.to)
+    }
+
     fn sound(&self, span: Span) -> Sound {
         let samples = self
-            .heard
-            .iter()
-            .filter(|(time, ..)| *time >= span.from && *time < span.to)
-            .flat_map(|(_, kind, payload)| payload.iter().map(move |byte| g711(*kind, *byte)))
+            .within(span)
+            .flat_map(|heard| heard.payload.iter().map(|byte| g711(heard.kind, *byte)))
             .collect();
         Sound { rate: 8000, samples }
     }
@@ -165,18 +191,25 @@ pub(crate) fn is_rtp(bytes: &[u8]) -> bool {
     bytes.len() >= 12 && bytes[0] >> 6 == 2 && !(192..=223).contains(&bytes[1])
 }
 
-fn parts(packets: Vec<Packet>) -> Vec<(f64, u8, Vec<u8>)> {
+fn parts(packets: Vec<Packet>) -> Vec<Heard> {
     packets.iter().filter_map(|p| part(p.time, &p.bytes)).collect()
 }
 
-/// Time, payload type and payload of an RTP packet that carries G.711.
-fn part(time: f64, bytes: &[u8]) -> Option<(f64, u8, Vec<u8>)> {
+/// An RTP packet, if it carries G.711.
+fn part(time: f64, bytes: &[u8]) -> Option<Heard> {
     let kind = bytes.get(1)? & 0x7f;
     if kind != 0 && kind != 8 {
         return None;
     }
+    let sequence = u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]);
     let header = 12 + usize::from(bytes.first()? & 0x0f) * 4;
-    Some((time, kind, bytes.get(header..)?.to_vec()))
+    let payload = bytes.get(header..)?.to_vec();
+    Some(Heard {
+        time,
+        sequence,
+        kind,
+        payload,
+    })
 }
 
 /// One byte of PCMU (0) or PCMA (8), as −1…1.

@@ -130,7 +130,7 @@ impl Server {
             ));
         }
         self.process.signal("TERM");
-        match self.process.await_end(Duration::from_secs(10))? {
+        match self.process.await_end(Duration::from_secs(20))? {
             0 => Ok(()),
             code => Err(format!(
                 "the server ended with {code}:\n{}",
@@ -155,7 +155,7 @@ fn listen(socket: &UnixDatagram, ready: &mpsc::Sender<()>) {
 }
 
 fn await_ready(ready: &mpsc::Receiver<()>, process: &mut Process) -> Outcome {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while Instant::now() < deadline {
         if ready.recv_timeout(Duration::from_millis(100)).is_ok() {
             return Ok(());
@@ -168,7 +168,7 @@ fn await_ready(ready: &mpsc::Receiver<()>, process: &mut Process) -> Outcome {
         }
     }
     Err(format!(
-        "the server was not ready in 10 s:\n{}",
+        "the server was not ready in 20 s:\n{}",
         tail(&process.output(), 15)
     ))
 }

@@ -50,8 +50,8 @@ fn as_the_readme_says(scene: &Scene) -> Outcome {
     let timeline = converse(&mut *phone_a, &mut *phone_b, BOB, Side::A)?;
     let (wire_a, wire_b) = captures.finish()?;
     judge::by_ear(&mut *phone_a, &mut *phone_b, &timeline)?;
-    judge::by_wire(&wire_a, Leg::plain(Side::A), &timeline)?;
-    judge::by_wire(&wire_b, Leg::keyed(Side::B, AES_128), &timeline)?;
+    let legs = [Leg::plain(Side::A), Leg::keyed(Side::B, AES_128)];
+    judge::by_wires([&wire_a, &wire_b], legs, &timeline)?;
     // The server's own addresses are the same for both legs.
     privacy::scan(&wire_a, &wire_b, &[own, IpAddr::V4(Ipv4Addr::LOCALHOST)])?;
     server.finish()

@@ -129,8 +129,7 @@ fn through(scene: &Scene, call: Call) -> Outcome<[Wire; 2]> {
     let timeline = converse(&mut *a, &mut *b, CALLEE, call.last)?;
     let (wire_a, wire_b) = captures.finish()?;
     judge::by_ear(&mut *a, &mut *b, &timeline)?;
-    judge::by_wire(&wire_a, call.legs[0], &timeline)?;
-    judge::by_wire(&wire_b, call.legs[1], &timeline)?;
+    judge::by_wires([&wire_a, &wire_b], call.legs, &timeline)?;
     reports(&wire_a, &wire_b, &call)?;
     privacy::scan(&wire_a, &wire_b, &call.shared)?;
     privacy::notices_leaks(&wire_a, &wire_b, &call.shared)?;

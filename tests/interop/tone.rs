@@ -112,7 +112,8 @@ impl Sound {
 
     /// For how many seconds the tone `hertz` is what is heard.
     pub(crate) fn seconds_of(&self, hertz: f64) -> f64 {
-        let window = usize::try_from(self.rate / 10).unwrap_or(800).max(1);
+        // Two packets long: a lost or late one spoils no more than that.
+        let window = usize::try_from(self.rate / 25).unwrap_or(320).max(1);
         let heard = self
             .samples
             .chunks_exact(window)
