@@ -40,6 +40,12 @@ impl Tombstones {
             ..words
         };
         let expiry = now + LIFE;
+        // A key cut out of a message would keep the whole of it.
+        let key = TransactionKey {
+            branch: key.branch.detached(),
+            sent_by: key.sent_by.detached(),
+            method: key.method,
+        };
         self.by_key.insert(key.clone(), (words, expiry));
         self.order.push_back((expiry, key));
     }
