@@ -39,7 +39,8 @@ fn nothing_is_left_of_many_short_calls() {
     );
     let pid = server.service.pid();
     let fresh = Footprint::of(pid);
-    let warm_up = caller::run(&server, (calls / 10).max(500));
+    // Long enough for what lingers half a minute after each call to have reached its full number.
+    let warm_up = caller::run(&server, (calls / 4).max(500));
     settle(&server);
     let before = Footprint::of(pid);
     let began = Instant::now();
