@@ -1,6 +1,6 @@
 //! A fault of ours costs one call: the server goes on, and both parties of that call are told.
 
-use super::party::{Party, fresh};
+use super::party::{PATIENCE, Party, fresh};
 use b2bua::{
     app::{
         Application, Bound, BuildError, CallEvent, Decision, Encryption, EncryptionPolicy, Invite, Limits,
@@ -12,7 +12,11 @@ use b2bua::{
     server::{Server, ServerSettings},
     sip::{Headers, NameAddr, Uri, routing::Transport, timers::Timers},
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Panics where the callee's name says so; else calls `callee`.
 struct Clumsy {
@@ -135,6 +139,11 @@ fn both_parties_are_told_when_a_calls_task_dies_and_other_calls_go_on() {
         party.respond(&bye, "200 OK", "");
     }
 
+    // The parties have heard it before the server has counted it.
+    let end = Instant::now() + PATIENCE;
+    while server.gauges().calls.now() != 1 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let gauges = server.gauges();
     assert_eq!((gauges.faults.total(), gauges.calls.now()), (3, 1));
     caller.send(&caller.within("BYE", 2, &fine));
