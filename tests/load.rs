@@ -130,3 +130,19 @@ fn a_broken_message_is_a_fault() {
         "{summary:#}"
     );
 }
+
+#[test]
+fn the_server_takes_each_suite_that_a_caller_offers() {
+    for suite in b2bua::phone::crypto::Suite::ALL {
+        let output = Command::new(env!("CARGO_BIN_EXE_b2bua"))
+            .args([
+                "load", "--spawn", "--calls", "2", "--rate", "50", "--hold", "0.3", "--settle", "0",
+            ])
+            .args(["--media", "sdes-plain", "--suite", suite.name()])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{suite}: {told}");
+    }
+}

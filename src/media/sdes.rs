@@ -23,6 +23,16 @@ pub const DEFAULT_SUITES: [Suite; 4] = [
     Suite::AesCm256HmacSha1_80,
 ];
 
+/// The suites that are taken from a caller, who may have only one that we would not offer first, or at all.
+pub const ACCEPTED_SUITES: [Suite; 6] = [
+    Suite::AeadAes128Gcm,
+    Suite::AesCm128HmacSha1_80,
+    Suite::AeadAes256Gcm,
+    Suite::AesCm256HmacSha1_80,
+    Suite::AesCm128HmacSha1_32,
+    Suite::AesCm256HmacSha1_32,
+];
+
 /// Most crypto lines of one m-line that are looked at.
 const MAX_LINES: usize = 32;
 

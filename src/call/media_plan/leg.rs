@@ -5,7 +5,7 @@ use crate::{
     call::{Encryption, Failure, Side},
     media::{
         StreamKind, Suite,
-        sdes::{Agreed, Sdes},
+        sdes::{ACCEPTED_SUITES, Agreed, Sdes},
     },
     sdp::{Crypto, Protection, Sdp, StreamPlan},
     sip::Ids,
@@ -147,7 +147,13 @@ impl LegState {
             stream.mux = media.attribute("rtcp-mux").is_some();
             stream.active = true;
             if wanted == Protection::Sdes {
-                let sdes = stream.sdes.get_or_insert_with(|| Sdes::new(&self.suites));
+                // Who calls us may have only a suite that we would not offer: no rule of ours speaks of it.
+                let allowed: &[Suite] = if self.suites.is_empty() {
+                    &ACCEPTED_SUITES
+                } else {
+                    &self.suites
+                };
+                let sdes = stream.sdes.get_or_insert_with(|| Sdes::new(allowed));
                 if moved {
                     sdes.renew();
                 }
