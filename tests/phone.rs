@@ -161,6 +161,7 @@ async fn early_media_is_heard_before_the_answer() {
     let mut b = bob.incoming().await.unwrap();
     b.speak_early().await;
     expect(&mut a, Happening::Progress(183)).await;
+    b.talk(true).await;
     listen(Duration::from_millis(300)).await;
     assert!(a.heard().await.unwrap().tally.good > 5);
     b.answer().await;

@@ -92,6 +92,7 @@ impl Story {
             Self::PlainToSdes => {
                 at_bob.speak_early().await;
                 until(&mut out, &Happening::Progress(183)).await?;
+                at_bob.talk(true).await;
                 wait(talk / 2).await;
                 let early = out.heard().await.map_or(0, |heard| heard.tally.good);
                 println!(

@@ -292,9 +292,6 @@ impl Exchange {
                 let answer = call.answer.clone();
                 let status = if matches!(act, Act::Early) { 183 } else { 200 };
                 call.ua.answer_invite(status, answer.as_deref(), now);
-                if status == 183 {
-                    call.talk(true);
-                }
             }
             Act::Cancel => call.ua.cancel(now),
             Act::HangUp => {

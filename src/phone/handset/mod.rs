@@ -217,7 +217,8 @@ impl Line {
         self.act(Act::Ring).await;
     }
 
-    /// Speaks before answering: 183 with a session.
+    /// Opens the audio before answering: 183 with a session. To be [heard](Self::talk) it waits until the caller has the
+    /// 183: with SDES, what overtakes its key cannot be deciphered by anybody.
     pub async fn speak_early(&self) {
         self.act(Act::Early).await;
     }
