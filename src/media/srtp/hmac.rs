@@ -33,26 +33,23 @@ impl HmacSha1 {
         }
     }
 
-    /// The tag of `message` followed by `suffix`, which has at most 8 octets.
+    /// The tag of `message` followed by `suffix`: a rollover counter or nothing.
     #[inline]
-    pub(super) fn tag(&self, message: &[u8], suffix: &[u8]) -> [u8; 20] {
-        debug_assert!(
-            suffix.len() <= 8,
-            "the last two blocks are made for a rollover counter"
-        );
+    pub(super) fn tag<const SUFFIX: usize>(&self, message: &[u8], suffix: [u8; SUFFIX]) -> [u8; 20] {
+        const { assert!(SUFFIX <= 8, "the last two blocks are made for a rollover counter") };
         let mut state = self.inner;
         let (blocks, rest) = message.as_chunks::<BLOCK>();
         if !blocks.is_empty() {
             compress(&mut state, blocks);
         }
         let mut last = [[0; BLOCK]; 2];
-        let used = rest.len() + suffix.len();
+        let used = rest.len() + SUFFIX;
         let octets = last.as_flattened_mut();
         octets[..rest.len()].copy_from_slice(rest);
-        octets[rest.len()..used].copy_from_slice(suffix);
+        octets[rest.len()..used].copy_from_slice(&suffix);
         octets[used] = 0x80;
         let count = if used < BLOCK - 8 { 1 } else { 2 };
-        let bits = 8 * (BLOCK + message.len() + suffix.len()) as u64;
+        let bits = 8 * (BLOCK + message.len() + SUFFIX) as u64;
         octets[count * BLOCK - 8..count * BLOCK].copy_from_slice(&bits.to_be_bytes());
         compress(&mut state, &last[..count]);
 
@@ -108,25 +105,23 @@ mod tests {
 
     #[test]
     fn rfc_2202_case_1() {
-        let tag = HmacSha1::new(&[0x0b; 20]).tag(b"Hi There", &[]);
+        let tag = HmacSha1::new(&[0x0b; 20]).tag(b"Hi There", []);
         assert_eq!(hex::encode(tag), "b617318655057264e28bc0b6fb378c8ef146be00");
     }
 
     #[test]
     fn every_length_over_four_blocks_agrees_with_the_definition() {
+        fn agrees<const SUFFIX: usize>(message: &[u8], suffix: [u8; SUFFIX]) {
+            let key = [0xa5; 20];
+            let whole = [message, &suffix].concat();
+            let (length, tag) = (message.len(), HmacSha1::new(&key).tag(message, suffix));
+            assert_eq!(tag, reference(&key, &whole), "{length} and {SUFFIX}");
+        }
         let message: Vec<u8> = (0..=255).collect();
-        let key = [0xa5; 20];
-        let hmac = HmacSha1::new(&key);
         for length in 0..=message.len() {
-            for suffix in [0, 4, 8] {
-                let suffix = &[9; 8][..suffix];
-                let whole = [&message[..length], suffix].concat();
-                assert_eq!(
-                    hmac.tag(&message[..length], suffix),
-                    reference(&key, &whole),
-                    "{length}"
-                );
-            }
+            agrees(&message[..length], []);
+            agrees(&message[..length], [9; 4]);
+            agrees(&message[..length], [9; 8]);
         }
     }
 }

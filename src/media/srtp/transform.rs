@@ -134,7 +134,7 @@ impl Transform {
         match &self.keys {
             Keys::Counter { rtp, rtp_tag, .. } => {
                 rtp.apply(header.ssrc, index, &mut packet.bytes_mut()[header.length..]);
-                let tag = rtp.hmac.tag(packet.bytes(), &rollover(index));
+                let tag = rtp.hmac.tag(packet.bytes(), rollover(index));
                 packet.append(&self.mki) && packet.append(&tag[..*rtp_tag])
             }
             Keys::Galois { rtp, .. } => {
@@ -156,8 +156,8 @@ impl Transform {
                 let end = octets.len().checked_sub(self.mki.len() + rtp_tag)?;
                 let (message, trailer) = octets.split_at_mut_checked(end)?;
                 let (mki, tag) = trailer.split_at(self.mki.len());
-                let expected = rtp.hmac.tag(message, &rollover(index));
-                if !self.is_ours(mki) || !bool::from(expected[..*rtp_tag].ct_eq(tag)) {
+                let expected = rtp.hmac.tag(message, rollover(index));
+                if !self.is_ours(mki) || !is_same_tag(&expected, tag) {
                     return None;
                 }
                 rtp.apply(header.ssrc, index, message.get_mut(header.length..)?);
@@ -189,7 +189,7 @@ impl Transform {
                 if !packet.append(&word) {
                     return false;
                 }
-                let tag = rtcp.hmac.tag(packet.bytes(), &[]);
+                let tag = rtcp.hmac.tag(packet.bytes(), []);
                 packet.append(&self.mki) && packet.append(&tag[..*rtcp_tag])
             }
             Keys::Galois { rtcp, .. } => {
@@ -223,11 +223,11 @@ impl Transform {
     pub(super) fn open_rtcp(&self, octets: &mut [u8], ssrc: u32, index: u32) -> Option<usize> {
         let plain = octets.len().checked_sub(self.rtcp_overhead())?;
         match &self.keys {
-            Keys::Counter { rtcp, rtcp_tag, .. } => {
+            Keys::Counter { rtcp, .. } => {
                 let (message, trailer) = octets.split_at_mut_checked(plain + 4)?;
                 let (mki, tag) = trailer.split_at_checked(self.mki.len())?;
-                let expected = rtcp.hmac.tag(message, &[]);
-                if !self.is_ours(mki) || !bool::from(expected[..*rtcp_tag].ct_eq(tag)) {
+                let expected = rtcp.hmac.tag(message, []);
+                if !self.is_ours(mki) || !is_same_tag(&expected, tag) {
                     return None;
                 }
                 rtcp.apply(ssrc, u64::from(index), message.get_mut(RTCP_HEADER..plain)?);
@@ -246,6 +246,25 @@ impl Transform {
         }
         Some(plain)
     }
+}
+
+/// Whether `tag` is what `expected` begins with, in a time that does not depend on where they differ. Numbers are compared,
+/// because octet by octet takes a tenth of the time that the whole packet takes.
+#[inline]
+fn is_same_tag(expected: &[u8; 20], tag: &[u8]) -> bool {
+    let difference = match (*expected, tag) {
+        ([a @ .., _, _, _, _, _, _, _, _, _, _], &[b0, b1, b2, b3, b4, b5, b6, b7, b8, b9]) => {
+            let [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9] = a;
+            (u64::from_ne_bytes([a0, a1, a2, a3, a4, a5, a6, a7])
+                ^ u64::from_ne_bytes([b0, b1, b2, b3, b4, b5, b6, b7]))
+                | u64::from(u16::from_ne_bytes([a8, a9]) ^ u16::from_ne_bytes([b8, b9]))
+        }
+        ([a0, a1, a2, a3, ..], &[b0, b1, b2, b3]) => {
+            u64::from(u32::from_ne_bytes([a0, a1, a2, a3]) ^ u32::from_ne_bytes([b0, b1, b2, b3]))
+        }
+        _ => return false,
+    };
+    bool::from(difference.ct_eq(&0))
 }
 
 /// The rollover counter of an index, as it is authenticated.
