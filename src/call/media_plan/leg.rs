@@ -5,7 +5,7 @@ use crate::{
     call::{Encryption, Failure, Side},
     media::{
         StreamKind, Suite,
-        sdes::{ACCEPTED_SUITES, Agreed, Sdes},
+        sdes::{ACCEPTED_SUITES, Agreed, DEFAULT_SUITES, Sdes},
     },
     sdp::{Crypto, Protection, Sdp, StreamPlan},
     sip::Ids,
@@ -147,8 +147,17 @@ impl LegState {
             stream.mux = media.attribute("rtcp-mux").is_some();
             stream.active = true;
             if wanted == Protection::Sdes {
-                // Who calls us may have only a suite that we would not offer: no rule of ours speaks of it.
-                let allowed: &[Suite] = if self.suites.is_empty() {
+                // Who calls us may have only a suite that we would not offer: no rule of ours speaks of it. All others keep
+                // to the shorter list, because our own offers repeat it and shall fit into a datagram.
+                let usual = |line: &str| {
+                    Crypto::parse(line).is_ok_and(|crypto| {
+                        crypto
+                            .suite
+                            .parse()
+                            .is_ok_and(|suite| DEFAULT_SUITES.contains(&suite))
+                    })
+                };
+                let allowed: &[Suite] = if self.suites.is_empty() && !media.attributes("crypto").any(usual) {
                     &ACCEPTED_SUITES
                 } else {
                     &self.suites
