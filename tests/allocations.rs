@@ -119,6 +119,8 @@ fn relaying_allocates_nothing_in_steady_state() {
                 remote,
                 receive,
                 send,
+                rtcp: None,
+                agreement: None,
                 silence: None,
             };
             session.send(MediaCommand::Connect(Box::new(connect)));

@@ -13,6 +13,24 @@ pub enum Protection {
     Blocked,
 }
 
+/// Both directions of one side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protections {
+    /// How packets from this side are opened.
+    pub receive: Protection,
+    /// How packets to this side are sealed.
+    pub send: Protection,
+}
+
+/// A key agreement whose packets share the ports of the media (RFC 7983).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyAgreement {
+    /// DTLS-SRTP (RFC 5764).
+    Dtls,
+    /// ZRTP (RFC 6189).
+    Zrtp,
+}
+
 /// A master key and salt. Zeroised when dropped; `Debug` shows only the suite.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SrtpKey {

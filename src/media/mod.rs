@@ -7,7 +7,7 @@ pub mod sdes;
 pub mod srtp;
 pub mod suite;
 
-pub use keying::{Protection, SrtpKey};
+pub use keying::{KeyAgreement, Protection, Protections, SrtpKey};
 pub use suite::Suite;
 
 use crate::call::Side;
@@ -17,8 +17,17 @@ use std::{
 };
 
 /// One m-line of a call: its position, the same on both legs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub usize);
+
+/// Which of the two ports of one side of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Component {
+    /// The even one; with rtcp-mux for RTCP too.
+    Rtp,
+    /// The one above.
+    Rtcp,
+}
 
 /// Which port range a stream takes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +55,19 @@ pub enum MediaCommand {
     },
     /// Set everything about one side of one stream. May be repeated: keys that stay the same keep their state.
     Connect(Box<Connect>),
+    /// Send a datagram of a key agreement as it is.
+    Send {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+        /// From which port.
+        component: Component,
+        /// The datagram.
+        bytes: Vec<u8>,
+        /// Where to.
+        to: SocketAddr,
+    },
     /// Stop both directions of a stream (port 0 in SDP); its ports are given back.
     Shut {
         /// Which stream.
@@ -68,6 +90,10 @@ pub struct Connect {
     pub receive: Protection,
     /// How packets to this side are sealed.
     pub send: Protection,
+    /// Of the RTCP port, where it has keys of its own: DTLS without rtcp-mux makes two associations (RFC 5764 §3).
+    pub rtcp: Option<Box<Protections>>,
+    /// The key agreement that goes on at these ports: its packets are handed up as `Control`, others are discarded.
+    pub agreement: Option<KeyAgreement>,
     /// Report `Silent` when nothing came from this side for that long; `None` while it is on hold or before answer.
     pub silence: Option<Duration>,
 }
@@ -109,6 +135,20 @@ pub enum MediaEvent {
         stream: StreamId,
         /// Why, for the log.
         reason: String,
+    },
+    /// A datagram of the key agreement that `Connect` named, from where the peer may be. Never more of them than a key
+    /// agreement needs: beyond a rate they are discarded.
+    Control {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+        /// At which port.
+        component: Component,
+        /// Where it came from.
+        from: SocketAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
     },
     /// Nothing came for the time that `Connect` gave. Reported once, until a packet comes again.
     Silent {

@@ -71,13 +71,15 @@ pub enum Discard {
     Dtls,
     /// ZRTP: there is no key agreement on this stream.
     Zrtp,
+    /// Packets of a key agreement, more than one has.
+    Flood,
     /// The kernel did not take it.
     NotSent,
 }
 
 impl Discard {
     /// All of them, in the order of [`Self::index`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Malformed,
         Self::WrongPeer,
         Self::Held,
@@ -88,6 +90,7 @@ impl Discard {
         Self::Stun,
         Self::Dtls,
         Self::Zrtp,
+        Self::Flood,
         Self::NotSent,
     ];
 
@@ -109,6 +112,7 @@ impl Discard {
             Self::Stun => "stun",
             Self::Dtls => "dtls",
             Self::Zrtp => "zrtp",
+            Self::Flood => "flood",
             Self::NotSent => "not-sent",
         }
     }

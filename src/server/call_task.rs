@@ -16,7 +16,7 @@ use crate::{
         bridge::CallSettings, failure::Kind,
     },
     media::{
-        MediaCommand,
+        MediaCommand, MediaEvent,
         relay::{Relay, Session},
     },
     net::Net,
@@ -303,9 +303,14 @@ impl CallTask {
         let inbox = &self.seat.inbox;
         let session = self.session.get_or_insert_with(|| {
             let inbox = inbox.clone();
-            self.seat
-                .relay
-                .session(Arc::new(move |event| inbox.push(Input::Media(event))))
+            self.seat.relay.session(Arc::new(move |event| {
+                if matches!(event, MediaEvent::Control { .. }) {
+                    // Strangers can send them; what finds no room will be repeated.
+                    inbox.offer(Input::Media(event));
+                } else {
+                    inbox.push(Input::Media(event));
+                }
+            }))
         });
         session.send(command);
     }

@@ -51,6 +51,7 @@ impl FakeRelay {
                 self.connected.insert(key, *connect);
                 None
             }
+            MediaCommand::Send { .. } => None,
             MediaCommand::Shut { stream } => {
                 self.ports.retain(|key, _| key.1 != stream);
                 self.connected.retain(|key, _| key.1 != stream);

@@ -112,6 +112,8 @@ fn real(sender: SocketAddr, receiver: SocketAddr, keys: &[SrtpKey]) -> (Candidat
                 remote,
                 receive,
                 send,
+                rtcp: None,
+                agreement: None,
                 silence,
             })));
         }

@@ -47,6 +47,7 @@ impl Call {
                     self.ports_failed(env);
                 }
             }
+            MediaEvent::Control { .. } => tracing::debug!("a key agreement that nobody has"),
             MediaEvent::Silent { side, stream } => {
                 tracing::info!(?side, ?stream, "no media, call ends");
                 if matches!(self.phase, Phase::Up) {

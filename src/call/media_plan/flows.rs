@@ -108,6 +108,8 @@ impl MediaPlan {
             },
             receive,
             send,
+            rtcp: None,
+            agreement: None,
             // Only who is to send can be silent; video may pause as it likes.
             silence: self
                 .no_rtp

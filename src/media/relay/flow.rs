@@ -2,6 +2,7 @@
 //! the other.
 
 use super::{
+    control::Gate,
     keyed::{Open, Receiving, Sending},
     peer::{Peer, Source},
     ports::PortPair,
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     call::Side,
     media::{
-        Connect, StreamKind,
+        Component, Connect, KeyAgreement, StreamId, StreamKind,
         packet::{self, Discard, Kind, Packet, RtpHeader},
     },
 };
@@ -20,18 +21,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Which of the two sockets of an end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Component {
-    /// The even port; with rtcp-mux for RTCP too.
-    Rtp,
-    /// The port above.
-    Rtcp,
-}
-
 /// One m-line: its two ends.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
+    /// Whose it is: what is handed up goes there.
+    pub(crate) session: u64,
+    pub(crate) id: StreamId,
     ends: [End; 2],
 }
 
@@ -47,7 +42,22 @@ pub(crate) struct End {
     mux: bool,
     receiving: Receiving,
     sending: Sending,
+    /// Of the RTCP port, where it has keys of its own.
+    apart: Option<Box<(Receiving, Sending)>>,
+    /// Whether it has now. Keys stay meanwhile: should they come back, their numbers go on.
+    is_apart: bool,
+    agreement: Option<KeyAgreement>,
+    gates: [Gate; 2],
     silence: Silence,
+}
+
+/// What became of a packet that was not discarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// It went to the other side.
+    Relayed,
+    /// It is for the key agreement, still as it came.
+    Control,
 }
 
 /// Watches for the silence of a side.
@@ -68,18 +78,34 @@ pub(crate) struct Flow<'a> {
 enum Opened {
     Rtp(RtpHeader),
     Rtcp,
+    /// One of the key agreement: nothing to open.
+    Control,
 }
 
-/// How a packet leaves.
+/// Where a packet leaves to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Leaves {
-    pub(crate) by: Component,
-    pub(crate) to: SocketAddr,
-    /// Octets of payload, if it is RTP.
-    pub(crate) payload: Option<usize>,
+pub(crate) enum Leaves {
+    /// The other side.
+    Across {
+        by: Component,
+        to: SocketAddr,
+        /// Octets of payload, if it is RTP.
+        payload: Option<usize>,
+    },
+    /// The key agreement.
+    Up,
 }
 
 impl Stream {
+    /// A stream of a call.
+    pub(crate) fn new(session: u64, id: StreamId) -> Self {
+        Self {
+            session,
+            id,
+            ..Self::default()
+        }
+    }
+
     /// One side.
     pub(crate) const fn end(&mut self, side: Side) -> &mut End {
         let [a, b] = &mut self.ends;
@@ -121,6 +147,7 @@ impl End {
     fn shut(&mut self) -> Option<PortPair> {
         self.rtp = Peer::default();
         self.rtcp = Peer::default();
+        self.agreement = None;
         self.silence = Silence::default();
         self.ports.take()
     }
@@ -139,6 +166,13 @@ impl End {
         self.rtcp.connect(remote.rtcp, remote, now);
         let rekeyed = self.receiving.set(&connect.receive, moved, now);
         self.sending.set(&connect.send, moved || rekeyed);
+        self.is_apart = connect.rtcp.is_some();
+        if let Some(keys) = &connect.rtcp {
+            let (receiving, sending) = &mut **self.apart.get_or_insert_default();
+            let rekeyed = receiving.set(&keys.receive, moved, now);
+            sending.set(&keys.send, moved || rekeyed);
+        }
+        self.agreement = connect.agreement;
         self.silence = Silence {
             limit: connect.silence,
             heard: Some(now),
@@ -158,10 +192,49 @@ impl End {
 
     /// The socket and address that packets to this side take.
     #[inline]
-    fn destination(&self, opened: &Opened) -> Option<(Component, SocketAddr)> {
-        match opened {
-            Opened::Rtcp if !self.mux => Some((Component::Rtcp, self.rtcp.to()?)),
-            Opened::Rtp(_) | Opened::Rtcp => Some((Component::Rtp, self.rtp.to()?)),
+    fn destination(&self, rtcp: bool) -> Option<(Component, SocketAddr)> {
+        if rtcp && !self.mux {
+            Some((Component::Rtcp, self.rtcp.to()?))
+        } else {
+            Some((Component::Rtp, self.rtp.to()?))
+        }
+    }
+
+    /// What opens and seals RTCP at a port.
+    fn rtcp_keys(&mut self, component: Component) -> (&mut Receiving, &mut Sending) {
+        match &mut self.apart {
+            Some(apart) if self.is_apart && component == Component::Rtcp => (&mut apart.0, &mut apart.1),
+            _ => (&mut self.receiving, &mut self.sending),
+        }
+    }
+
+    /// Whether a packet of a key agreement is for the one that goes on here, and one of so many as one has. `first`: it
+    /// comes from where the peer is said to be.
+    #[cold]
+    fn admit(
+        &mut self,
+        kind: Kind,
+        component: Component,
+        first: bool,
+        now: Instant,
+    ) -> Result<Opened, Discard> {
+        match (kind, self.agreement) {
+            (Kind::Dtls, Some(KeyAgreement::Dtls)) | (Kind::Zrtp, Some(KeyAgreement::Zrtp)) => {}
+            (Kind::Zrtp, _) => return Err(Discard::Zrtp),
+            _ => return Err(Discard::Dtls),
+        }
+        let gate = &mut self.gates[component as usize];
+        if gate.opens(first, now) {
+            Ok(Opened::Control)
+        } else {
+            Err(Discard::Flood)
+        }
+    }
+
+    /// Sends a datagram of the key agreement. There is nobody to be told when it cannot be sent: it will be repeated.
+    pub(crate) fn say(&self, component: Component, datagram: &Packet, to: SocketAddr) {
+        if let Some(ports) = &self.ports {
+            let _ = ports.socket(component).send(datagram, to);
         }
     }
 }
@@ -186,7 +259,7 @@ impl Flow<'_> {
         component: Component,
         source: SocketAddr,
         now: Instant,
-    ) -> Result<(), Discard> {
+    ) -> Result<Passed, Discard> {
         let outcome = self.pass(packet, component, source, now);
         if let Err(why) = outcome {
             self.from.counts.discarded(why);
@@ -201,17 +274,19 @@ impl Flow<'_> {
         component: Component,
         source: SocketAddr,
         now: Instant,
-    ) -> Result<(), Discard> {
-        let leaves = self.forward(packet, component, source, now)?;
+    ) -> Result<Passed, Discard> {
+        let Leaves::Across { by, to, payload } = self.forward(packet, component, source, now)? else {
+            return Ok(Passed::Control);
+        };
         let ports = self.to.ports.as_ref().ok_or(Discard::Held)?;
-        if !ports.socket(leaves.by).send(packet, leaves.to) {
+        if !ports.socket(by).send(packet, to) {
             return Err(Discard::NotSent);
         }
-        if let Some(payload) = leaves.payload {
+        if let Some(payload) = payload {
             self.from.counts.received(payload);
             self.to.counts.sent();
         }
-        Ok(())
+        Ok(Passed::Relayed)
     }
 
     /// Opens, edits and seals a packet in place, and says how it leaves. No socket is touched.
@@ -226,28 +301,29 @@ impl Flow<'_> {
         source: SocketAddr,
         now: Instant,
     ) -> Result<Leaves, Discard> {
-        let opened = self.open(packet, component, source, now)?;
-        self.from.silence.heard(now);
-        let payload = match &opened {
-            Opened::Rtp(header) => {
-                self.from.counts.came(header);
-                Some(packet.len() - header.length)
-            }
+        let header = match self.open(packet, component, source, now)? {
+            Opened::Rtp(header) => Some(header),
             Opened::Rtcp => None,
+            Opened::Control => return Ok(Leaves::Up),
         };
+        self.from.silence.heard(now);
+        if let Some(header) = &header {
+            self.from.counts.came(header);
+        }
+        let payload = header.map(|header| packet.len() - header.length);
         let to = &mut *self.to;
-        let (by, address) = to.destination(&opened).ok_or(Discard::Held)?;
-        match &opened {
-            Opened::Rtp(header) => to.sending.seal_rtp(packet, header)?,
-            Opened::Rtcp => {
+        let (by, address) = to.destination(header.is_none()).ok_or(Discard::Held)?;
+        match &header {
+            Some(header) => to.sending.seal_rtp(packet, header)?,
+            None => {
                 let (towards, back) = (&to.sending.numbering, &self.from.sending.numbering);
                 if towards.changes() || back.changes() {
                     rtcp::rewrite(packet.bytes_mut(), towards, back);
                 }
-                to.sending.seal_rtcp(packet)?;
+                to.rtcp_keys(by).1.seal_rtcp(packet)?;
             }
         }
-        Ok(Leaves {
+        Ok(Leaves::Across {
             by,
             to: address,
             payload,
@@ -265,8 +341,8 @@ impl Flow<'_> {
     ) -> Result<Opened, Discard> {
         let end = &mut *self.from;
         let peer = match component {
-            Component::Rtp => &mut end.rtp,
-            Component::Rtcp => &mut end.rtcp,
+            Component::Rtp => &end.rtp,
+            Component::Rtcp => &end.rtcp,
         };
         let standing = peer.judge(source, now);
         let rtcp = match (packet::classify(packet.bytes()), component) {
@@ -275,13 +351,19 @@ impl Flow<'_> {
             (Kind::Rtcp, Component::Rtp) => end.mux,
             (Kind::Rtcp, Component::Rtcp) => true,
             (_, _) if standing == Source::Stranger => return Err(Discard::WrongPeer),
-            // Their place to be handed up, once there are machines for them.
             (Kind::Stun, _) => return Err(Discard::Stun),
-            (Kind::Dtls, _) => return Err(Discard::Dtls),
-            (Kind::Zrtp, _) => return Err(Discard::Zrtp),
+            (kind @ (Kind::Dtls | Kind::Zrtp), _) => {
+                let first = standing == Source::Known || peer.is_signalled(source);
+                return end.admit(kind, component, first, now);
+            }
             (Kind::Rtp | Kind::Unknown, _) => return Err(Discard::Malformed),
         };
-        let (opened, moves) = match &end.receiving.open {
+        let keys = if rtcp {
+            end.rtcp_keys(component).0
+        } else {
+            &mut end.receiving
+        };
+        let (opened, moves) = match &keys.open {
             Open::Blocked => return Err(Discard::NotKeyed),
             Open::Clear if standing == Source::Stranger => return Err(Discard::WrongPeer),
             Open::Clear if rtcp => (Opened::Rtcp, true),
@@ -289,9 +371,9 @@ impl Flow<'_> {
                 Opened::Rtp(packet::rtp_header(packet.bytes()).ok_or(Discard::Malformed)?),
                 true,
             ),
-            Open::Srtp(_) if rtcp => (Opened::Rtcp, end.receiving.open_rtcp(packet, now)?),
+            Open::Srtp(_) if rtcp => (Opened::Rtcp, keys.open_rtcp(packet, now)?),
             Open::Srtp(_) => {
-                let (header, accepted) = end.receiving.open_rtp(packet, now)?;
+                let (header, accepted) = keys.open_rtp(packet, now)?;
                 if accepted.is_some_and(|accepted| accepted.restarted) {
                     end.sending.peer_began_again();
                 }
@@ -306,7 +388,10 @@ impl Flow<'_> {
         }
         // Keyed, it has proved itself by now, wherever it came from; late packets of the old place do not move it back.
         if standing != Source::Known && moves {
-            peer.settle(source);
+            match component {
+                Component::Rtp => end.rtp.settle(source),
+                Component::Rtcp => end.rtcp.settle(source),
+            }
         }
         Ok(opened)
     }

@@ -1,7 +1,7 @@
 //! What the fuzzers do to the relay's inner parts; see `testing::fuzz`.
 
 use super::{
-    flow::{Component, Stream},
+    flow::{Leaves, Stream},
     numbering::Numbering,
     ports::SplitMix,
     rtcp,
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     call::Side,
     media::{
-        Connect, Protection, Remote, SrtpKey, StreamId, Suite,
+        Component, Connect, KeyAgreement, Protection, Remote, SrtpKey, StreamId, Suite,
         packet::{self, Packet},
         srtp::SrtpIn,
     },
@@ -78,13 +78,17 @@ pub(crate) fn flow(data: &[u8]) {
             continue;
         };
         assert_ne!(
-            leaves.to,
+            source,
             stranger(),
-            "nothing is sent to a stranger who proved nothing"
+            "nothing is taken from a stranger who proved nothing"
         );
-        assert_ne!(source, stranger(), "nothing is taken from one");
+        let Leaves::Across { to, payload, .. } = leaves else {
+            assert!((16..64).contains(&packet.bytes()[0]), "no RTP is handed up");
+            continue;
+        };
+        assert_ne!(to, stranger(), "nothing is sent to one");
         if let (Side::B, Some(phone)) = (side, &mut phone) {
-            let opened = match leaves.payload {
+            let opened = match payload {
                 Some(_) => phone.open_rtp(&mut packet).map(|_| ()),
                 None => phone.open_rtcp(&mut packet).map(|_| ()),
             };
@@ -130,6 +134,12 @@ fn connect(side: Side, choice: u8) -> Connect {
         },
         receive: protection(1),
         send: protection(2),
+        rtcp: None,
+        agreement: match choice % 3 {
+            0 => None,
+            1 => Some(KeyAgreement::Dtls),
+            _ => Some(KeyAgreement::Zrtp),
+        },
         silence: Some(Duration::from_secs(1)),
     }
 }

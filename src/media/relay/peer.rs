@@ -79,6 +79,11 @@ impl Peer {
         }
     }
 
+    /// Whether that is the address that was signalled.
+    pub(crate) fn is_signalled(&self, from: SocketAddr) -> bool {
+        self.signalled.is_some_and(|signalled| same(signalled, from))
+    }
+
     #[cold]
     fn judge_unsignalled(&self, from: SocketAddr, now: Instant) -> Source {
         // One address is latched onto once per `Connect`; what follows from elsewhere is somebody else.

@@ -1,10 +1,7 @@
 //! Port pairs: an even RTP port and the RTCP port above it, from a range or from the kernel.
 
-use super::{
-    flow::Component,
-    socket::{self, Socket},
-};
-use crate::media::StreamKind;
+use super::socket::{self, Socket};
+use crate::media::{Component, StreamKind};
 use std::{
     collections::HashMap,
     io,

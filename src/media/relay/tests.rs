@@ -4,6 +4,7 @@
     reason = "real sockets have real time; only patience is measured with it"
 )]
 
+mod agreement;
 mod keyed;
 mod plain;
 mod rekey;

@@ -2,14 +2,16 @@
 
 use super::{
     EventSink,
-    flow::{Component, Stream},
+    flow::{Passed, Stream},
     ports::Ports,
     socket::{Poller, Ready, Waker},
     stats::{Batch, Totals},
 };
 use crate::{
     call::Side,
-    media::{Connect, MediaCommand, MediaEvent, StreamId, StreamKind, StreamStats, packet::Packet},
+    media::{
+        Component, Connect, MediaCommand, MediaEvent, StreamId, StreamKind, StreamStats, packet::Packet,
+    },
 };
 use crossbeam_channel::Receiver;
 use std::{
@@ -55,6 +57,13 @@ pub(crate) struct Worker {
 struct Entry {
     events: EventSink,
     streams: Vec<(StreamId, usize)>,
+}
+
+impl Entry {
+    fn place(&self, id: StreamId) -> Option<usize> {
+        let (_, place) = self.streams.iter().find(|(known, _)| *known == id)?;
+        Some(*place)
+    }
 }
 
 /// Streams by number: what a socket's key says. A freed place is used again.
@@ -182,7 +191,22 @@ impl Worker {
                 return;
             };
             let outcome = stream.flow(side).relay(&mut self.packet, component, source, now);
-            self.batch.count(outcome);
+            match outcome {
+                Ok(Passed::Relayed) => self.batch.count(Ok(())),
+                Err(why) => self.batch.count(Err(why)),
+                Ok(Passed::Control) => {
+                    let event = MediaEvent::Control {
+                        side,
+                        stream: stream.id,
+                        component,
+                        from: source,
+                        bytes: self.packet.bytes().to_vec(),
+                    };
+                    if let Some(entry) = self.sessions.get(&stream.session) {
+                        (entry.events)(event);
+                    }
+                }
+            }
         }
     }
 
@@ -217,6 +241,25 @@ impl Worker {
                 self.open(session, side, stream, kind, address);
             }
             MediaCommand::Connect(connect) => self.connect(session, &connect, now),
+            MediaCommand::Send {
+                side,
+                stream,
+                component,
+                bytes,
+                to,
+            } => {
+                self.packet.fill(&bytes);
+                let Self {
+                    sessions,
+                    streams,
+                    packet,
+                    ..
+                } = self;
+                let place = sessions.get(&session).and_then(|entry| entry.place(stream));
+                if let Some(stream) = place.and_then(|place| streams.get(place)) {
+                    stream.end(side).say(component, packet, to);
+                }
+            }
             MediaCommand::Shut { stream } => {
                 if let Some(stream) = self.find(session, stream) {
                     let closed = stream.shut();
@@ -243,7 +286,7 @@ impl Worker {
                 Err(io::Error::other(format!("a call may have {MAX_STREAMS} streams")))
             }
             None => {
-                let place = self.streams.insert(Stream::default());
+                let place = self.streams.insert(Stream::new(session, id));
                 entry.streams.push((id, place));
                 Ok(place)
             }
@@ -284,9 +327,8 @@ impl Worker {
     }
 
     fn find(&mut self, session: u64, id: StreamId) -> Option<&mut Stream> {
-        let entry = self.sessions.get(&session)?;
-        let (_, place) = entry.streams.iter().find(|(known, _)| *known == id)?;
-        self.streams.get(*place)
+        let place = self.sessions.get(&session)?.place(id)?;
+        self.streams.get(place)
     }
 
     /// Closes all that a call has: dropping its streams closes their sockets, gives the ports back and wipes the keys.

@@ -86,6 +86,8 @@ impl Phone {
             remote: self.remote(),
             receive,
             send,
+            rtcp: None,
+            agreement: None,
             silence: None,
         }
     }
