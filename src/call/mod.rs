@@ -27,7 +27,7 @@ use crate::{
     media::{MediaCommand, MediaEvent},
     sip::{
         Ids, Message,
-        routing::{Destination, NextHop, Source, Target},
+        routing::{Destination, NextHop, Source, Target, Transport},
     },
 };
 use std::time::Instant;
@@ -69,6 +69,9 @@ pub struct Incoming {
     /// Our own address towards that sender for Contact and Via: host (IPv6 in brackets) and port. Like
     /// [`Target::sent_by`], it is the advertised name where `source.local` is a wildcard.
     pub sent_by: crate::sip::Text,
+    /// The transport by which we are reached at `sent_by`, for Contact: the source's own but over a connection that we opened
+    /// to somewhere without listening on that transport.
+    pub reached_by: Transport,
     /// The sender is a proxy that we trust (`trusted-hosts`), so what its Vias say of the phone's address is believed.
     pub trusted: bool,
 }

@@ -1,4 +1,8 @@
 //! Our own addresses: the sockets that we listen on, and which of them speaks to a given remote.
+//!
+//! Towards one remote we are called by one address only, the one that packets to it leave from. Where the two parties of a
+//! call are on two networks, neither may learn our address on the other's: what is opened at need serves only remotes that
+//! are routed from its own address, while an address that was configured is the operator's choice, and serves whom it reaches.
 
 use super::{Flows, Listen, NetEvent, bracketed, stream::Streams, udp};
 use crate::{
@@ -20,9 +24,18 @@ use tokio::{
     task::JoinHandle,
 };
 
+/// Ports opened at need that are kept: one for each transport and address of ours that packets leave from. A machine has
+/// few of those at a time, but over the years IPv6 may give it any number: then the oldest port is closed.
+const MAX_OPENED: usize = 32;
+
+/// Finds the address of ours from which packets to a remote leave.
+type Route = fn(SocketAddr) -> io::Result<IpAddr>;
+
 /// A socket that we listen on.
 struct Home {
     transport: Transport,
+    /// Opened at need, not configured: only for remotes that are routed from this very address.
+    at_need: bool,
     /// As bound, the port filled in.
     address: SocketAddr,
     advertised: Option<String>,
@@ -53,6 +66,7 @@ pub(super) struct Homes {
     list: RwLock<Vec<Home>>,
     /// Held while a socket is opened at need, so that many calls at once open one.
     opening: Mutex<()>,
+    route: Route,
     flows: Arc<Flows>,
     streams: Arc<Streams>,
     events: mpsc::Sender<NetEvent>,
@@ -63,27 +77,37 @@ impl Homes {
         Self {
             list: RwLock::default(),
             opening: Mutex::default(),
+            route: local_towards,
             flows,
             streams,
             events,
         }
     }
-    /// Binds one address and begins to receive there.
+    /// Binds one address of the configuration and begins to receive there.
     pub(super) fn listen(&self, listen: &Listen) -> io::Result<()> {
-        let home = self.open(listen).map_err(|error| {
-            let what = listen.transport.as_via();
-            io::Error::new(error.kind(), format!("{what} {}: {error}", listen.address))
-        })?;
-        if listen.transport == Transport::Tcp && !home.address.ip().is_unspecified() {
-            self.streams.add_local(home.address.ip());
-        }
-        self.list
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(home);
+        let home = self.open(listen)?;
+        self.add(home);
         Ok(())
     }
+    fn add(&self, home: Home) {
+        if !home.address.ip().is_unspecified() {
+            // Requests that only their size made go by TCP leave from the address that their Via names, too.
+            self.streams.add_local(home.address.ip());
+        }
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        if home.at_need && list.iter().filter(|home| home.at_need).count() >= MAX_OPENED {
+            let oldest = list.iter().position(|home| home.at_need);
+            oldest.map(|at| list.remove(at));
+        }
+        list.push(home);
+    }
     fn open(&self, listen: &Listen) -> io::Result<Home> {
+        self.opened(listen).map_err(|error| {
+            let what = listen.transport.as_via();
+            io::Error::new(error.kind(), format!("{what} {}: {error}", listen.address))
+        })
+    }
+    fn opened(&self, listen: &Listen) -> io::Result<Home> {
         let flow = self.flows.fresh();
         let (address, socket, task) = match listen.transport {
             Transport::Udp => {
@@ -107,6 +131,7 @@ impl Homes {
         };
         let mut home = Home {
             name: None,
+            at_need: false,
             transport: listen.transport,
             address,
             advertised: listen.advertised.clone(),
@@ -124,7 +149,7 @@ impl Homes {
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
         list.iter().map(|home| (home.transport, home.address)).collect()
     }
-    /// What we are called towards `remote`. Opens a socket when we listen on none that reaches it.
+    /// What we are called towards `remote`. Opens a socket when we listen on none that speaks to it.
     ///
     /// # Errors
     /// When no route leads there, or no socket can be opened.
@@ -136,26 +161,38 @@ impl Homes {
         if let Some(found) = self.find(transport, remote)? {
             return Ok(found);
         }
-        let local = local_towards(remote)?;
-        let advertised = {
-            let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
-            let same_family = |home: &&Home| home.address.is_ipv4() == remote.is_ipv4();
-            list.iter()
-                .filter(same_family)
-                .find_map(|home| home.advertised.clone())
-        };
+        let local = (self.route)(remote)?;
         let listen = Listen {
             transport,
             address: SocketAddr::new(local, 0),
-            advertised,
+            advertised: self.advertised(local),
         };
-        self.listen(&listen)?;
+        let mut home = self.open(&listen)?;
+        home.at_need = true;
+        let address = home.called(local);
         tracing::info!(transport = transport.as_via(), %local, "opened a port to send from");
-        self.find(transport, remote)?
-            .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "no address of ours leads there"))
+        self.add(home);
+        Ok(address)
     }
-    /// What we are called by who sent us something from `source`.
-    pub(super) fn called_by(&self, source: &Source) -> Text {
+    /// The name that the configuration gives an address: its own, that of the wildcard, or that of the only one in its family.
+    fn advertised(&self, local: IpAddr) -> Option<String> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let configured = || {
+            let family = |home: &&Home| !home.at_need && home.address.is_ipv4() == local.is_ipv4();
+            list.iter().filter(family)
+        };
+        let named = |ip: IpAddr| configured().find(|home| home.address.ip() == ip);
+        let any = if local.is_ipv4() {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        };
+        let only = || configured().next().filter(|_| configured().count() == 1);
+        let home = named(local).or_else(|| named(any)).or_else(only);
+        home.and_then(|home| home.advertised.clone())
+    }
+    /// What we are called by who sent us something from `source`, and by which transport he reaches us there.
+    pub(super) fn called_by(&self, source: &Source) -> (Text, Transport) {
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
         let home = list.iter().find(|home| match home.transport {
             Transport::Udp => home.flow == source.flow,
@@ -167,35 +204,41 @@ impl Homes {
             }
         });
         if let Some(home) = home {
-            return match &home.name {
+            let name = match &home.name {
                 Some(name) => name.clone(),
                 None => home.called(source.local.ip()).sent_by.into(),
             };
+            return (name, home.transport);
         }
         drop(list);
-        // A connection that we opened: its own port takes no other.
-        match self.towards(source.transport, source.remote) {
-            Ok(address) => address.sent_by.into(),
-            Err(_) => format!(
-                "{}:{}",
-                bracketed(&source.local.ip().to_string()),
-                source.local.port()
-            )
-            .into(),
+        // A connection that we opened: its own port takes no other. Where only the size of a request made it TCP, we are
+        // reached by UDP as before.
+        for transport in [source.transport, Transport::Udp] {
+            if let Ok(Some(address)) = self.find(transport, source.remote) {
+                return (address.sent_by.into(), transport);
+            }
         }
+        let own = format!(
+            "{}:{}",
+            bracketed(&source.local.ip().to_string()),
+            source.local.port()
+        );
+        (own.into(), source.transport)
     }
     fn find(&self, transport: Transport, remote: SocketAddr) -> io::Result<Option<Address>> {
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
         let fitting = |home: &&Home| home.transport == transport && reaches(home.address.ip(), remote.ip());
-        let mut fitting = list.iter().filter(fitting);
-        let Some(first) = fitting.next() else {
-            return Ok(None);
-        };
-        let alone = fitting.next().is_none();
-        if alone && !first.address.ip().is_unspecified() {
+        let mut configured = list.iter().filter(fitting).filter(|home| !home.at_need);
+        if let Some(first) = configured.next()
+            && configured.next().is_none()
+            && !first.address.ip().is_unspecified()
+        {
             return Ok(Some(first.called(first.address.ip())));
         }
-        let routed = local_towards(remote)?;
+        if !list.iter().any(|home| fitting(&home)) {
+            return Ok(None);
+        }
+        let routed = (self.route)(remote)?;
         let rank = |home: &&Home| match home.address.ip() {
             ip if ip == routed => 0,
             ip if ip.is_unspecified() => 1,
@@ -203,7 +246,8 @@ impl Homes {
         };
         let candidates = list
             .iter()
-            .filter(|home| home.transport == transport && reaches(home.address.ip(), remote.ip()));
+            .filter(fitting)
+            .filter(|home| !home.at_need || home.address.ip() == routed);
         Ok(candidates.min_by_key(rank).map(|home| {
             let ip = home.address.ip();
             home.called(if ip.is_unspecified() { routed } else { ip })
@@ -310,3 +354,6 @@ fn bound(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     }
     Ok(socket)
 }
+
+#[cfg(test)]
+mod tests;

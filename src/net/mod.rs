@@ -2,7 +2,8 @@
 //!
 //! Datagrams leave from the sockets that we listen on. Connections are reused in both directions (RFC 3261 §18,
 //! RFC 5923). Towards a transport or an address family that we do not listen on, a socket of its own is opened at the
-//! first need, on a port that the kernel chooses, so that the peer's requests inside a call find their way back.
+//! first need, on the address that the kernel routes from and a port that it chooses, so that the peer's requests inside a
+//! call find their way back.
 
 mod connection;
 mod homes;
@@ -113,8 +114,10 @@ impl Net {
     pub fn local(&self) -> Vec<(Transport, SocketAddr)> {
         self.0.homes.local()
     }
-    /// Our own address towards the sender of a message, for Via and Contact: host (IPv6 in brackets) and port.
-    pub fn sent_by(&self, source: &Source) -> Text {
+    /// Our own address towards the sender of a message, for Contact: host (IPv6 in brackets) and port, and the transport that
+    /// we are reached by there. It is the sender's own, except over a connection that we opened only for the size of a request
+    /// (RFC 3261 §18.1.1): what we listen on then is UDP.
+    pub fn sent_by(&self, source: &Source) -> (Text, Transport) {
         self.0.homes.called_by(source)
     }
     /// Connections that are open or being opened.

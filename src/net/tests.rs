@@ -291,7 +291,11 @@ async fn a_port_is_opened_once_for_a_family_that_is_not_listened_on() {
         remote: localhost(),
         flow: FlowId(99),
     };
-    assert_eq!(net.sent_by(&source), *net.local()[0].1.to_string());
+    let (sent_by, reached_by) = net.sent_by(&source);
+    assert_eq!(
+        (sent_by.to_string(), reached_by),
+        (net.local()[0].1.to_string(), Transport::Tcp)
+    );
 }
 
 #[tokio::test]

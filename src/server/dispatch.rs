@@ -300,10 +300,12 @@ impl Dispatcher {
         }
     }
     fn incoming(&self, message: Message, source: Source) -> Incoming {
+        let (sent_by, reached_by) = self.net.sent_by(&source);
         Incoming {
             message,
             source,
-            sent_by: self.net.sent_by(&source),
+            sent_by,
+            reached_by,
             trusted: self.policy.trusts(source.remote.ip()),
         }
     }

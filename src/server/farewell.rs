@@ -117,6 +117,7 @@ mod tests {
                 flow: FlowId(0),
             },
             sent_by: Text::default(),
+            reached_by: Transport::Udp,
             trusted: true,
         };
         let target = Target {

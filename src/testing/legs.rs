@@ -305,6 +305,7 @@ impl Legs {
                 flow: FlowId(0),
             },
             sent_by: address(to).to_string().into(),
+            reached_by: Transport::Udp,
             trusted: false,
         };
         let mut env = Env {

@@ -253,6 +253,7 @@ impl Sim {
                 flow: FlowId(side as u64),
             },
             sent_by: peer.server.to_string().into(),
+            reached_by: Transport::Udp,
             trusted: self.trusted,
         };
         if self.call.is_some() || side == Side::B {

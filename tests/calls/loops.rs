@@ -51,6 +51,7 @@ impl Ring {
                 flow: FlowId(0),
             },
             sent_by: address(pass).to_string().into(),
+            reached_by: Transport::Udp,
             trusted: false,
         }
     }

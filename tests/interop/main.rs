@@ -16,7 +16,10 @@ mod dns;
 mod judge;
 mod kamailio;
 mod linphone;
+mod multihomed;
 mod netns;
+#[path = "../loopback/party.rs"]
+mod party;
 mod pcap;
 mod phone;
 mod privacy;
@@ -60,9 +63,15 @@ impl Test {
 }
 
 fn main() -> ExitCode {
-    let tests: Vec<&Test> = [direct::TESTS, through::TESTS, sipp_calls::TESTS, shipped::TESTS]
-        .into_iter()
-        .flatten()
-        .collect();
+    let tests: Vec<&Test> = [
+        direct::TESTS,
+        through::TESTS,
+        sipp_calls::TESTS,
+        multihomed::TESTS,
+        shipped::TESTS,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     runner::run(&tests)
 }

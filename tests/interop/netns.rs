@@ -14,8 +14,12 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::Outcome;
 
@@ -137,6 +141,20 @@ impl Drop for Namespaces {
 /// The name of a side's namespace, from the hub's (which the test is told by its runner).
 pub(crate) fn beside(hub: &str, side: Side) -> String {
     format!("{}{}", hub.strip_suffix('h').unwrap_or(hub), side.letter())
+}
+
+/// Does something in a side's namespace, on a thread of its own: sockets stay where they were made.
+pub(crate) fn inside<T: Send>(hub: &str, side: Side, what: impl FnOnce() -> T + Send) -> Outcome<T> {
+    let path = Path::new("/run/netns").join(beside(hub, side));
+    let namespace = fs::File::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let network = Some(LinkNameSpaceType::Network);
+    thread::scope(|scope| {
+        let done = scope.spawn(|| move_into_link_name_space(namespace.as_fd(), network).map(|()| what()));
+        match done.join() {
+            Ok(done) => done.map_err(|e| format!("{}: {e}", path.display())),
+            Err(_) => Err(format!("{}: what was to be done there panicked", path.display())),
+        }
+    })
 }
 
 /// Removes namespaces that a killed run of this suite has left: `prefix` + pid + `-…`, where no

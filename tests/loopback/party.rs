@@ -215,11 +215,15 @@ impl Party {
         let ip = self.address.ip();
         let port = self.audio.local_addr().expect("bound").port();
         format!(
-            "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+            "v=0\r\no=- {port}00 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
         )
     }
     /// Answers a request.
     pub(crate) fn respond(&mut self, request: &Heard, status: &str, body: &str) {
+        self.send(&self.response(request, status, body));
+    }
+    /// An answer to a request.
+    pub(crate) fn response(&self, request: &Heard, status: &str, body: &str) -> String {
         let kind = if body.is_empty() {
             ""
         } else {
@@ -227,7 +231,7 @@ impl Party {
         };
         let to = request.field("To");
         let tag = if to.contains(";tag=") { "" } else { ";tag=callee" };
-        let text = format!(
+        format!(
             "SIP/2.0 {status}\r\n{}From: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <{}>\r\n{kind}\
              Content-Length: {}\r\n\r\n{body}",
             request
@@ -240,11 +244,14 @@ impl Party {
             request.field("CSeq"),
             self.uri(),
             body.len()
-        );
-        self.send(&text);
+        )
     }
     /// A request inside the dialog that `response` (to a request of ours) made, or that `request` (of the peer) made.
     pub(crate) fn within(&self, method: &str, cseq: u32, dialog: &Heard) -> String {
+        self.within_with(method, cseq, dialog, "")
+    }
+    /// The same with a session description.
+    pub(crate) fn within_with(&self, method: &str, cseq: u32, dialog: &Heard, body: &str) -> String {
         let ours = dialog.0.starts_with("SIP/2.0");
         let to = dialog.field("To");
         let tagged = if to.contains(";tag=") {
@@ -268,7 +275,7 @@ impl Party {
             "From: {from}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n",
             dialog.field("Call-ID")
         );
-        self.request(method, &uri, &more, "")
+        self.request(method, &uri, &more, body)
     }
     /// The ACK of a failure: the same transaction as the INVITE (RFC 3261 §17.1.1.3).
     pub(crate) fn ack_failure(&mut self, invite: &str, response: &Heard) {

@@ -82,7 +82,7 @@ impl Inbound {
                 source: from.source,
                 address,
             },
-            contact: attempt::contact_value(&from.sent_by.to_str(), from.source.transport).into(),
+            contact: from.contact.clone(),
             transaction: if request.method == Method::Invite {
                 Transaction::Invite(ServerInvite::new(reliable, timers))
             } else {
@@ -262,23 +262,18 @@ impl Inbound {
     }
 }
 
-/// Where a message came from and how we call ourselves there.
+/// Where a message came from and our Contact there.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     pub(super) source: Source,
-    pub(super) sent_by: Text,
+    pub(super) contact: Text,
 }
 
 impl Sender {
     pub(super) fn of(incoming: &Incoming) -> Self {
-        let sent_by = if incoming.sent_by.is_empty() {
-            incoming.source.local.to_string().into()
-        } else {
-            incoming.sent_by.clone()
-        };
         Self {
             source: incoming.source,
-            sent_by,
+            contact: attempt::contact_value(&incoming.sent_by.to_str(), incoming.reached_by).into(),
         }
     }
 }

@@ -140,6 +140,10 @@ pub struct Leg {
     /// The last answers, so that each request of a dialog does not ask again.
     resolved: Vec<(NextHop, Vec<Target>)>,
     local_ip: Option<IpAddr>,
+    /// Our Contact, from the message that made the dialog on. It stays: what the peer could reach once it can reach again, also
+    /// where one request is so large that it goes by TCP (RFC 3261 §18.1.1), or leads another way (RFC 3261 §12.2.1.1 asks for
+    /// no more than an address that requests come to).
+    contact: Option<Text>,
     /// Where the peer's requests come from, where it is behind a NAT and its Contact is not.
     nat: Option<Uri>,
     /// The last word has been said or heard.
@@ -154,7 +158,10 @@ pub struct Leg {
 impl Leg {
     /// From the wire.
     pub fn handle_message(&mut self, message: Incoming, env: &mut Env<'_>) {
-        let from = Sender::of(&message);
+        let mut from = Sender::of(&message);
+        if let Some(contact) = &self.contact {
+            from.contact = contact.clone();
+        }
         match message.message {
             Message::Request(request) => self.handle_request(request, &from, env),
             Message::Response(response) => self.handle_response(&response, env),

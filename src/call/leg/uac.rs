@@ -99,6 +99,7 @@ impl Leg {
         let mut leg = Self {
             side: Side::B,
             local_ip: targets.first().map(|target| target.local),
+            contact: None,
             nat: None,
             phase: Phase::Calling(Calling {
                 offered: sdp.is_some(),

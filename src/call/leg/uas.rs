@@ -81,6 +81,7 @@ impl Leg {
         let offer = content::session(&request.headers, &request.body)?;
         let mut leg = Self {
             side: Side::A,
+            contact: Some(from.contact.clone()),
             local_ip: Some(from.source.local.ip()).filter(|ip| !ip.is_unspecified()),
             phase: Phase::Incoming(Incoming {
                 offer,

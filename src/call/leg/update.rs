@@ -9,7 +9,7 @@ use super::{
 use crate::{
     call::failure::Kind,
     sdp::Sdp,
-    sip::{Method, Request, Response, Status},
+    sip::{Method, Request, Response, Status, Text},
 };
 use std::time::{Duration, Instant};
 
@@ -234,7 +234,11 @@ impl Leg {
         };
         let path = self.path();
         let mut invite = self.dialog.request(Method::Invite, &path);
-        invite.headers.push("Contact", "<sip:invalid>");
+        let contact = self.contact.clone();
+        let per_target = contact.is_none();
+        invite
+            .headers
+            .push("Contact", contact.unwrap_or(Text::from_static("<sip:invalid>")));
         invite.headers.push("Allow", ALLOW);
         if let Some(sdp) = &sdp {
             invite.headers.push("Content-Type", "application/sdp");
@@ -242,7 +246,7 @@ impl Leg {
         }
         let cseq = self.dialog.local_cseq;
         self.request(
-            Outbound::new(Purpose::Offer, invite, cseq, true, Some(path.hop)),
+            Outbound::new(Purpose::Offer, invite, cseq, per_target, Some(path.hop)),
             env,
         );
     }

@@ -200,6 +200,7 @@ impl One {
             message: message.into(),
             source: source(),
             sent_by: "203.0.113.1:5060".into(),
+            reached_by: Transport::Udp,
             trusted: false,
         };
         let mut env = Env {
@@ -337,6 +338,7 @@ fn incoming(text: &str) -> Incoming {
             ..source()
         },
         sent_by: "198.51.100.1:5060".into(),
+        reached_by: Transport::Udp,
         trusted: false,
     }
 }
