@@ -23,7 +23,7 @@ pub const DEFAULT_SUITES: [Suite; 4] = [
     Suite::AesCm256HmacSha1_80,
 ];
 
-/// The suites that are taken from a caller, who may have only one that we would not offer first, or at all.
+/// The suites that are taken from a caller, who may have only one that we would not offer.
 pub const ACCEPTED_SUITES: [Suite; 6] = [
     Suite::AeadAes128Gcm,
     Suite::AesCm128HmacSha1_80,
@@ -32,6 +32,9 @@ pub const ACCEPTED_SUITES: [Suite; 6] = [
     Suite::AesCm128HmacSha1_32,
     Suite::AesCm256HmacSha1_32,
 ];
+
+/// SRTP's default (RFC 4568 §6.2.1), which every peer has: offered beside the suite in use, for who takes the place of a peer.
+const COMMON: Suite = Suite::AesCm128HmacSha1_80;
 
 /// Most crypto lines of one m-line that are looked at.
 const MAX_LINES: usize = 32;
@@ -61,13 +64,15 @@ pub struct Agreed {
 pub struct Sdes {
     /// What is allowed, best first.
     suites: Vec<Suite>,
+    /// What the peer agreed to elsewhere.
+    preferred: Option<Suite>,
     /// Our sending keys, one a suite; made when first needed.
     own: Vec<SrtpKey>,
     agreed: Option<Agreed>,
 }
 
 impl Sdes {
-    /// A stream that may use these suites, best first; all that we know when empty.
+    /// A stream that may use these suites, best first; [`DEFAULT_SUITES`] when empty.
     pub fn new(suites: &[Suite]) -> Self {
         Self {
             suites: if suites.is_empty() {
@@ -75,6 +80,7 @@ impl Sdes {
             } else {
                 suites.to_vec()
             },
+            preferred: None,
             own: Vec::new(),
             agreed: None,
         }
@@ -90,13 +96,34 @@ impl Sdes {
         self.own.clear();
     }
 
-    /// The lines of our offer: one per suite, the agreed one first so that it is chosen again; then the other spelling of
-    /// those that have two. Tags and keys are the same in each offer.
+    /// Allows these suites from now on, best first; the default ones when empty. The suite in use stays allowed.
+    pub fn allow(&mut self, suites: &[Suite]) {
+        self.suites = Self::new(suites).suites;
+    }
+
+    /// The peer is known to have this suite, though nothing was agreed about this stream yet.
+    pub fn prefer(&mut self, suite: Suite) {
+        self.preferred = Some(suite);
+    }
+
+    fn is_allowed(&self, suite: Suite) -> bool {
+        let agreed = self.agreed.as_ref().map(|agreed| agreed.send.suite);
+        self.suites.contains(&suite) || agreed.or(self.preferred) == Some(suite)
+    }
+
+    /// The lines of our offer: one per suite, then the other spelling of those that have two. To a peer whose suite is known
+    /// that one comes first, so that it is chosen again, and of the others only [`COMMON`]: an offer inside a call shall fit into
+    /// a datagram (RFC 3261 §18.1.1). Tags and keys are the same in each offer.
     pub fn offer(&mut self, ids: &mut Ids) -> Vec<Crypto> {
-        let current = self.agreed.as_ref().map(|agreed| agreed.send.suite);
-        let mut ranked: Vec<(usize, Suite)> = self.suites.iter().copied().enumerate().collect();
-        ranked.sort_by_key(|&(rank, suite)| (Some(suite) != current, rank));
-        let count = ranked.len();
+        let agreed = self.agreed.as_ref().map(|agreed| agreed.send.suite);
+        let first = agreed.or(self.preferred);
+        let more = first.filter(|suite| !self.suites.contains(suite));
+        let count = self.suites.len() + usize::from(more.is_some());
+        let suites = self.suites.iter().copied().chain(more).enumerate();
+        let mut ranked: Vec<(usize, Suite)> = suites
+            .filter(|(_, suite)| first.is_none_or(|first| *suite == first || *suite == COMMON))
+            .collect();
+        ranked.sort_by_key(|&(rank, suite)| (Some(suite) != first, rank));
         let names =
             ranked
                 .iter()
@@ -165,7 +192,7 @@ impl Sdes {
                 }
             };
             let suite = crypto.suite.parse::<Suite>().ok();
-            let Some(suite) = suite.filter(|suite| self.suites.contains(suite)) else {
+            let Some(suite) = suite.filter(|suite| self.is_allowed(*suite)) else {
                 reason = SdesError::NoCommonSuite;
                 continue;
             };

@@ -105,8 +105,9 @@ fn our_key_outlives_the_peers() {
     let after = ours.agreed().unwrap();
     assert_eq!(after.send, before.send);
     assert_ne!(after.receive, before.receive);
-    // And our own next offer repeats it.
+    // And our own next offer repeats it, with the one that everybody has beside it, and no more.
     let offer = ours.offer(&mut ids);
+    assert_eq!(offer.len(), 2);
     assert_eq!(
         (&offer[0].suite[..], &offer[0].key),
         (before.send.suite.name(), &before.send.master)
@@ -158,4 +159,39 @@ fn a_wrong_tag_in_an_answer_is_forgiven() {
     ours.take_answer([answer.to_string().as_str()].into_iter())
         .unwrap();
     assert_eq!(ours.agreed().unwrap().send.suite, Suite::AesCm256HmacSha1_80);
+}
+
+#[test]
+fn an_offer_to_a_known_peer_is_short_and_still_fits_who_takes_its_place() {
+    let mut ids = ids();
+    for suite in ACCEPTED_SUITES {
+        let (mut ours, mut peer) = (Sdes::new(&ACCEPTED_SUITES), Sdes::new(&[suite]));
+        exchange(&mut peer, &mut ours, &mut ids);
+        let offer = texts(&ours.offer(&mut ids));
+        assert!(offer[0].contains(suite.name()), "{offer:?}");
+        assert!(offer.iter().map(String::len).sum::<usize>() < 300, "{offer:?}");
+        let mut other = Sdes::new(&[COMMON]);
+        ours.renew();
+        assert_eq!(exchange(&mut ours, &mut other, &mut ids).0.len(), offer.len());
+    }
+    // Where a rule allows one suite, nothing else is offered.
+    let strict = [Suite::AeadAes256Gcm];
+    let (mut ours, mut peer) = (Sdes::new(&strict), Sdes::new(&strict));
+    exchange(&mut ours, &mut peer, &mut ids);
+    assert_eq!(ours.offer(&mut ids).len(), 1);
+}
+
+#[test]
+fn what_a_peer_was_allowed_once_it_may_keep() {
+    let (mut ours, mut ids) = (Sdes::new(&ACCEPTED_SUITES), ids());
+    let mut peer = Sdes::new(&[Suite::AesCm128HmacSha1_32]);
+    exchange(&mut peer, &mut ours, &mut ids);
+    let before = ours.agreed().unwrap().clone();
+    ours.allow(&[]);
+    exchange(&mut peer, &mut ours, &mut ids);
+    exchange(&mut ours, &mut peer, &mut ids);
+    assert_eq!(ours.agreed(), Some(&before));
+    let mut stranger = Sdes::new(&[Suite::AesCm256HmacSha1_32]);
+    let offer = texts(&stranger.offer(&mut ids));
+    assert_eq!(ours.answer(strs(&offer), &mut ids), Err(SdesError::NoCommonSuite));
 }

@@ -48,6 +48,8 @@ pub struct Phone {
     pub rtp: SocketAddr,
     /// SDES, with its own key; plain otherwise.
     pub secure: Option<String>,
+    /// The one suite that it has.
+    pub suite: &'static str,
     /// It holds the other party.
     pub hold: Option<Hold>,
     /// It writes a direction even when it is `sendrecv`.
@@ -96,6 +98,7 @@ impl Phone {
             side,
             rtp: rtp.parse().expect("a test's own address"),
             secure: None,
+            suite: "AES_CM_128_HMAC_SHA1_80",
             hold: None,
             writes_sendrecv: true,
             video: false,
@@ -343,9 +346,6 @@ impl Phone {
         }
     }
 }
-
-/// The suite of secure phones.
-pub const SUITE: &str = "AES_CM_128_HMAC_SHA1_80";
 
 /// Whether a key is what a phone expects.
 pub fn is_key(key: &SrtpKey, expected: Option<&Vec<u8>>) -> bool {

@@ -5,7 +5,7 @@ use b2bua::{
     call::{Encryption, Side},
     media::Protection,
     sip::Message,
-    testing::{Scene, privacy::description},
+    testing::{Hold, Scene, privacy::description},
 };
 use std::time::Duration;
 
@@ -31,6 +31,38 @@ fn acceptance_1_whatever_the_peer_does_with_its_key_ours_stays_and_its_new_one_i
             let after = scene.sim.relay.side(side, 0).unwrap();
             assert_eq!(after.send, ours);
             assert_eq!(after.receive == theirs, !new_key);
+        }
+    }
+}
+
+#[test]
+fn our_offers_inside_a_call_fit_into_a_datagram_whatever_suite_the_party_has() {
+    for suite in ["AES_CM_128_HMAC_SHA1_32", "AES_CM_128_HMAC_SHA1_80"] {
+        for side in BOTH {
+            let mut scene = Scene::new(Encryption::Sdes, Encryption::Sdes);
+            // Who is called has what everybody has; `_32` is not offered to it.
+            scene.a.suite = suite;
+            let mut scene = scene.answered();
+            for hold in [Some(Hold::SendOnly), None] {
+                scene.phone(side.other()).0.hold = hold;
+                scene.reoffer(side.other());
+                assert!(scene.settle(Duration::from_secs(2)));
+                scene.assert_media();
+            }
+            // A stream that comes later is keyed with the suite that the party is known to have.
+            scene.phone(side).0.video = true;
+            scene.phone(side.other()).0.video = true;
+            scene.reoffer(side.other());
+            assert!(scene.settle(Duration::from_secs(2)));
+            scene.assert_media();
+            assert!(scene.sim.relay.side(side, 1).is_some(), "{}", scene.sim.ladder());
+            let offers = scene.sim.wire.iter().filter(|(_, on, inwards, bytes)| {
+                (*on, *inwards) == (side, false) && bytes.starts_with(b"INVITE ")
+            });
+            let sizes: Vec<usize> = offers.map(|(_, _, _, bytes)| bytes.len()).collect();
+            let inside = if side == Side::B { &sizes[1..] } else { &sizes };
+            assert_eq!(inside.len(), 3);
+            assert!(inside.iter().all(|size| *size < 1300), "{side:?}: {sizes:?}");
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct LegState {
     /// How the leg is keyed; fixed by the first offer, except that a clear leg may become encrypted.
     pub(super) mode: Option<Encryption>,
     suites: Vec<Suite>,
+    /// The suite that was agreed last: the peer has it for further streams too.
+    suite: Option<Suite>,
     /// The peer's last description.
     pub(super) heard: Option<Sdp>,
     /// By m-line.
@@ -147,8 +149,8 @@ impl LegState {
             stream.mux = media.attribute("rtcp-mux").is_some();
             stream.active = true;
             if wanted == Protection::Sdes {
-                // Who calls us may have only a suite that we would not offer: no rule of ours speaks of it. All others keep
-                // to the shorter list, because our own offers repeat it and shall fit into a datagram.
+                // Who calls us may have only a suite that we would not offer: no rule of ours speaks of it. From all others we
+                // take a better one.
                 let usual = |line: &str| {
                     Crypto::parse(line).is_ok_and(|crypto| {
                         crypto
@@ -163,11 +165,15 @@ impl LegState {
                     &self.suites
                 };
                 let sdes = stream.sdes.get_or_insert_with(|| Sdes::new(allowed));
+                sdes.allow(allowed);
                 if moved {
                     sdes.renew();
                 }
                 match sdes.answer(media.attributes("crypto"), ids) {
-                    Ok(answer) => stream.answer = Some(answer),
+                    Ok(answer) => {
+                        stream.answer = Some(answer);
+                        self.suite = stream.keys().map(|keys| keys.send.suite);
+                    }
                     Err(error) => {
                         tracing::debug!(index, %error, "stream refused");
                         reason = Some("no crypto line with a suite that is supported here");
@@ -213,7 +219,11 @@ impl LegState {
                 Protection::None
             },
             crypto: if secure {
-                let sdes = stream.sdes.get_or_insert_with(|| Sdes::new(&self.suites));
+                let sdes = stream.sdes.get_or_insert_with(|| {
+                    let mut sdes = Sdes::new(&self.suites);
+                    self.suite.inspect(|suite| sdes.prefer(*suite));
+                    sdes
+                });
                 sdes.offer(ids)
             } else {
                 Vec::new()
@@ -266,12 +276,15 @@ impl LegState {
             stream.active = true;
             stream.kind.clone_from(&offered.kind);
             match (secure, protection) {
-                (true, Some(Protection::Sdes)) => stream
-                    .sdes
-                    .as_mut()
-                    .ok_or_else(|| refuse("keys that nobody offered"))?
-                    .take_answer(said.attributes("crypto"))
-                    .map_err(|error| refuse(&format!("answer: {error}")))?,
+                (true, Some(Protection::Sdes)) => {
+                    stream
+                        .sdes
+                        .as_mut()
+                        .ok_or_else(|| refuse("keys that nobody offered"))?
+                        .take_answer(said.attributes("crypto"))
+                        .map_err(|error| refuse(&format!("answer: {error}")))?;
+                    self.suite = stream.keys().map(|keys| keys.send.suite);
+                }
                 (false, Some(Protection::None)) => {}
                 _ => return Err(refuse("the answer's transport is not the offer's")),
             }

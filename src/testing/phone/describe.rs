@@ -1,6 +1,6 @@
 //! What a phone writes in its session descriptions, and what it makes of those that it hears.
 
-use super::{Hold, Phone, SUITE, View};
+use super::{Hold, Phone, View};
 use crate::sdp::{Crypto, Direction, Sdp};
 use std::fmt::Write as _;
 
@@ -78,11 +78,11 @@ impl Phone {
                         .filter_map(|value| Crypto::parse(value).ok());
                     lines
                         .into_iter()
-                        .find(|line| line.suite == SUITE)
+                        .find(|line| line.suite == self.suite)
                         .map(|line| line.tag)
                 });
                 if let Some(tag) = tag {
-                    let _ = write!(out, "a=crypto:{tag} {SUITE} inline:{key}\r\n");
+                    let _ = write!(out, "a=crypto:{tag} {} inline:{key}\r\n", self.suite);
                 }
             }
         }
@@ -109,7 +109,7 @@ impl Phone {
                     key: theirs
                         .attributes("crypto")
                         .filter_map(|value| Crypto::parse(value).ok())
-                        .find(|line| line.suite == SUITE)
+                        .find(|line| line.suite == self.suite)
                         .map(|line| line.key.to_vec()),
                 }
             })
