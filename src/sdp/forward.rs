@@ -47,6 +47,8 @@ pub const LEG_ATTRIBUTES: &[&str] = &[
     "msid-semantic",
     "ssrc",
     "ssrc-group",
+    // What wrote it (RFC 8866 §6.4): the product, and often its host.
+    "tool",
     // Capability negotiation (RFC 5939, 6871): it could switch profile and keys behind our back.
     "acap",
     "tcap",

@@ -54,7 +54,7 @@ fn only_what_belongs_to_the_session_crosses() {
     assert_eq!(
         text(&forwarded),
         "v=0\no=- 77 3 IN IP4 198.51.100.9\ns=-\nc=IN IP4 198.51.100.9\nb=AS:512\nt=0 0\n\
-a=rtcp-xr:rcvr-rtt=all:10000\na=tool:phone 1.0\nm=audio 4000 RTP/AVPF 111 0 101\ni=microphone\nb=TIAS:64000\n\
+a=rtcp-xr:rcvr-rtt=all:10000\nm=audio 4000 RTP/AVPF 111 0 101\ni=microphone\nb=TIAS:64000\n\
 a=rtpmap:111 opus/48000/2\na=fmtp:111 useinbandfec=1\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\n\
 a=rtcp-fb:* trr-int 5000\na=rtcp-rsize\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\na=ptime:20\n\
 a=x-unheard-of:kept\na=sendrecv\nm=video 0 RTP/SAVPF 96\n"
