@@ -85,16 +85,35 @@ pub struct Transmit {
     pub to: Destination,
 }
 
+/// A message that could not be sent: connection refused or lost, host unreachable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// Whose: the leg's.
+    pub call_id: crate::sip::Text,
+    /// Which transaction, and which attempt at it.
+    pub branch: crate::sip::Text,
+    /// Where it was to go.
+    pub to: Destination,
+}
+
+impl Unsent {
+    /// What is known of it; `None` where Call-ID or branch cannot be read.
+    pub fn of(message: &Message, to: Destination) -> Option<Self> {
+        let headers = message.headers();
+        Some(Self {
+            call_id: headers.call_id().ok()?,
+            branch: headers.via().ok()?.branch()?,
+            to,
+        })
+    }
+}
+
 /// What a [`Call`] is fed.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an input is made to be consumed at once"
-)]
 pub enum Input {
     /// A message of one leg's dialog or transactions.
     Message(Side, Incoming),
-    /// A request or response could not be sent: connection refused or lost, host unreachable.
-    Undeliverable(Side, Destination),
+    /// A request or response of that side could not be sent.
+    Undeliverable(Side, Unsent),
     /// The answer to [`Output::Lookup`].
     Targets(Side, Result<Vec<Target>, LookupError>),
     /// The answer to [`Output::Ask`].

@@ -10,7 +10,7 @@ use super::{
     standalone::{Answerer, reply},
 };
 use crate::{
-    call::{Cause, Command, Incoming, Input, Origin, Side, Transmit, failure::Kind},
+    call::{Cause, Command, Incoming, Input, Origin, Side, Transmit, Unsent, failure::Kind},
     media::relay::Relay,
     net::{Net, NetEvent},
     sip::{
@@ -318,32 +318,28 @@ impl Dispatcher {
         }
     }
     fn undeliverable(&self, transmit: &Transmit) {
-        let key = match parse::message(transmit.bytes.clone()) {
-            // Our tag is in From of what we ask and in To of what we answer.
-            Ok((Message::Request(request), _)) => {
-                let tag = request.headers.from().ok().and_then(|from| from.tag());
-                key(request.headers.call_id().ok(), tag)
-            }
-            Ok((Message::Response(response), _)) => {
-                let tag = response.headers.to().ok().and_then(|to| to.tag());
-                key(response.headers.call_id().ok(), tag)
-            }
-            Err(_) => None,
-        };
-        let Some((number, side)) = key.and_then(|key| self.maps.dialogs.get(&key).copied()) else {
+        let Ok((message, _)) = parse::message(transmit.bytes.clone()) else {
             return;
         };
-        if let Some(entry) = self.maps.calls.get(&number) {
-            entry.inbox.push(Input::Undeliverable(side, transmit.to.clone()));
+        // Our tag is in From of what we ask and in To of what we answer.
+        let ours = match &message {
+            Message::Request(request) => request.headers.from(),
+            Message::Response(response) => response.headers.to(),
+        };
+        let tag = ours.ok().and_then(|ours| ours.tag());
+        let (Some(unsent), Some(local_tag)) = (Unsent::of(&message, transmit.to.clone()), tag) else {
+            return;
+        };
+        let key = DialogKey {
+            call_id: unsent.call_id.clone(),
+            local_tag,
+        };
+        if let Some((number, side)) = self.maps.dialogs.get(&key).copied()
+            && let Some(entry) = self.maps.calls.get(&number)
+        {
+            entry.inbox.push(Input::Undeliverable(side, unsent));
         }
     }
-}
-
-fn key(call_id: Option<Text>, local_tag: Option<Text>) -> Option<DialogKey> {
-    Some(DialogKey {
-        call_id: call_id?,
-        local_tag: local_tag?,
-    })
 }
 
 fn trace(message: &Message, source: &Source) {

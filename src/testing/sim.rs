@@ -3,13 +3,13 @@
 use super::{Peer, Verdicts, peer::read, privacy::Privacy, relay::FakeRelay};
 use crate::{
     call::{
-        Call, CallEvent, Command, Env, Incoming, Input, LookupError, Output, Side, Summary, Transmit,
+        Call, CallEvent, Command, Env, Incoming, Input, LookupError, Output, Side, Summary, Transmit, Unsent,
         Verdict, bridge::CallSettings, leg::Profile,
     },
     media::MediaEvent,
     sip::{
         Ids, Message,
-        routing::{FlowId, NextHop, Source, Target, Transport},
+        routing::{Destination, FlowId, NextHop, Source, Target, Transport},
         timers::Timers,
     },
 };
@@ -155,6 +155,19 @@ impl Sim {
             );
         }
         self.carry_out();
+    }
+    /// The last message on a wire that begins like this could not be sent. What is under way is not taken back.
+    ///
+    /// # Panics
+    /// When none was sent there.
+    pub fn undeliverable(&mut self, side: Side, start: &str) {
+        let mut sent = self.wire.iter().rev();
+        let last = sent
+            .find(|(_, on, inwards, bytes)| *on == side && !inwards && bytes.starts_with(start.as_bytes()));
+        let (_, _, _, bytes) = last.expect("it was not sent");
+        let to = Destination::Target(self.target(side));
+        let unsent = Unsent::of(&read(bytes), to).expect("a message of ours");
+        self.feed(Input::Undeliverable(side, unsent));
     }
     /// An order from outside.
     pub fn command(&mut self, command: Command) {

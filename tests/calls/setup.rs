@@ -106,6 +106,39 @@ fn a_route_that_rings_too_long_gives_way_to_the_next_and_is_cancelled() {
 }
 
 #[test]
+fn what_could_not_be_sent_concerns_the_attempt_that_it_was_of_and_no_other_at_that_address() {
+    let mut scene = scene(Verdicts::routes(|invite| {
+        let mut first = Verdicts::outgoing(invite, PLAIN);
+        first.limits.no_answer = Some(Duration::from_secs(10));
+        vec![first, Verdicts::outgoing(invite, PLAIN)]
+    }));
+    scene.b.rings = Duration::from_secs(13);
+    scene.call();
+    while invites(&scene).len() < 2 {
+        assert!(!scene.a.ended, "{}", scene.sim.ladder());
+        scene.run(Duration::from_millis(1));
+    }
+    scene.sim.undeliverable(Side::B, "CANCEL");
+    assert_eq!(scene.a.failed, None, "{}", scene.sim.ladder());
+    scene.run(Duration::from_secs(30));
+    assert!(scene.a.up, "{}", scene.sim.ladder());
+    assert_eq!(invites(&scene).len(), 2);
+    // The attempt itself is over when its own INVITE goes nowhere.
+    let mut scene = self::scene(Verdicts::routes(|invite| {
+        vec![
+            Verdicts::outgoing(invite, PLAIN),
+            Verdicts::outgoing(invite, PLAIN),
+        ]
+    }));
+    scene.call();
+    scene.sim.run(Duration::from_millis(1));
+    assert_eq!(invites(&scene).len(), 1);
+    scene.sim.undeliverable(Side::B, "INVITE");
+    scene.sim.run(Duration::ZERO);
+    assert_eq!(invites(&scene).len(), 2, "{}", scene.sim.ladder());
+}
+
+#[test]
 fn the_application_is_asked_before_the_caller_hears_of_a_failure() {
     let mut asked = 0;
     let mut scene = scene(Verdicts::Fixed(Box::new(move |question| {

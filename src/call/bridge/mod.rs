@@ -155,13 +155,13 @@ impl Call {
     pub fn handle(&mut self, input: Input, env: &mut Env<'_>) {
         match input {
             Input::Message(side, incoming) => self.message(side, incoming, env),
-            Input::Undeliverable(side, to) => match side {
-                Side::A => self.a.handle_undeliverable(&to, env),
-                Side::B => self
-                    .b
-                    .iter_mut()
-                    .for_each(|b| b.leg.handle_undeliverable(&to, env)),
-            },
+            Input::Undeliverable(Side::A, unsent) => self.a.handle_undeliverable(&unsent, env),
+            Input::Undeliverable(Side::B, unsent) => {
+                // Not its other attempts, which may be at the same address.
+                if let Some(b) = self.b.iter_mut().find(|b| *b.leg.call_id() == unsent.call_id) {
+                    b.leg.handle_undeliverable(&unsent, env);
+                }
+            }
             Input::Targets(side, targets) => self.targets(side, targets, env),
             Input::Verdict(verdict) => self.verdict(verdict, env),
             Input::Media(event) => self.media_event(event, env),

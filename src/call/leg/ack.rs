@@ -28,6 +28,8 @@ struct Ack {
     /// Waits for `hop` to be looked up.
     waiting: bool,
     targets: VecDeque<Way>,
+    /// Of `sent`; empty before.
+    branch: Text,
     sent: Option<Transmit>,
 }
 
@@ -54,6 +56,7 @@ impl Acks {
             hop,
             waiting: true,
             targets: VecDeque::new(),
+            branch: Text::default(),
             sent: None,
         });
     }
@@ -87,11 +90,9 @@ impl Acks {
         Repeated::Done
     }
     /// An ACK could not be sent: on to the next target.
-    pub(super) fn undeliverable(&mut self, to: &Destination, wire: &mut Wire<'_>) {
-        for ack in &mut self.0 {
-            if ack.sent.as_ref().is_some_and(|sent| sent.to == *to) {
-                ack.next(wire);
-            }
+    pub(super) fn undeliverable(&mut self, branch: &Text, wire: &mut Wire<'_>) {
+        if let Some(ack) = self.0.iter_mut().find(|ack| ack.branch == *branch) {
+            ack.next(wire);
         }
     }
     /// Whether one waits for its lookup.
@@ -110,6 +111,7 @@ impl Ack {
         let (way, _, bytes) = way.print(&self.request, &branch, false, &mut self.targets);
         let to = Destination::Target(way.target);
         let transmit = Transmit { bytes, to };
+        self.branch = branch;
         self.sent = Some(transmit.clone());
         wire.out.push_back(LegOutput::Transmit(transmit));
     }

@@ -28,7 +28,8 @@ use self::{
     wire::{Wire, wire},
 };
 use super::{
-    Cause, Env, Failure, Incoming, LookupError, Origin, Outgoing, Side, Signal, Transmit, signal::Body,
+    Cause, Env, Failure, Incoming, LookupError, Origin, Outgoing, Side, Signal, Transmit, Unsent,
+    signal::Body,
 };
 use crate::sip::{
     Message, Method, Text, Uri,
@@ -196,16 +197,17 @@ impl Leg {
         }
         self.settle(env);
     }
-    /// Sending failed.
-    pub fn handle_undeliverable(&mut self, to: &Destination, env: &mut Env<'_>) {
+    /// Sending failed: the request goes on to its next target, and nothing becomes of the others at that address.
+    pub fn handle_undeliverable(&mut self, Unsent { branch, to, .. }: &Unsent, env: &mut Env<'_>) {
         if let Destination::Target(target) = to {
             // Ask again before the next request: where it was may not be where it is.
             self.resolved
                 .retain(|(_, targets)| targets.first() != Some(target));
         }
-        self.acks.undeliverable(to, &mut wire!(self, env));
+        self.acks.undeliverable(branch, &mut wire!(self, env));
         let mut failed = Vec::new();
-        for outbound in &mut self.outbound {
+        let concerned = |outbound: &&mut Outbound| outbound.has_branch(branch);
+        for outbound in self.outbound.iter_mut().filter(concerned) {
             if let Some(failure) = outbound.undeliverable(to, &mut wire!(self, env)) {
                 failed.push((outbound.purpose, outbound.cseq, failure));
             }

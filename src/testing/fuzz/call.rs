@@ -6,7 +6,6 @@ use crate::{
         failure::Kind,
     },
     media::{MediaEvent, StreamId},
-    sip::routing::Destination,
     testing::{Sim, Verdicts},
 };
 use std::time::Duration;
@@ -192,7 +191,8 @@ fn outside(sim: &mut Sim, side: Side, byte: u8) {
             stream,
             reason: "fuzz".to_owned(),
         }),
-        2 => Input::Undeliverable(side, Destination::Target(sim.target(side))),
+        2 if sim.wire.iter().any(|entry| entry.1 == side && !entry.2) => return sim.undeliverable(side, ""),
+        2 => return,
         3 => Input::Targets(side, Err(LookupError::NotFound("fuzz.example".to_owned()))),
         4 => Input::Targets(side, Ok(vec![sim.target(side)])),
         5 => Input::Verdict(Verdict::Rescue(Rescue::Relay)),

@@ -57,12 +57,10 @@ fn of_a_dead_a_503_and_a_good_target_the_good_one_is_reached_in_under_3_seconds(
 fn a_target_that_cannot_be_reached_is_passed_over_at_once() {
     let mut one = One::dial_to(&plan(), Body::Offer(sdp(1)), three());
     for next in [BUSY, GOOD] {
-        let (_, to) = one.sent.last().expect("sent").clone();
-        one.undeliverable(&to);
+        one.undeliverable();
         assert!(one.lines().last().is_some_and(|line| line.ends_with(next)));
     }
-    let (_, to) = one.sent.last().expect("sent").clone();
-    one.undeliverable(&to);
+    one.undeliverable();
     assert_eq!(one.words(), ["fail 503 unreachable"]);
     assert!(one.closed && one.leg.poll_timeout().is_none());
 }
@@ -253,8 +251,7 @@ fn a_large_invite_goes_by_tcp_and_by_udp_when_that_fails_and_its_via_says_so() {
     let invite = one.last(&Method::Invite);
     assert!(header(&invite, "Via").starts_with("SIP/2.0/TCP 203.0.113.1:5060;"));
     assert_eq!(header(&invite, "Contact"), "<sip:203.0.113.1:5060>");
-    let (_, to) = one.sent.last().expect("sent").clone();
-    one.undeliverable(&to);
+    one.undeliverable();
     assert_eq!(one.lines().last(), Some(&format!("INVITE UDP/{GOOD}")));
     assert!(header(&one.last(&Method::Invite), "Via").starts_with("SIP/2.0/UDP "));
 

@@ -12,7 +12,7 @@ mod weather;
 
 use crate::{
     call::{
-        Body, Env, Incoming, Leg, LookupError, Outgoing, Signal, Transmit,
+        Body, Env, Incoming, Leg, LookupError, Outgoing, Signal, Transmit, Unsent,
         failure::Kind,
         leg::{LegOutput, Profile},
     },
@@ -187,12 +187,15 @@ impl One {
         self.leg.handle_signal(signal, &mut env);
         self.drain();
     }
-    fn undeliverable(&mut self, to: &Destination) {
+    /// The last message could not be sent.
+    fn undeliverable(&mut self) {
+        let (message, to) = self.sent.last().expect("sent");
+        let unsent = Unsent::of(message, to.clone()).expect("a message of ours");
         let mut env = Env {
             now: self.now,
             ids: &mut self.ids,
         };
-        self.leg.handle_undeliverable(to, &mut env);
+        self.leg.handle_undeliverable(&unsent, &mut env);
         self.drain();
     }
     fn hear(&mut self, message: impl Into<Message>) {

@@ -45,6 +45,26 @@ pub(super) fn ack_last(one: &mut One, body: Option<&Sdp>) -> Request {
 }
 
 #[test]
+fn what_could_not_be_sent_ends_its_own_transaction_only() {
+    let (mut one, _) = up();
+    one.tell(Signal::Offer(Some(sdp(11))));
+    let invite = one.last(&Method::Invite);
+    one.tell(Signal::Request(Payload {
+        method: Method::Info,
+        headers: Headers::default(),
+        body: "x".into(),
+    }));
+    // The INFO; the INVITE is on its way to the very same address.
+    one.undeliverable();
+    assert_eq!(one.words(), ["response 503 to INFO"]);
+    one.hear(reply(&invite, 200, "b", &[], Some(&sdp(12))));
+    assert_eq!(one.words(), ["accept 12"]);
+    // Its ACK goes to where the INVITE went; there is no other way, and the peer will ask for it again.
+    one.undeliverable();
+    assert_eq!(one.words(), [""; 0]);
+}
+
+#[test]
 fn our_offer_goes_as_re_invite_and_its_answer_is_acknowledged_each_time_it_comes() {
     let (mut one, _) = up();
     one.tell(Signal::Offer(Some(sdp(11))));
