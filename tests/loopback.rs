@@ -16,6 +16,7 @@ mod loopback {
     mod limits;
     mod lookup;
     pub(crate) mod party;
+    mod reload;
     pub(crate) mod server;
     mod transports;
 }

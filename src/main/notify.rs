@@ -82,6 +82,16 @@ impl Notify {
         self.moment(vec![NotifyState::ExtendTimeoutUsec(more)], status);
     }
 
+    /// Says what `say` says of a server that responds before the next beat. One that does not leaves the watchdog unfed, and
+    /// systemd starts another.
+    #[expect(clippy::disallowed_methods, reason = "the watchdog lives by the clock")]
+    pub(crate) async fn beat(&self, responds: impl Future<Output = bool>, say: impl FnOnce(&Self)) {
+        match tokio::time::timeout(self.interval, responds).await {
+            Ok(true) => say(self),
+            Ok(false) | Err(_) => tracing::error!("the dispatcher does not respond"),
+        }
+    }
+
     fn moment<'a>(&self, mut states: Vec<NotifyState<'a>>, status: &'a str) {
         if self.watchdog {
             states.push(NotifyState::Watchdog);
@@ -139,4 +149,55 @@ fn connect(name: &OsString) -> io::Result<UnixDatagram> {
 
 fn text(states: &[NotifyState<'_>]) -> String {
     states.iter().map(|state| format!("{state}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{pending, ready};
+
+    /// What systemd would hear, and the way to it with the watchdog on.
+    fn pair() -> (UnixDatagram, Notify) {
+        let (systemd, socket) = UnixDatagram::pair().expect("two sockets");
+        systemd.set_nonblocking(true).expect("a socket of ours");
+        socket.set_nonblocking(true).expect("a socket of ours");
+        let notify = Notify {
+            interval: Duration::from_millis(20),
+            watchdog: true,
+            socket: Some(socket),
+            owed: RefCell::default(),
+            status: RefCell::default(),
+        };
+        (systemd, notify)
+    }
+
+    fn heard(systemd: &UnixDatagram) -> Option<String> {
+        let mut buffer = [0; 256];
+        let length = systemd.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_dispatcher_that_hangs_or_has_died_leaves_the_watchdog_unfed() {
+        let (systemd, notify) = pair();
+        let alive = |notify: &Notify| notify.alive("0 calls");
+        notify.beat(ready(true), alive).await;
+        assert_eq!(heard(&systemd).as_deref(), Some("WATCHDOG=1\nSTATUS=0 calls\n"));
+        notify.beat(pending(), alive).await;
+        assert_eq!(heard(&systemd), None, "it hangs");
+        notify.beat(ready(false), alive).await;
+        assert_eq!(heard(&systemd), None, "it has died");
+        notify.beat(ready(true), alive).await;
+        assert_eq!(heard(&systemd).as_deref(), Some("WATCHDOG=1\n"));
+        // At the end as well: calls that drain are no excuse.
+        let stopping = |notify: &Notify| notify.still_stopping("1 call");
+        notify.beat(pending(), stopping).await;
+        assert_eq!(heard(&systemd), None);
+        notify.beat(ready(true), stopping).await;
+        let said = heard(&systemd).expect("it drains");
+        assert!(
+            said.starts_with("EXTEND_TIMEOUT_USEC=") && said.contains("WATCHDOG=1"),
+            "{said}"
+        );
+    }
 }

@@ -219,9 +219,7 @@ impl Running<'_> {
         let mut tick = tokio::time::interval(self.notify.interval);
         loop {
             tokio::select! {
-                _ = tick.tick() => if self.responds().await {
-                    self.notify.alive(&self.status());
-                },
+                _ = tick.tick() => self.beat(Notify::alive).await,
                 _ = signals.hang_up.recv() => self.reload().await,
                 _ = signals.user.recv() => info!("{}", self.server.gauges()),
                 _ = signals.terminate.recv() => return,
@@ -248,24 +246,18 @@ impl Running<'_> {
             tokio::select! {
                 () = &mut drain => return,
                 () = signals.stop() => break,
-                _ = tick.tick() => if self.responds().await {
-                    self.notify.still_stopping(&self.status());
-                },
+                _ = tick.tick() => self.beat(Notify::still_stopping).await,
             }
         }
         warn!("told to stop a second time: {}", self.status());
         self.server.stop().await;
     }
 
-    /// A server that does not respond leaves the watchdog unfed, and systemd starts another.
-    #[expect(clippy::disallowed_methods, reason = "the watchdog lives by the clock")]
-    async fn responds(&self) -> bool {
-        let answer = tokio::time::timeout(self.notify.interval, self.server.responds());
-        let responds = answer.await.unwrap_or(false);
-        if !responds {
-            error!("the dispatcher does not respond");
-        }
-        responds
+    async fn beat(&self, say: impl FnOnce(&Notify, &str)) {
+        let responds = self.server.responds();
+        self.notify
+            .beat(responds, |notify| say(notify, &self.status()))
+            .await;
     }
 
     fn status(&self) -> String {

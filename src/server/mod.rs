@@ -146,3 +146,44 @@ impl Server {
         let _ = self.control.send(order);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server whose dispatcher does this instead of its work.
+    async fn server(dispatcher: impl Future<Output = ()> + Send + 'static) -> Server {
+        let (events, _) = sync::mpsc::channel(1);
+        let (control, orders) = sync::mpsc::unbounded_channel();
+        let (_, census) = sync::watch::channel(Census::default());
+        let relay = Relay::start(RelayConfig {
+            threads: 1,
+            audio_ports: 30_000..=30_001,
+            video_ports: 30_000..=30_001,
+        });
+        Server {
+            net: Net::bind(&[], &[], Limits::default(), events)
+                .await
+                .expect("nothing to bind"),
+            relay: Arc::new(relay.expect("threads")),
+            gauges: Arc::default(),
+            control,
+            census,
+            drain_timeout: Mutex::default(),
+            dispatcher: tokio::spawn(async move {
+                let _orders = orders;
+                dispatcher.await;
+            }),
+        }
+    }
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "nothing is what is waited for")]
+    async fn a_dispatcher_that_hangs_never_says_that_it_lives_and_a_dead_one_is_known() {
+        let hanging = server(std::future::pending()).await;
+        let answer = tokio::time::timeout(Duration::from_millis(50), hanging.responds());
+        assert!(answer.await.is_err());
+        let dead = server(std::future::ready(())).await;
+        assert!(!dead.responds().await);
+    }
+}
