@@ -297,7 +297,33 @@ pub(super) async fn connect(
         socket.bind(SocketAddr::new(local, 0))?;
     }
     match tokio::time::timeout(limit, socket.connect(remote)).await {
-        Ok(connected) => connected,
+        Ok(connected) => to_somebody_else(connected?),
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Refuses a connection whose two ends are one socket: towards a port of this machine that nobody listens on, the kernel may
+/// choose that very port for our end, and then we hear ourselves.
+fn to_somebody_else(stream: TcpStream) -> io::Result<TcpStream> {
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_to_itself_is_no_connection() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind("127.0.0.1:0".parse().expect("an address"))
+            .expect("a free port");
+        let own = socket.local_addr().expect("bound");
+        let itself = socket.connect(own).await.expect("the kernel does that");
+        let error = to_somebody_else(itself).expect_err("nobody is there");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

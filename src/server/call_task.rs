@@ -59,7 +59,11 @@ pub(super) async fn run(seat: Seat, invite: Incoming, inbox: InboxReceiver) {
 }
 
 async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
-    let (control, number) = (seat.control.clone(), seat.number);
+    let _leaving = Leaving {
+        number: seat.number,
+        control: seat.control.clone(),
+        gauges: seat.gauges.clone(),
+    };
     let remains = Remains::new(invite.clone());
     let settings = seat.settings.clone();
     let mut env = env(&mut seat.ids);
@@ -105,8 +109,23 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
             remains.bury(&seat.net, &seat.answerer, Vec::new());
         }
     }
-    // The dispatcher may have gone before its calls.
-    let _ = control.send(Control::Gone(number));
+}
+
+/// Says that a task has ended, however it has ended.
+struct Leaving {
+    number: u64,
+    control: mpsc::UnboundedSender<Control>,
+    gauges: Arc<Gauges>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.gauges.faults.add();
+        }
+        // The dispatcher may have gone before its calls.
+        let _ = self.control.send(Control::Gone(self.number));
+    }
 }
 
 /// Runs a future to its end or its panic.

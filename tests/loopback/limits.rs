@@ -80,3 +80,41 @@ fn a_party_that_floods_its_own_call_hurts_nobody_else() {
     honest.expect("SIP/2.0 100");
     assert_eq!(server.gauges()["calls"], 2);
 }
+
+#[test]
+fn a_callee_that_answers_after_it_was_given_up_leaves_nothing_behind() {
+    let mut callee = Party::udp("127.0.0.1", "127.0.0.1:9".parse().expect("an address"));
+    let server = Server::start(&callee.uri(), "unanswered-timeout=1\n");
+    let mut caller = Party::udp("127.0.0.1", server.udp());
+    for late in ["486 Busy Here", "200 OK", "180 Ringing"] {
+        let invite = caller.invite(&fresh("call"), "sip:bob@example.org");
+        caller.send(&invite);
+        let asked = callee.expect("INVITE ");
+        let failed = caller.expect("SIP/2.0 480");
+        caller.ack_failure(&invite, &failed);
+        callee.respond(&asked, "180 Ringing", "");
+        let cancel = callee.expect("CANCEL ");
+        callee.respond(
+            &asked,
+            late,
+            &if late.starts_with('2') {
+                callee.sdp()
+            } else {
+                String::new()
+            },
+        );
+        callee.respond(&cancel, "200 OK", "");
+        match late {
+            "180 Ringing" => callee.respond(&asked, "487 Request Terminated", ""),
+            "200 OK" => {
+                callee.expect("ACK ");
+                let bye = callee.expect("BYE ");
+                callee.respond(&bye, "200 OK", "");
+                continue;
+            }
+            _ => {}
+        }
+        callee.expect("ACK ");
+    }
+    server.until_empty();
+}

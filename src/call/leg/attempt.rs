@@ -312,7 +312,7 @@ impl Attempt {
     /// Deadlines that bring something about; what only forgets is done in passing.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let transaction = match &self.transaction {
-            _ if self.quiet => None,
+            // One that was passed over sends nothing more, but it must still end: a leg that is given up waits for it.
             Transaction::Invite(invite) if invite.is_pending() => invite.poll_timeout(),
             Transaction::Other(other) if other.is_pending() => other.poll_timeout(),
             _ => None,

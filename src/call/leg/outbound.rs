@@ -227,6 +227,8 @@ impl Outbound {
         self.targets.clear();
         self.hop = None;
         for attempt in &mut self.attempts {
+            // There is no other target to go on to.
+            attempt.patience = None;
             attempt.cancel(&reasons, wire);
         }
         self.cancelled = Some(reasons);

@@ -1,7 +1,10 @@
 //! Several targets, digest, size: where requests of leg B go (RFC 3263 §4.3, RFC 3261 §18.1.1, §22; acceptance #25).
 
 use super::*;
-use crate::sip::auth::{Credentials, Secret};
+use crate::{
+    call::{Cause, Origin},
+    sip::auth::{Credentials, Secret},
+};
 
 const DEAD: &str = "192.0.2.101:5060";
 const BUSY: &str = "192.0.2.102:5060";
@@ -80,6 +83,26 @@ fn a_slow_first_target_that_reacts_after_all_is_taken_and_the_others_are_cancell
     one.hear(reply(&second, 487, "other", &[], None));
     one.hear(reply(&first, 200, "slow", &[], Some(&sdp(2))));
     assert_eq!(one.words(), ["answered answer 2"]);
+}
+
+#[test]
+fn a_call_that_is_given_up_while_targets_are_silent_leaves_nothing_behind() {
+    // Before the first target is passed over, and after: nobody ever says a word.
+    for given_up_after in [500, 1_400, 2_700] {
+        let mut one = One::dial_to(&plan(), Body::Offer(sdp(1)), three());
+        one.run(given_up_after);
+        let invites = one.lines().len();
+        one.tell(Signal::Hangup(Cause::of(Kind::NoAnswer, Origin::Local)));
+        one.run(40_000);
+        assert!(one.closed, "given up after {given_up_after} ms");
+        assert_eq!(one.leg.poll_timeout(), None);
+        let silent = one.lines().split_off(invites);
+        let last = silent.first().cloned().unwrap_or_default();
+        assert!(
+            silent.iter().all(|line| *line == last),
+            "no further target is tried: {silent:?}"
+        );
+    }
 }
 
 #[test]
