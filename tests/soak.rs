@@ -26,8 +26,9 @@ use footprint::Footprint;
 use server::Server;
 use std::time::{Duration, Instant};
 
-/// How much memory may be there that was not there after the warm-up. It does not grow with the number of calls.
-const SLACK: u64 = 6 << 20;
+/// How much memory may be there afterwards that was not there at the start, however many the calls: code that was paged in,
+/// tables at the size that they reached, what the allocator has not given back.
+const SLACK: u64 = 40 << 20;
 
 #[test]
 fn nothing_is_left_of_many_short_calls() {
@@ -60,8 +61,8 @@ fn nothing_is_left_of_many_short_calls() {
     );
     assert_eq!(after.listed, fresh.listed, "what ss lists");
     assert!(
-        after.memory < before.memory + SLACK,
-        "memory grew: {before} to {after}"
+        after.memory < fresh.memory + SLACK,
+        "memory grew: {fresh} to {after}"
     );
     let gauges = server.gauges();
     let taken = (warm_up.total() + done.total()) as u64;
