@@ -195,7 +195,7 @@ fn a_challenge_is_answered_at_the_member_that_made_it_and_the_ack_carries_the_an
     assert_eq!(one.words(), ["answered answer 2"]);
 
     // Requests of the dialog are challenged and answered as well.
-    one.tell(Signal::Hangup(crate::call::Cause::bye(crate::call::Origin::LegA)));
+    one.tell(Signal::Hangup(Cause::bye(Origin::LegA)));
     let bye = one.last(&Method::Bye);
     assert_eq!(header(&bye, "Authorization"), "");
     one.hear(reply(
