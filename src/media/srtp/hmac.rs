@@ -37,11 +37,8 @@ impl HmacSha1 {
     #[inline]
     pub(super) fn tag<const SUFFIX: usize>(&self, message: &[u8], suffix: [u8; SUFFIX]) -> [u8; 20] {
         const { assert!(SUFFIX <= 8, "the last two blocks are made for a rollover counter") };
-        let mut state = self.inner;
+        // What is copied is ready before the long chain of rounds begins, and waits in its shadow.
         let (blocks, rest) = message.as_chunks::<BLOCK>();
-        if !blocks.is_empty() {
-            compress(&mut state, blocks);
-        }
         let mut last = [[0; BLOCK]; 2];
         let used = rest.len() + SUFFIX;
         let octets = last.as_flattened_mut();
@@ -51,12 +48,15 @@ impl HmacSha1 {
         let count = if used < BLOCK - 8 { 1 } else { 2 };
         let bits = 8 * (BLOCK + message.len() + SUFFIX) as u64;
         octets[count * BLOCK - 8..count * BLOCK].copy_from_slice(&bits.to_be_bytes());
+
+        let mut state = self.inner;
+        if !blocks.is_empty() {
+            compress(&mut state, blocks);
+        }
         compress(&mut state, &last[..count]);
 
-        let mut block = [0; BLOCK];
+        let mut block = OUTER;
         write(&state, &mut block);
-        block[20] = 0x80;
-        block[BLOCK - 8..].copy_from_slice(&(8 * (BLOCK as u64 + 20)).to_be_bytes());
         let mut state = self.outer;
         compress(&mut state, &[block]);
         let mut tag = [0; 20];
@@ -65,12 +65,23 @@ impl HmacSha1 {
     }
 }
 
+/// The outer block but for the inner hash, which stands before it.
+const OUTER: [u8; BLOCK] = {
+    let mut block = [0; BLOCK];
+    block[20] = 0x80;
+    let [.., high, low] = (8 * (BLOCK as u64 + 20)).to_be_bytes();
+    block[BLOCK - 2] = high;
+    block[BLOCK - 1] = low;
+    block
+};
+
 /// Writes a state, big-endian.
 #[inline]
 fn write(state: &[u32; 5], octets: &mut [u8]) {
-    for (octets, word) in octets.as_chunks_mut::<4>().0.iter_mut().zip(state) {
-        *octets = word.to_be_bytes();
-    }
+    let [a, b, c, d, e] = *state;
+    // Four words at once: what is read back at once must have been written at once.
+    octets[..16].copy_from_slice([a, b, c, d].map(u32::to_be_bytes).as_flattened());
+    octets[16..20].copy_from_slice(&e.to_be_bytes());
 }
 
 impl Drop for HmacSha1 {

@@ -126,14 +126,16 @@ impl SrtpIn {
         if renewed.is_some() {
             self.spare(packet);
         }
-        let (length, index, restarted) = match self.attempt(packet, &header, likely) {
-            Ok((length, index)) => (length, index, false),
-            Err(why) => {
-                let Some(index) = renewed else {
-                    return Err(why);
+        let first = likely.and_then(|index| self.attempt(packet, &header, index));
+        let (length, index, restarted) = match first {
+            Some((length, index)) => (length, index, false),
+            None => {
+                let why = if likely.is_none() {
+                    Discard::Replay
+                } else {
+                    Discard::Auth
                 };
-                self.restore(packet);
-                let (length, index) = self.attempt(packet, &header, Some(index)).map_err(|_| why)?;
+                let (length, index) = self.again(packet, &header, renewed).ok_or(why)?;
                 (length, index, true)
             }
         };
@@ -199,7 +201,7 @@ impl SrtpIn {
         let candidates = candidates(kept, header.sequence);
         self.spare(packet);
         for candidate in candidates.into_iter().flatten() {
-            let Ok((length, index)) = self.attempt(packet, &header, Some(candidate)) else {
+            let Some((length, index)) = self.attempt(packet, &header, candidate) else {
                 self.restore(packet);
                 continue;
             };
@@ -223,20 +225,19 @@ impl SrtpIn {
         Err(Discard::Auth)
     }
 
-    /// Tries one index. The length of the plain packet.
+    /// Tries one index. The length of the plain packet, and the index.
     #[inline]
-    fn attempt(
-        &self,
-        packet: &mut Packet,
-        header: &RtpHeader,
-        index: Option<u64>,
-    ) -> Result<(usize, u64), Discard> {
-        let index = index.ok_or(Discard::Replay)?;
-        let length = self
-            .transform
-            .open_rtp(packet.bytes_mut(), header, index)
-            .ok_or(Discard::Auth)?;
-        Ok((length, index))
+    fn attempt(&self, packet: &mut Packet, header: &RtpHeader, index: u64) -> Option<(usize, u64)> {
+        let length = self.transform.open_rtp(packet.bytes_mut(), header, index)?;
+        Some((length, index))
+    }
+
+    /// Tries the index of a sender that may have begun again, after another has failed.
+    #[cold]
+    fn again(&self, packet: &mut Packet, header: &RtpHeader, index: Option<u64>) -> Option<(usize, u64)> {
+        let index = index?;
+        self.restore(packet);
+        self.attempt(packet, header, index)
     }
 
     /// Keeps a copy for a second attempt, where the first would spoil the packet.

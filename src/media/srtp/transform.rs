@@ -348,19 +348,20 @@ impl Master {
 /// AES-CM and HMAC-SHA1.
 struct CounterMode {
     cipher: Cipher,
-    salt: [u8; 14],
+    /// Where it stands in the counter: its two lowest octets are the block's number.
+    salt: u128,
     hmac: HmacSha1,
 }
 
 impl CounterMode {
     fn derive(master: &Master, labels: &Labels) -> Self {
-        let mut salt = [0; 14];
-        master.derive(labels.salt, &mut salt);
+        let mut salt = [0; 16];
+        master.derive(labels.salt, &mut salt[..14]);
         let mut authentication = Zeroizing::new([0; 20]);
         master.derive(labels.authentication, &mut *authentication);
         Self {
             cipher: Cipher::new(&master.cipher_key(labels.encryption)),
-            salt,
+            salt: u128::from_be_bytes(salt),
             hmac: HmacSha1::new(&authentication),
         }
     }
@@ -368,12 +369,8 @@ impl CounterMode {
     /// Encrypts or decrypts (RFC 3711 §4.1.1).
     #[inline]
     fn apply(&self, ssrc: u32, index: u64, octets: &mut [u8]) {
-        let [s @ .., _, _] = (u128::from(ssrc) << 64 | u128::from(index) << 16).to_be_bytes();
-        let mut counter = [0; 16];
-        for ((counter, salt), s) in counter.iter_mut().zip(&self.salt).zip(s) {
-            *counter = salt ^ s;
-        }
-        self.cipher.apply(counter, octets);
+        let counter = self.salt ^ u128::from(ssrc) << 64 ^ u128::from(index) << 16;
+        self.cipher.apply(counter.to_be_bytes(), octets);
     }
 }
 
