@@ -137,6 +137,11 @@ impl Packet {
         &mut self.buffer[..self.length]
     }
 
+    /// The datagram and all the room behind it: [`TAIL_ROOM`] octets at least.
+    pub fn room_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer
+    }
+
     /// Octets of the datagram.
     pub const fn len(&self) -> usize {
         self.length

@@ -3,6 +3,8 @@
 use sha1::block_api::compress;
 use zeroize::Zeroize;
 
+/// Octets behind a message that are spoiled when it is hashed: suffix, one bit, length, and up to the block's end.
+pub(super) const PADDING: usize = 80;
 /// Octets of SHA-1's block.
 const BLOCK: usize = 64;
 /// SHA-1's initial state (FIPS 180-4 §5.3.1).
@@ -33,35 +35,41 @@ impl HmacSha1 {
         }
     }
 
-    /// The tag of `message` followed by `suffix`: a rollover counter or nothing.
+    /// The tag of the first `length` octets of `buffer` followed by `suffix`: a rollover counter or nothing.
+    ///
+    /// What SHA-1 puts behind a message is written where it belongs, so that the message is hashed where it lies:
+    /// [`PADDING`] octets behind it are spoiled. `None`: there are not that many.
     #[inline]
-    pub(super) fn tag<const SUFFIX: usize>(&self, message: &[u8], suffix: [u8; SUFFIX]) -> [u8; 20] {
-        const { assert!(SUFFIX <= 8, "the last two blocks are made for a rollover counter") };
-        // What is copied is ready before the long chain of rounds begins, and waits in its shadow.
-        let (blocks, rest) = message.as_chunks::<BLOCK>();
-        let mut last = [[0; BLOCK]; 2];
-        let used = rest.len() + SUFFIX;
-        let octets = last.as_flattened_mut();
-        octets[..rest.len()].copy_from_slice(rest);
-        octets[rest.len()..used].copy_from_slice(&suffix);
-        octets[used] = 0x80;
-        let count = if used < BLOCK - 8 { 1 } else { 2 };
-        let bits = 8 * (BLOCK + message.len() + SUFFIX) as u64;
-        octets[count * BLOCK - 8..count * BLOCK].copy_from_slice(&bits.to_be_bytes());
+    pub(super) fn tag<const SUFFIX: usize>(
+        &self,
+        buffer: &mut [u8],
+        length: usize,
+        suffix: [u8; SUFFIX],
+    ) -> Option<[u8; 20]> {
+        const {
+            assert!(
+                SUFFIX + 9 + BLOCK - 1 <= PADDING,
+                "the padding has room for a rollover counter"
+            )
+        };
+        let padding = buffer.get_mut(length..)?.first_chunk_mut::<PADDING>()?;
+        *padding = [0; PADDING];
+        padding[..SUFFIX].copy_from_slice(&suffix);
+        padding[SUFFIX] = 0x80;
+        let (blocks, _) = buffer.as_chunks_mut::<BLOCK>();
+        let blocks = blocks.get_mut(..=(length + SUFFIX + 8) / BLOCK)?;
+        let bits = 8 * (BLOCK + length + SUFFIX) as u64;
+        *blocks.last_mut()?.last_chunk_mut()? = bits.to_be_bytes();
 
         let mut state = self.inner;
-        if !blocks.is_empty() {
-            compress(&mut state, blocks);
-        }
-        compress(&mut state, &last[..count]);
-
+        compress(&mut state, blocks);
         let mut block = OUTER;
         write(&state, &mut block);
         let mut state = self.outer;
         compress(&mut state, &[block]);
         let mut tag = [0; 20];
         write(&state, &mut tag);
-        tag
+        Some(tag)
     }
 }
 
@@ -116,8 +124,18 @@ mod tests {
 
     #[test]
     fn rfc_2202_case_1() {
-        let tag = HmacSha1::new(&[0x0b; 20]).tag(b"Hi There", []);
+        let mut buffer = [&b"Hi There"[..], &[0; PADDING]].concat();
+        let tag = HmacSha1::new(&[0x0b; 20])
+            .tag(&mut buffer, 8, [])
+            .expect("room for the padding");
         assert_eq!(hex::encode(tag), "b617318655057264e28bc0b6fb378c8ef146be00");
+    }
+
+    #[test]
+    fn without_room_for_the_padding_there_is_no_tag() {
+        let hmac = HmacSha1::new(&[1; 20]);
+        assert_eq!(hmac.tag(&mut [0; PADDING + 4], 5, []), None);
+        assert_eq!(hmac.tag(&mut [0; 4], 5, []), None);
     }
 
     #[test]
@@ -125,8 +143,15 @@ mod tests {
         fn agrees<const SUFFIX: usize>(message: &[u8], suffix: [u8; SUFFIX]) {
             let key = [0xa5; 20];
             let whole = [message, &suffix].concat();
-            let (length, tag) = (message.len(), HmacSha1::new(&key).tag(message, suffix));
-            assert_eq!(tag, reference(&key, &whole), "{length} and {SUFFIX}");
+            let mut buffer = [message, &[0xff; PADDING]].concat();
+            let tag = HmacSha1::new(&key).tag(&mut buffer, message.len(), suffix);
+            assert_eq!(
+                tag,
+                Some(reference(&key, &whole)),
+                "{} and {SUFFIX}",
+                message.len()
+            );
+            assert_eq!(&buffer[..message.len()], message);
         }
         let message: Vec<u8> = (0..=255).collect();
         for length in 0..=message.len() {

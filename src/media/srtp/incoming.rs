@@ -176,7 +176,7 @@ impl SrtpIn {
         let place = self.admit(place, ssrc)?;
         let length = self
             .transform
-            .open_rtcp(packet.bytes_mut(), ssrc, index)
+            .open_rtcp(packet, ssrc, index)
             .ok_or(Discard::Auth)?;
         packet.truncate(length);
         let stream = self.stream(place, ssrc);
@@ -228,7 +228,7 @@ impl SrtpIn {
     /// Tries one index. The length of the plain packet, and the index.
     #[inline]
     fn attempt(&self, packet: &mut Packet, header: &RtpHeader, index: u64) -> Option<(usize, u64)> {
-        let length = self.transform.open_rtp(packet.bytes_mut(), header, index)?;
+        let length = self.transform.open_rtp(packet, header, index)?;
         Some((length, index))
     }
 
