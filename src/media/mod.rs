@@ -1,5 +1,6 @@
 //! Media: keys, SRTP, and the relay that carries RTP between the legs on threads of its own.
 
+pub mod dtls;
 pub mod keying;
 pub mod packet;
 pub mod relay;

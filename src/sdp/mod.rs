@@ -7,15 +7,19 @@
 pub mod compare;
 pub mod crypto;
 pub mod direction;
+pub mod fingerprint;
 pub mod forward;
 pub mod model;
 pub mod parse;
 pub mod profile;
+pub mod setup;
 
 pub use compare::same_session;
 pub use crypto::Crypto;
 pub use direction::Direction;
+pub use fingerprint::Fingerprint;
 pub use forward::{Plan, StreamPlan, forward};
 pub use model::{Line, Media, Origin, Sdp};
 pub use parse::ParseError;
 pub use profile::{Protection, Transport};
+pub use setup::{Setup, TlsId};
