@@ -164,7 +164,7 @@ async fn serve(
     Ok(())
 }
 
-/// As many open files as the kernel allows us: a call with audio needs eight sockets.
+/// As many open files as the kernel allows us: a call with audio needs four sockets, one with video eight.
 fn raise_open_files() {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
