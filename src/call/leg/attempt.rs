@@ -62,6 +62,10 @@ impl Way {
             measured: false,
         }
     }
+    /// Our Contact on this way.
+    pub(super) fn contact(&self) -> Text {
+        contact_value(&self.target.sent_by, self.contact).into()
+    }
     /// Prints a request for this way. What is too large for a datagram goes by TCP instead; then the way by UDP becomes the next
     /// of `others` (RFC 3261 §18.1.1).
     pub(super) fn print(

@@ -236,13 +236,13 @@ impl Outbound {
         self.done |= !waits;
         waits
     }
-    /// The member that answered.
-    pub(super) fn target_that_answered(&self) -> Option<&Target> {
+    /// The way to the member that answered.
+    pub(super) fn way_that_answered(&self) -> Option<&Way> {
         let answered = self
             .attempts
             .iter()
             .find(|attempt| Some(&attempt.branch) == self.chosen.as_ref());
-        answered.map(|attempt| &attempt.way.target)
+        answered.map(|attempt| &attempt.way)
     }
     /// Deadlines.
     pub(super) fn fire(&mut self, wire: &mut Wire<'_>) -> Option<Failure> {

@@ -264,7 +264,9 @@ impl Leg {
             .find(|fork| fork.tag == dialog.remote_tag);
         let early = early.and_then(|fork| fork.answer.take());
         // The member that answered is the one to talk to from now on, where its name alone would lead to others.
-        if let Some(target) = outbound.target_that_answered() {
+        if let Some(way) = outbound.way_that_answered() {
+            let target = &way.target;
+            self.contact = Some(way.contact());
             let hop = dialog.path().hop;
             if let Some((_, targets)) = self.resolved.iter_mut().find(|(known, _)| *known == hop) {
                 targets.retain(|other| other != target);

@@ -203,3 +203,48 @@ fn we_do_not_send_bye_before_the_callers_ack() {
     assert!(one.take().iter().any(|word| word == "BYE"));
     assert!(one.words().is_empty(), "the other leg was the one to hang up");
 }
+
+#[test]
+fn our_contact_stays_what_it_was_when_the_dialog_was_made_whatever_way_a_message_takes() {
+    let (mut b, ack) = offers::up();
+    let (mut a, ok) = up();
+    for (one, about, contact) in [
+        (&mut b, ack, "<sip:203.0.113.1:5060>"),
+        (&mut a, ok, "<sip:198.51.100.1:5060>"),
+    ] {
+        // From elsewhere, over a connection, to another address of ours.
+        let offer = one.request(&Method::Invite, &about, "", Some(&sdp(3)));
+        let incoming = Incoming {
+            message: offer.into(),
+            source: Source {
+                transport: Transport::Tcp,
+                local: "192.0.2.77:41000".parse().expect("an address"),
+                ..source()
+            },
+            sent_by: "192.0.2.77:5062".into(),
+            reached_by: Transport::Tcp,
+            trusted: false,
+        };
+        let mut env = Env {
+            now: one.now,
+            ids: &mut one.ids,
+        };
+        one.leg.handle_message(incoming, &mut env);
+        one.drain();
+        one.tell(Signal::Accept(sdp(4)));
+        let ok = one.response();
+        assert_eq!(ok.headers.get("Contact").as_deref(), Some(contact.as_bytes()));
+        let acked = offers::ack_last(one, None);
+        one.hear(acked);
+        // And by a way of another family.
+        one.to = vec![Target {
+            sent_by: "[2001:db8::1]:5060".into(),
+            ..udp("[2001:db8::2]:5060")
+        }];
+        one.leg.resolved.clear();
+        one.tell(Signal::Offer(Some(sdp(5))));
+        let invite = one.last(&Method::Invite);
+        assert!(header(&invite, "Via").starts_with("SIP/2.0/UDP [2001:db8::1]:5060;"));
+        assert_eq!(header(&invite, "Contact"), contact);
+    }
+}
