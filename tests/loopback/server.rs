@@ -26,7 +26,7 @@ impl Server {
     }
     /// The same with other transports.
     pub(crate) fn listening_on(transport: &str, proxy: &str, more: &str) -> Self {
-        Self::logging("message", transport, proxy, more)
+        Self::logging("trace", transport, proxy, more)
     }
     /// The same as [`Self::start`] with a line for each phase of a call in its log and no more.
     pub(crate) fn quiet(proxy: &str, more: &str) -> Self {
