@@ -6,6 +6,7 @@
 
 mod call;
 mod config;
+mod dtls;
 mod leg;
 mod media;
 mod sdp;
@@ -13,6 +14,7 @@ mod sip;
 
 pub use call::call;
 pub use config::config;
+pub use dtls::dtls_records;
 pub use leg::leg_operations;
 pub use media::{relay_flow, rtp_demux, srtp};
 pub use sdp::sdp;
@@ -34,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("rtp_demux", rtp_demux),
     ("srtp", srtp),
     ("relay_flow", relay_flow),
+    ("dtls_records", dtls_records),
 ];
 
 #[cfg(test)]

@@ -44,6 +44,12 @@ pub enum DtlsError {
     /// The peer has ended the handshake.
     #[error("DTLS: the peer ended the handshake, alert {0} ({name})", name = alert_name(*.0))]
     Alert(u8),
+    /// It does not hold the certificate's key, or signs in a way that is not known here.
+    #[error(
+        "DTLS: the peer's signature does not fit its certificate, or is none of those we verify: ECDSA on P-256 with SHA-256, \
+         on P-384 with SHA-384, Ed25519, RSA (PKCS #1) of 2048 bits and more with SHA-256, SHA-384 or SHA-512"
+    )]
+    Signature,
     /// More than a handshake can have came from the peer's address.
     #[error("DTLS: the peer sent far more than a handshake has")]
     Flood,

@@ -212,6 +212,11 @@ fn explain(error: webrtc_dtls::Error, verdict: &Verdict, pipe: &Pipe) -> DtlsErr
         | E::ErrClientNoMatchingSrtpProfile
         | E::ErrRequestedButNoSrtpExtension => DtlsError::NoProfile,
         E::ErrClientCertificateRequired | E::ErrCertificateVerifyNoCertificate => DtlsError::NoCertificate,
+        E::ErrKeySignatureVerifyUnimplemented
+        | E::ErrKeySignatureMismatch
+        | E::ErrNoAvailableSignatureSchemes => DtlsError::Signature,
+        // What the library makes of every failed verification.
+        E::Other(text) if text == "ring::error::Unspecified" => DtlsError::Signature,
         other => DtlsError::Handshake(other),
     }
 }
