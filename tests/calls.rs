@@ -9,6 +9,8 @@
 
 #[path = "calls/cancel.rs"]
 mod cancel;
+#[path = "calls/dtls.rs"]
+mod dtls;
 #[path = "calls/encryption.rs"]
 mod encryption;
 #[path = "calls/forks.rs"]

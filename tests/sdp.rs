@@ -110,7 +110,7 @@ fn plan(streams: usize) -> Plan<'static> {
         rtcp: SocketAddr::new(address, 4_001),
         mux: false,
         protection: Protection::None,
-        crypto: Vec::new(),
+        keys: Vec::new(),
     };
     Plan {
         origin: Origin {

@@ -7,6 +7,7 @@ pub mod bridge;
 pub mod decision;
 pub mod event;
 pub mod failure;
+pub mod handshake;
 pub mod invite;
 pub mod leg;
 pub mod media_plan;
@@ -120,6 +121,8 @@ pub enum Input {
     Verdict(Verdict),
     /// A fact from the relay.
     Media(MediaEvent),
+    /// A DTLS handshake has come to its end.
+    Handshake(handshake::HandshakeResult),
     /// An order from outside the call.
     Command(Command),
 }
@@ -136,6 +139,8 @@ pub enum Output {
     Withdraw,
     /// Tell the relay.
     Media(MediaCommand),
+    /// Begin, feed or end a DTLS handshake.
+    Handshake(handshake::HandshakeCommand),
     /// Tell observers: CDR, metrics, the application.
     Event(CallEvent),
     /// A dialog of this call begins: the dispatcher routes it here from now on.

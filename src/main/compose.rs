@@ -98,6 +98,7 @@ pub(crate) fn settings(server: &config::Server, listen: Vec<Listen>, trusted: Ne
             no_rtp: Some(server.no_rtp_timeout.0),
             media_addresses: server.media_address.0.clone(),
             suites: Suite::ALL.to_vec(),
+            fingerprint: None,
         }),
         relay_threads: threads(server.relay_threads),
         audio_ports: server.audio_port.0.clone(),

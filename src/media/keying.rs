@@ -42,6 +42,37 @@ pub struct SrtpKey {
     pub mki: Option<Vec<u8>>,
 }
 
+/// The keys of both directions of one side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SrtpKeys {
+    /// Protects what we send.
+    pub send: SrtpKey,
+    /// Protects what the peer sends.
+    pub receive: SrtpKey,
+}
+
+impl From<&SrtpKeys> for Protections {
+    fn from(keys: &SrtpKeys) -> Self {
+        Self {
+            receive: Protection::Srtp(keys.receive.clone()),
+            send: Protection::Srtp(keys.send.clone()),
+        }
+    }
+}
+
+impl Protections {
+    /// Plain RTP both ways.
+    pub const CLEAR: Self = Self {
+        receive: Protection::Clear,
+        send: Protection::Clear,
+    };
+    /// Nothing passes.
+    pub const BLOCKED: Self = Self {
+        receive: Protection::Blocked,
+        send: Protection::Blocked,
+    };
+}
+
 impl std::fmt::Debug for SrtpKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SrtpKey")

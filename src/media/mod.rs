@@ -8,7 +8,7 @@ pub mod sdes;
 pub mod srtp;
 pub mod suite;
 
-pub use keying::{KeyAgreement, Protection, Protections, SrtpKey};
+pub use keying::{KeyAgreement, Protection, Protections, SrtpKey, SrtpKeys};
 pub use suite::Suite;
 
 use crate::call::Side;

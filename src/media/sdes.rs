@@ -11,7 +11,7 @@
 //! - the stream was taken out and added again: the counter was forgotten with the ports, and one key must never
 //!   protect two packets with one index (RFC 3711 §9.1). For the same reason a key is thrown away when its suite is left.
 
-use super::{SrtpKey, Suite};
+use super::{SrtpKey, SrtpKeys, Suite};
 use crate::{sdp::Crypto, sip::Ids};
 use zeroize::Zeroizing;
 
@@ -50,15 +50,6 @@ pub enum SdesError {
     NoCommonSuite,
 }
 
-/// What both sides agreed on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agreed {
-    /// Protects what we send.
-    pub send: SrtpKey,
-    /// Protects what the peer sends.
-    pub receive: SrtpKey,
-}
-
 /// SDES of one stream of one leg. `Debug` shows no key.
 #[derive(Clone, Debug)]
 pub struct Sdes {
@@ -68,7 +59,7 @@ pub struct Sdes {
     preferred: Option<Suite>,
     /// Our sending keys, one a suite; made when first needed.
     own: Vec<SrtpKey>,
-    agreed: Option<Agreed>,
+    agreed: Option<SrtpKeys>,
 }
 
 impl Sdes {
@@ -87,7 +78,7 @@ impl Sdes {
     }
 
     /// The keys, once an answer was given or taken.
-    pub fn agreed(&self) -> Option<&Agreed> {
+    pub fn agreed(&self) -> Option<&SrtpKeys> {
         self.agreed.as_ref()
     }
 
@@ -153,7 +144,7 @@ impl Sdes {
             .find(|key| key.suite == suite)
             .cloned()
             .ok_or(SdesError::NoCommonSuite)?;
-        self.agree(Agreed { send, receive });
+        self.agree(SrtpKeys { send, receive });
         Ok(())
     }
 
@@ -171,7 +162,7 @@ impl Sdes {
         let (tag, spelling, receive) = self.choose(lines, current)?;
         let send = self.own_key(receive.suite, ids);
         let answer = line(tag, &spelling, &send);
-        self.agree(Agreed { send, receive });
+        self.agree(SrtpKeys { send, receive });
         Ok(answer)
     }
 
@@ -213,7 +204,7 @@ impl Sdes {
         best.ok_or(reason)
     }
 
-    fn agree(&mut self, agreed: Agreed) {
+    fn agree(&mut self, agreed: SrtpKeys) {
         if let Some(before) = &self.agreed
             && before.send.suite != agreed.send.suite
         {

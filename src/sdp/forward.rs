@@ -4,7 +4,7 @@
 //! of the receiving leg. What describes the sender's own leg, or who and where the sender is, stays behind: see [`LEG_ATTRIBUTES`].
 
 use super::{
-    Crypto, Direction, Line, Media, Origin, Protection, Sdp, Transport,
+    Direction, Line, Media, Origin, Protection, Sdp, Transport,
     model::{network, unspecified},
 };
 use std::net::{IpAddr, SocketAddr};
@@ -93,8 +93,8 @@ pub struct StreamPlan {
     pub mux: bool,
     /// What protects it.
     pub protection: Protection,
-    /// Crypto lines: all that are offered, or the one that answers.
-    pub crypto: Vec<Crypto>,
+    /// Its attributes for keys: `a=crypto`, `a=setup`, `a=fingerprint` and so on.
+    pub keys: Vec<Line>,
 }
 
 /// Rewrites `received`, the description of one leg, for the other.
@@ -162,12 +162,7 @@ fn forward_media(
     if stream.rtcp.port() != stream.rtp.port().wrapping_add(1) && !stream.mux {
         lines.push(Line::attribute(format!("rtcp:{}", stream.rtcp.port())));
     }
-    lines.extend(
-        stream
-            .crypto
-            .iter()
-            .map(|crypto| Line::attribute(format!("crypto:{crypto}"))),
-    );
+    lines.extend(stream.keys.iter().cloned());
     let transport = Transport {
         protection: stream.protection,
         feedback: said.transport().is_some_and(|transport| transport.feedback),

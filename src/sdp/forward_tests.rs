@@ -23,7 +23,7 @@ fn plan<'a>(streams: &[Option<u16>], answering: Option<&'a Sdp>) -> Plan<'a> {
                     rtcp: SocketAddr::new(address, port + 1),
                     mux: false,
                     protection: Protection::None,
-                    crypto: Vec::new(),
+                    keys: Vec::new(),
                 })
             })
             .collect(),
@@ -87,7 +87,7 @@ fn the_leg_s_own_profile_keys_and_ports_are_written() {
     let stream = plan.streams[0].as_mut().unwrap();
     stream.protection = Protection::Sdes;
     stream.rtcp.set_port(4010);
-    stream.crypto = vec![Crypto::parse("1 AEAD_AES_128_GCM inline:AAAA").unwrap()];
+    stream.keys = vec![Line::attribute("crypto:1 AEAD_AES_128_GCM inline:AAAA")];
     let audio = "v=0\no=- 1 1 IN IP4 192.0.2.7\nc=IN IP4 192.0.2.7\nm=audio 7078 RTP/AVP 0\na=inactive\n";
     let forwarded = text(&forward(&sdp(audio), &plan));
     assert!(

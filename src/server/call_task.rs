@@ -270,6 +270,7 @@ impl CallTask {
                     Output::Transmit(side, transmit) => self.transmit(side, transmit),
                     Output::Lookup(side, hop) => self.look_up(side, hop),
                     Output::Media(command) => self.media(command),
+                    Output::Handshake(_) => {}
                     Output::Event(event) => {
                         self.note(&event);
                         observe(&event);

@@ -5,6 +5,7 @@
 //! message the sim looks for what must never be on a wire: see [`privacy`].
 
 pub mod fuzz;
+pub mod handshakes;
 pub mod legs;
 pub mod peer;
 pub mod phone;
@@ -15,6 +16,7 @@ pub mod script;
 pub mod sim;
 pub mod verdicts;
 
+pub use handshakes::FakeHandshakes;
 pub use peer::Peer;
 pub use phone::{Hold, Phone};
 pub use relay::FakeRelay;

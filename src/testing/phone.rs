@@ -1,6 +1,9 @@
 //! A phone that behaves: answers, holds, resumes, adds video, retries after 491 (RFC 3261 §14.1), and knows what it may send.
 
 mod describe;
+mod keying;
+
+pub use keying::DtlsPhone;
 
 use super::{privacy::description, sim::Sim};
 use crate::{
@@ -50,6 +53,8 @@ pub struct Phone {
     pub secure: Option<String>,
     /// The one suite that it has.
     pub suite: &'static str,
+    /// DTLS-SRTP instead.
+    pub dtls: Option<DtlsPhone>,
     /// It holds the other party.
     pub hold: Option<Hold>,
     /// It writes a direction even when it is `sendrecv`.
@@ -99,6 +104,7 @@ impl Phone {
             rtp: rtp.parse().expect("a test's own address"),
             secure: None,
             suite: "AES_CM_128_HMAC_SHA1_80",
+            dtls: None,
             hold: None,
             writes_sendrecv: true,
             video: false,
@@ -154,6 +160,7 @@ impl Phone {
 
     /// Calls.
     pub fn call(&mut self, sim: &mut Sim, uri: &str) {
+        self.show_certificate(sim);
         let user = sim.peer(self.side).user.clone();
         let body = if self.offerless {
             String::new()
@@ -167,6 +174,7 @@ impl Phone {
     /// Offers what it wants now.
     pub fn reoffer(&mut self, sim: &mut Sim) {
         self.retry = None;
+        self.show_certificate(sim);
         let user = sim.peer(self.side).user.clone();
         let body = if self.offerless {
             String::new()
@@ -196,7 +204,8 @@ impl Phone {
     /// When it wants to act by itself.
     pub fn due(&self) -> Option<Instant> {
         let answer = self.answer_at.as_ref().map(|(at, _)| *at);
-        [self.retry, answer].into_iter().flatten().min()
+        let greets = self.dtls.as_ref().and_then(DtlsPhone::due);
+        [self.retry, answer, greets].into_iter().flatten().min()
     }
     /// Acts, if it is time.
     pub fn tick(&mut self, sim: &mut Sim) {
@@ -209,6 +218,7 @@ impl Phone {
         if let Some((_, request)) = self.answer_at.take_if(|(at, _)| *at <= sim.now) {
             self.answer(sim, &request);
         }
+        self.greet(sim);
     }
     /// Reacts to all that came.
     pub fn react(&mut self, sim: &mut Sim) {
@@ -231,7 +241,7 @@ impl Phone {
         match request.method {
             Method::Ack => {
                 if let Some(sdp) = description(message) {
-                    self.hear(sdp);
+                    self.hear(sdp, sim.now);
                 }
             }
             Method::Bye => {
@@ -271,19 +281,21 @@ impl Phone {
     fn answer(&mut self, sim: &mut Sim, request: &Request) {
         let user = sim.peer(self.side).user.clone();
         let offer = description(&Message::Request(request.clone()));
-        // Like many, it refuses what would be a change from SAVP to AVP or back.
+        // Like many, it refuses another transport than it is set to.
         if offer.as_ref().is_some_and(|offer| {
-            let secure = |media: &crate::sdp::Media| media.proto.contains("SAVP");
-            offer
-                .media
-                .iter()
-                .any(|media| media.is_active() && secure(media) != self.secure.is_some())
+            let other = |media: &crate::sdp::Media| {
+                let dtls = media.proto.contains("TLS");
+                dtls != self.dtls.is_some()
+                    || (media.proto.contains("SAVP") && !dtls) != self.secure.is_some()
+            };
+            offer.media.iter().any(|media| media.is_active() && other(media))
         }) {
             return self.reply(sim, request, 488, "");
         }
+        self.show_certificate(sim);
         let body = self.describe(&user, offer.as_ref());
         if let Some(offer) = offer {
-            self.hear(offer);
+            self.hear(offer, sim.now);
         }
         self.up = true;
         self.reply(sim, request, 200, &body);
@@ -298,7 +310,7 @@ impl Phone {
         match code {
             100..=199 => {
                 if let Some(sdp) = description(message) {
-                    self.hear(sdp);
+                    self.hear(sdp, sim.now);
                 }
             }
             200..=299 => {
@@ -309,11 +321,11 @@ impl Phone {
                     Some(offer) if self.offerless && invite => {
                         let user = sim.peer(self.side).user.clone();
                         let body = self.describe(&user, Some(&offer));
-                        self.hear(offer);
+                        self.hear(offer, sim.now);
                         body
                     }
                     Some(answer) => {
-                        self.hear(answer);
+                        self.hear(answer, sim.now);
                         String::new()
                     }
                     None => String::new(),

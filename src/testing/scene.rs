@@ -26,6 +26,7 @@ impl Scene {
     pub fn with(a: Encryption, b: Encryption, settings: CallSettings, seed: u64) -> Self {
         let phone = |side, encryption| match encryption {
             Encryption::Sdes => Phone::new(side, seed).secure(),
+            Encryption::DtlsSrtp => Phone::new(side, seed).dtls(),
             _ => Phone::new(side, seed),
         };
         Self {
@@ -144,12 +145,30 @@ impl Scene {
             "goes where the other is: {}",
             place()
         );
+        let agreed = |phone: &Phone| {
+            let place = (
+                phone.side,
+                crate::media::StreamId(index),
+                crate::media::Component::Rtp,
+            );
+            self.sim.handshakes.keys.get(&place).cloned()
+        };
+        if from.dtls.is_some() {
+            let expected = agreed(from).map(|keys| Protection::Srtp(keys.receive));
+            assert_eq!(Some(&entry.receive), expected.as_ref(), "{}", place());
+        }
+        if to.dtls.is_some() {
+            let expected = agreed(to).map(|keys| Protection::Srtp(keys.send));
+            assert_eq!(Some(&exit.send), expected.as_ref(), "{}", place());
+        }
         match (&entry.receive, &from.secure) {
+            _ if from.dtls.is_some() => {}
             (Protection::Clear, None) => {}
             (Protection::Srtp(key), Some(_)) if is_key(key, from.own_key().as_ref()) => {}
             (other, _) => panic!("opened with {other:?}: {}", place()),
         }
         match (&exit.send, &to.secure) {
+            _ if to.dtls.is_some() => {}
             (Protection::Clear, None) => {}
             (Protection::Srtp(key), Some(_)) if is_key(key, heard.key.as_ref()) => {}
             (other, _) => panic!("sealed with {other:?}: {}", place()),

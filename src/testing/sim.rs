@@ -1,10 +1,10 @@
 //! One call on virtual time.
 
-use super::{Peer, Verdicts, peer::read, privacy::Privacy, relay::FakeRelay};
+use super::{FakeHandshakes, Peer, Verdicts, peer::read, privacy::Privacy, relay::FakeRelay};
 use crate::{
     call::{
         Call, CallEvent, Command, Env, Incoming, Input, LookupError, Output, Side, Summary, Transmit, Unsent,
-        Verdict, bridge::CallSettings, leg::Profile,
+        Verdict, bridge::CallSettings, handshake::HandshakeResult, leg::Profile,
     },
     media::MediaEvent,
     sip::{
@@ -32,7 +32,16 @@ pub fn settings() -> CallSettings {
         no_rtp: Some(Duration::from_secs(30)),
         media_addresses: Vec::new(),
         suites: Vec::new(),
+        fingerprint: Some(certificate()),
     }
+}
+
+/// The fingerprint of the server's certificate.
+fn certificate() -> crate::sdp::Fingerprint {
+    let octets = vec!["5E"; 32];
+    format!("sha-256 {}", octets.join(":"))
+        .parse()
+        .expect("a test's own fingerprint")
 }
 
 /// Something that is under way.
@@ -43,6 +52,7 @@ enum Event {
     Lookup(Side, NextHop),
     Verdict(Verdict),
     Media(MediaEvent),
+    Handshake(HandshakeResult),
 }
 
 /// One call, two parties, a clock.
@@ -61,6 +71,8 @@ pub struct Sim {
     pub call: Option<Call>,
     /// The relay.
     pub relay: FakeRelay,
+    /// The driver of DTLS handshakes.
+    pub handshakes: FakeHandshakes,
     /// How long a message is under way.
     pub delay: Duration,
     /// How long an application thinks, the relay binds, a name is looked up.
@@ -107,6 +119,7 @@ impl Sim {
             b: Peer::new("bob", "192.0.2.200:5080", SERVER_B),
             call: None,
             relay: FakeRelay::new(1_000),
+            handshakes: FakeHandshakes::default(),
             delay: Duration::from_millis(1),
             think: Duration::ZERO,
             trusted: false,
@@ -174,6 +187,11 @@ impl Sim {
         self.feed(Input::Command(command));
     }
 
+    /// Whether the application has been asked and has not answered.
+    pub fn is_asked(&self) -> bool {
+        self.asking
+    }
+
     /// When something happens next: a message arrives or a timer fires.
     pub fn next_event(&self) -> Option<Instant> {
         let queued = self.queue.keys().next().map(|key| key.0);
@@ -228,6 +246,11 @@ impl Sim {
                 }
             }
             Event::Media(event) => self.feed(Input::Media(event)),
+            Event::Handshake(result) => {
+                if self.handshakes.deliver(&result) {
+                    self.feed(Input::Handshake(result));
+                }
+            }
         }
         None
     }
@@ -315,6 +338,11 @@ impl Sim {
                     }
                     self.events.push(event);
                 }
+                Output::Handshake(command) => {
+                    if let Some((after, result)) = self.handshakes.obey(command) {
+                        self.schedule(after, Event::Handshake(result));
+                    }
+                }
                 Output::Dialog(..) | Output::Tombstone(..) => {}
                 Output::Finished(summary) => {
                     assert_eq!(
@@ -365,6 +393,11 @@ impl Sim {
             self.relay.ports.is_empty() && self.relay.connected.is_empty(),
             "flows left: {:?}",
             self.relay
+        );
+        assert!(
+            self.handshakes.is_empty(),
+            "handshakes left: {:?}",
+            self.handshakes
         );
         let ended = self
             .events

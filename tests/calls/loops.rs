@@ -88,6 +88,7 @@ impl Ring {
     fn drain(&mut self, pass: usize) {
         while let Some(output) = self.passes[pass].call.poll_output() {
             match output {
+                Output::Handshake(command) => panic!("nobody here has DTLS: {command:?}"),
                 Output::Transmit(side, Transmit { bytes, .. }) => match (side, pass) {
                     (Side::A, 0) => self.to_phone.push(read(&bytes)),
                     (Side::A, _) => self.wire.push_back((pass - 1, Side::B, bytes)),

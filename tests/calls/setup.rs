@@ -252,7 +252,7 @@ fn a_next_hop_that_leads_nowhere_is_a_failure_of_its_route() {
 
 #[test]
 fn encryption_that_this_build_lacks_is_refused_with_488() {
-    for encryption in [Encryption::DtlsSrtp, Encryption::Zrtp] {
+    for encryption in [Encryption::Zrtp] {
         let mut scene = scene(Verdicts::direct(EncryptionPolicy::Only(encryption)));
         scene.call();
         scene.run(Duration::from_secs(70));

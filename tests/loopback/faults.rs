@@ -78,6 +78,7 @@ fn settings() -> ServerSettings {
             no_rtp: None,
             media_addresses: Vec::new(),
             suites: Vec::new(),
+            fingerprint: None,
         }),
         relay_threads: 1,
         audio_ports: 0..=0,

@@ -58,6 +58,7 @@ impl Call {
         self.no_answer = None;
         self.too_long = None;
         self.relay.opening.clear();
+        self.end_agreements();
         if self.relay.used {
             self.put(Output::Media(MediaCommand::Close));
             self.relay.closing = Some(env.now + RELAY_PATIENCE);

@@ -52,7 +52,7 @@ impl Call {
     fn progress(&mut self, status: Status, body: Body, env: &mut Env<'_>) {
         self.event(CallEvent::Ringing(status));
         let body = match body {
-            Body::Answer(answer) => match self.connect(&answer, false) {
+            Body::Answer(answer) => match self.connect(&answer, false, env) {
                 Ok(answer) => Body::Answer(answer),
                 // Not the answer yet: the 2xx may still bring one that can be used.
                 Err(failure) => {
@@ -72,7 +72,7 @@ impl Call {
     /// Takes leg B's answer to the caller's offer and makes ours; the relay learns of it.
     ///
     /// Each answer is taken afresh, because the next fork may accept what this one refused.
-    fn connect(&mut self, answer: &Sdp, answered: bool) -> Result<Sdp, Failure> {
+    fn connect(&mut self, answer: &Sdp, answered: bool, env: &Env<'_>) -> Result<Sdp, Failure> {
         let Some(exchange) = &self.exchange else {
             return Err(Self::no_body());
         };
@@ -88,6 +88,7 @@ impl Call {
             self.media.preview(session)
         };
         self.command(commands);
+        self.agree_on_keys(env);
         Ok(answer)
     }
 
@@ -99,7 +100,7 @@ impl Call {
             .is_some_and(|exchange| exchange.offer.is_some());
         let taken = match body {
             Body::Answer(answer) if offered => self
-                .connect(&answer, true)
+                .connect(&answer, true, env)
                 .map(|answer| self.joined(Some(answer), env)),
             Body::Offer(offer) if !offered => self.late_offer(offer, env),
             // The answer came early and is not repeated (RFC 6337 §3.1.1).
@@ -138,6 +139,8 @@ impl Call {
         self.tell(Side::A, Signal::Answer(body), env);
         self.event(CallEvent::Answered);
         self.report_keys();
+        // From now on keys are owed.
+        self.agree_on_keys(env);
     }
 
     /// An INVITE without offer was answered with one: it goes to the caller, whose ACK answers it.

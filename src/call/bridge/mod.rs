@@ -5,17 +5,20 @@
 //! | `setup` | from the caller's INVITE to the first attempt: question, lookup, ports, leg B |
 //! | `hunt` | leg B's progress, answer or failure; further routes; rescue |
 //! | `update` | offers and answers in mid-call, from either side |
+//! | `keying` | key agreements at the media's ports |
 //! | `lookup`, `relay` | what is asked of DNS and of the relay, and their answers |
 //! | `end` | hanging up, and what is left to do after it |
 
 mod end;
 mod hunt;
+mod keying;
 mod lookup;
 mod relay;
 mod setup;
 mod update;
 
 use self::{
+    keying::Agreements,
     lookup::{Asker, Lookups},
     relay::Relay,
 };
@@ -54,6 +57,8 @@ pub struct CallSettings {
     pub media_addresses: Vec<IpAddr>,
     /// SDES suites offered when a rule names none.
     pub suites: Vec<crate::media::Suite>,
+    /// Of the certificate that DTLS handshakes show; without one there is no DTLS-SRTP.
+    pub fingerprint: Option<crate::sdp::Fingerprint>,
 }
 
 /// How long a call waits for its relay's last word before it ends without counts.
@@ -73,6 +78,7 @@ pub struct Call {
     asked: bool,
     media: MediaPlan,
     relay: Relay,
+    agreements: Agreements,
     exchange: Option<Exchange>,
     routes: VecDeque<Outgoing>,
     /// The route that is being tried or was answered.
@@ -165,6 +171,7 @@ impl Call {
             Input::Targets(side, targets) => self.targets(side, targets, env),
             Input::Verdict(verdict) => self.verdict(verdict, env),
             Input::Media(event) => self.media_event(event, env),
+            Input::Handshake(result) => self.handshake_ended(result, env),
             Input::Command(Command::Hangup(cause)) => self.hang_up(None, cause, env),
         }
         self.settle(env);
@@ -197,6 +204,7 @@ impl Call {
         if self.no_answer.take_if(is_due).is_some() {
             self.give_up_ringing(env);
         }
+        self.keys_overdue(env);
         self.settle(env);
     }
 
@@ -217,6 +225,7 @@ impl Call {
             .chain(self.no_answer)
             .chain(self.too_long)
             .chain(self.relay.closing)
+            .chain(self.agreements.poll_timeout())
             .min()
     }
 

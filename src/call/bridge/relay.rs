@@ -47,7 +47,13 @@ impl Call {
                     self.ports_failed(env);
                 }
             }
-            MediaEvent::Control { .. } => tracing::debug!("a key agreement that nobody has"),
+            MediaEvent::Control {
+                side,
+                stream,
+                component,
+                from,
+                bytes,
+            } => self.control((side, stream), component, from, bytes),
             MediaEvent::Silent { side, stream } => {
                 tracing::info!(?side, ?stream, "no media, call ends");
                 if matches!(self.phase, Phase::Up) {

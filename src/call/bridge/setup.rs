@@ -26,6 +26,7 @@ impl Call {
             asked: false,
             media: MediaPlan::new(&settings),
             relay: Relay::default(),
+            agreements: Agreements::default(),
             exchange: None,
             routes: VecDeque::new(),
             current: None,
@@ -83,7 +84,11 @@ impl Call {
     }
 
     pub(super) fn verdict(&mut self, verdict: Verdict, env: &mut Env<'_>) {
-        self.asked = false;
+        let awaited = matches!(
+            (&verdict, &self.phase),
+            (Verdict::Route(_), Phase::Routing) | (Verdict::Rescue(_), Phase::Rescuing(_))
+        );
+        self.asked &= !awaited;
         match (verdict, &self.phase) {
             (Verdict::Route(Decision::Bridge(routes)), Phase::Routing) => {
                 self.routes = routes.into();
@@ -159,6 +164,7 @@ impl Call {
             return self.attempt_failed(failure, env);
         }
         self.media.begin(Side::B, local, env);
+        self.agree_on_keys(env);
         self.phase = Phase::Opening(targets);
         self.open_ports(env);
     }

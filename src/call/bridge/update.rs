@@ -4,7 +4,7 @@
 //! at once is settled by the legs, each towards its own peer.
 
 use super::*;
-use crate::call::signal::Body;
+use crate::call::{Encryption, signal::Body};
 
 impl Call {
     /// What a leg says while the call is up.
@@ -115,6 +115,7 @@ impl Call {
         let before = [Side::A, Side::B].map(|side| self.media.agreed().encryption(side));
         let commands = self.media.commit(session, true);
         self.command(commands);
+        self.agree_on_keys(env);
         self.tell(offerer, Signal::Accept(answer), env);
         self.event(CallEvent::Updated { by: exchange.asker });
         if before != [Side::A, Side::B].map(|side| self.media.agreed().encryption(side)) {
@@ -182,8 +183,12 @@ impl Call {
 
     pub(super) fn report_keys(&mut self) {
         for side in [Side::A, Side::B] {
-            if let Some(encryption) = self.media.agreed().encryption(side) {
-                self.event(CallEvent::Keyed { side, encryption });
+            match self.media.agreed().encryption(side) {
+                Some(encryption @ (Encryption::None | Encryption::Sdes)) => {
+                    self.event(CallEvent::Keyed { side, encryption });
+                }
+                // Their keys come at the media's ports.
+                Some(Encryption::DtlsSrtp | Encryption::Zrtp) | None => {}
             }
         }
     }

@@ -1,7 +1,14 @@
 //! From what is agreed to what the relay is told.
 
-use super::{Encryption, MediaPlan, NatLatching, Session, Side};
-use crate::media::{Connect, MediaCommand, Protection, Remote, StreamId, StreamKind};
+use super::{
+    Association, Encryption, MediaPlan, NatLatching, Session, Side, Voice, keyring::Keys, leg::Stream,
+};
+use crate::{
+    media::{
+        Component, Connect, KeyAgreement, MediaCommand, Protections, Remote, SrtpKeys, StreamId, StreamKind,
+    },
+    sdp::Fingerprint,
+};
 use std::net::SocketAddr;
 
 impl MediaPlan {
@@ -58,6 +65,8 @@ impl MediaPlan {
             if !(self.agreed.a.is_active(index) && self.agreed.b.is_active(index)) {
                 self.a.ports.remove(&index);
                 self.b.ports.remove(&index);
+                self.a.keys.forget(index);
+                self.b.keys.forget(index);
                 commands.push(MediaCommand::Shut {
                     stream: StreamId(index),
                 });
@@ -87,14 +96,17 @@ impl MediaPlan {
         let heard = leg.heard.as_ref()?;
         let media = heard.media.get(index)?;
         let rtp = heard.rtp(media);
-        let (send, receive) = match (leg.mode, stream.keys()) {
-            (Some(Encryption::None), _) => (Protection::Clear, Protection::Clear),
-            (_, Some(keys)) => (
-                Protection::Srtp(keys.send.clone()),
-                Protection::Srtp(keys.receive.clone()),
-            ),
-            // Keyed, but no key: nothing passes.
-            (_, None) => (Protection::Blocked, Protection::Blocked),
+        let found = voice.found(index, stream);
+        // Keyed, but no key: nothing passes.
+        let of = |keys: Option<&SrtpKeys>| keys.map_or(Protections::BLOCKED, Protections::from);
+        let (protections, apart, agreement) = match leg.mode {
+            Some(Encryption::None) => (Protections::CLEAR, None, None),
+            Some(Encryption::DtlsSrtp) => {
+                let apart = (!stream.mux).then(|| of(found.and_then(|keys| keys.rtcp.as_ref())));
+                let keys = of(found.and_then(|keys| keys.rtp.as_ref()));
+                (keys, apart, Some(KeyAgreement::Dtls))
+            }
+            Some(Encryption::Sdes | Encryption::Zrtp) | None => (of(stream.keys()), None, None),
         };
         Some(Connect {
             side,
@@ -106,14 +118,67 @@ impl MediaPlan {
                 also_from: voice.also_from.clone(),
                 latch_any: self.latching == NatLatching::Any,
             },
-            receive,
-            send,
-            rtcp: None,
-            agreement: None,
+            receive: protections.receive,
+            send: protections.send,
+            rtcp: apart.map(Box::new),
+            agreement,
             // Only who is to send can be silent; video may pause as it likes.
             silence: self
                 .no_rtp
                 .filter(|_| answered && stream.sends && leg.kind(index) == StreamKind::Audio),
         })
+    }
+}
+
+impl Voice {
+    /// The keys of a stream that were agreed on at its ports, with the peer that it has now.
+    fn found(&self, index: usize, stream: &Stream) -> Option<&Keys> {
+        self.keys.find(index, &stream.association()?.fingerprints)
+    }
+}
+
+/// Keys that are agreed on at the media's ports.
+impl MediaPlan {
+    /// The DTLS associations that there should be.
+    pub fn associations(&self) -> Vec<((Side, StreamId), Association)> {
+        let of = |side| {
+            let streams = self.agreed.leg(side).streams.iter().enumerate();
+            streams.filter_map(move |(index, stream)| {
+                self.agreed
+                    .leg(Side::other(side))
+                    .is_active(index)
+                    .then_some(())?;
+                Some(((side, StreamId(index)), stream.association()?))
+            })
+        };
+        of(Side::A).chain(of(Side::B)).collect()
+    }
+    /// Takes the keys of one port, agreed on with whom those fingerprints are.
+    pub fn set_keys(
+        &mut self,
+        side: Side,
+        stream: StreamId,
+        component: Component,
+        peer: Vec<Fingerprint>,
+        keys: SrtpKeys,
+    ) {
+        self.voice_mut(side).keys.set(stream.0, peer, component, keys);
+    }
+    /// Whether a stream has the keys that are agreed on at its RTP port.
+    pub fn is_keyed(&self, side: Side, stream: StreamId) -> bool {
+        let found = self.agreed.leg(side).streams.get(stream.0);
+        found
+            .and_then(|known| self.voice(side).found(stream.0, known))
+            .is_some_and(|keys| keys.rtp.is_some())
+    }
+    /// What the relay is told of one side of a stream now.
+    pub fn reconnect(&self, side: Side, stream: StreamId, answered: bool) -> Option<MediaCommand> {
+        let other = self.agreed.leg(side.other()).is_active(stream.0);
+        let connect = other.then(|| self.connect(side, stream.0, answered)).flatten()?;
+        Some(MediaCommand::Connect(Box::new(connect)))
+    }
+    /// What kind of stream it is.
+    pub fn kind(&self, side: Side, stream: StreamId) -> StreamKind {
+        self.agreed.leg(side).kind(stream.0)
     }
 }

@@ -1,13 +1,15 @@
 //! One leg's share of a session: its encryption, its streams, what its peer said.
 
-use super::{By, not_acceptable};
+use super::{
+    By,
+    dtls::Association,
+    keying::{Keying, Own, suites_for, wanted},
+    not_acceptable,
+};
 use crate::{
     call::{Encryption, Failure, Side},
-    media::{
-        StreamKind, Suite,
-        sdes::{ACCEPTED_SUITES, Agreed, DEFAULT_SUITES, Sdes},
-    },
-    sdp::{Crypto, Protection, Sdp, StreamPlan},
+    media::{SrtpKeys, StreamKind, Suite},
+    sdp::{Fingerprint, Media, Sdp, StreamPlan},
     sip::Ids,
 };
 use std::net::SocketAddr;
@@ -32,41 +34,48 @@ pub(super) struct Stream {
     /// Offered or accepted, with ports on both legs.
     pub(super) active: bool,
     kind: String,
-    sdes: Option<Sdes>,
-    /// The line that answers the peer's offer.
-    answer: Option<Crypto>,
+    keying: Keying,
     /// RTCP shares the RTP port.
     pub(super) mux: bool,
     /// The peer is to send.
     pub(super) sends: bool,
+    /// Where its RTP and RTCP were said to be last; a hold by address changes nothing.
+    at: Option<(SocketAddr, Option<SocketAddr>)>,
 }
 
 impl Stream {
-    pub(super) fn keys(&self) -> Option<&Agreed> {
-        self.sdes.as_ref()?.agreed()
+    /// The keys that descriptions carried.
+    pub(super) fn keys(&self) -> Option<&SrtpKeys> {
+        match &self.keying {
+            Keying::Sdes { sdes, .. } => sdes.agreed(),
+            Keying::Clear | Keying::Dtls(_) => None,
+        }
+    }
+    /// The suite that descriptions agreed on.
+    fn suite(&self) -> Option<Suite> {
+        self.keys().map(|keys| keys.send.suite)
+    }
+    /// The association that there should be.
+    pub(super) fn association(&self) -> Option<Association> {
+        let (rtp, rtcp) = self.at.filter(|_| self.active)?;
+        self.keying.association(rtp, rtcp.filter(|_| !self.mux))
+    }
+    fn locate(&mut self, sdp: &Sdp, media: &Media) {
+        if let Some(rtp) = sdp.rtp(media) {
+            self.at = Some((rtp, sdp.rtcp(media)));
+        }
     }
 }
 
 /// The encryption that an offer asks for, in the order in which clients mean it: ZRTP announces itself in an offer that is plain
 /// otherwise, DTLS-SRTP and SDES are profiles.
 pub fn asked(offer: &Sdp) -> Encryption {
-    let mut active = offer.media.iter().filter(|media| media.is_active());
-    let is = |wanted: Protection| {
-        offer.media.iter().any(|media| {
-            media.is_active()
-                && media
-                    .transport()
-                    .is_some_and(|transport| transport.protection == wanted)
-        })
-    };
-    let zrtp =
-        offer.attribute("zrtp-hash").is_some() || active.any(|media| media.attribute("zrtp-hash").is_some());
-    match () {
-        () if zrtp => Encryption::Zrtp,
-        () if is(Protection::Dtls) => Encryption::DtlsSrtp,
-        () if is(Protection::Sdes) => Encryption::Sdes,
-        () => Encryption::None,
-    }
+    let active = offer.media.iter().filter(|media| media.is_active());
+    let all: Vec<Encryption> = active.filter_map(|media| wanted(offer, media)).collect();
+    [Encryption::Zrtp, Encryption::DtlsSrtp, Encryption::Sdes]
+        .into_iter()
+        .find(|mode| all.contains(mode))
+        .unwrap_or(Encryption::None)
 }
 
 const fn origin(side: Side) -> By {
@@ -100,29 +109,32 @@ impl LegState {
         }
     }
 
+    /// Whether a stream of an offer can be had on this leg as it is keyed.
+    fn suits(&self, offer: &Sdp, media: &Media) -> bool {
+        media.is_active() && wanted(offer, media) == Some(self.mode.unwrap_or(Encryption::None))
+    }
+
+    /// Settles how the leg is keyed: by its first offer. A clear leg may become encrypted, an encrypted one stays as it is.
+    fn settle_mode(&mut self, offer: &Sdp, side: Side) -> Result<(), Failure> {
+        let refuse = |reason: &str| Err(not_acceptable(origin(side), reason));
+        match (self.mode, asked(offer)) {
+            (None | Some(Encryption::None), Encryption::Zrtp) => refuse("ZRTP is not available"),
+            (None, asked) | (Some(Encryption::None), asked) => {
+                self.mode = Some(asked);
+                Ok(())
+            }
+            (Some(mode), asked) if mode == asked || !offer.media.iter().any(Media::is_active) => Ok(()),
+            (Some(mode), _) => {
+                tracing::debug!(%mode, "an offer without the encryption of this leg");
+                refuse("this leg is encrypted and stays so")
+            }
+        }
+    }
+
     /// Takes the peer's offer: decides which streams can be had and with which keys they are answered.
     pub(super) fn take_offer(&mut self, offer: &Sdp, side: Side, ids: &mut Ids) -> Result<(), Failure> {
-        let refuse = |reason: &str| not_acceptable(origin(side), reason);
-        let asked = asked(offer);
-        match (self.mode, asked) {
-            (_, Encryption::DtlsSrtp) => return Err(refuse("DTLS-SRTP is not available")),
-            (None, Encryption::Zrtp) => return Err(refuse("ZRTP is not available")),
-            (Some(Encryption::DtlsSrtp | Encryption::Zrtp), _) => {
-                return Err(refuse("the encryption that this call needs is not available"));
-            }
-            (None, asked) => self.mode = Some(asked),
-            (Some(Encryption::None), Encryption::Sdes) => self.mode = Some(Encryption::Sdes),
-            (Some(Encryption::Sdes), Encryption::None | Encryption::Zrtp)
-                if offer.media.iter().any(|media| media.is_active()) =>
-            {
-                return Err(refuse("this leg is encrypted and stays so"));
-            }
-            (Some(_), _) => {}
-        }
-        let wanted = match self.mode {
-            Some(Encryption::Sdes) => Protection::Sdes,
-            _ => Protection::None,
-        };
+        self.settle_mode(offer, side)?;
+        let mode = self.mode.unwrap_or(Encryption::None);
         // RFC 3264 §8: the same party keeps its `o=`. Another one knows no rollover counter of ours.
         let moved = self
             .heard
@@ -133,60 +145,38 @@ impl LegState {
             if self.streams.len() <= index {
                 self.streams.push(Stream::default());
             }
-            let usable = media.is_active()
-                && media
-                    .transport()
-                    .is_some_and(|transport| transport.protection == wanted);
-            if !usable {
+            if !self.suits(offer, media) {
                 if media.is_active() {
                     reason.get_or_insert("no stream with a transport that is relayed here");
                 }
                 self.drop_stream(index);
                 continue;
             }
+            let suites = suites_for(&self.suites, media);
             let stream = &mut self.streams[index];
             stream.kind.clone_from(&media.kind);
             stream.mux = media.attribute("rtcp-mux").is_some();
             stream.active = true;
-            if wanted == Protection::Sdes {
-                // Who calls us may have only a suite that we would not offer: no rule of ours speaks of it. From all others we
-                // take a better one.
-                let usual = |line: &str| {
-                    Crypto::parse(line).is_ok_and(|crypto| {
-                        crypto
-                            .suite
-                            .parse()
-                            .is_ok_and(|suite| DEFAULT_SUITES.contains(&suite))
-                    })
-                };
-                let allowed: &[Suite] = if self.suites.is_empty() && !media.attributes("crypto").any(usual) {
-                    &ACCEPTED_SUITES
-                } else {
-                    &self.suites
-                };
-                let sdes = stream.sdes.get_or_insert_with(|| Sdes::new(allowed));
-                sdes.allow(allowed);
-                if moved {
-                    sdes.renew();
-                }
-                match sdes.answer(media.attributes("crypto"), ids) {
-                    Ok(answer) => {
-                        stream.answer = Some(answer);
-                        self.suite = stream.keys().map(|keys| keys.send.suite);
-                    }
-                    Err(error) => {
-                        tracing::debug!(index, %error, "stream refused");
-                        reason = Some("no crypto line with a suite that is supported here");
-                        self.drop_stream(index);
-                    }
-                }
+            stream.locate(offer, media);
+            stream.keying.become_keyed(mode, suites);
+            if let Keying::Sdes { sdes, .. } = &mut stream.keying {
+                sdes.allow(suites);
+            }
+            if let Err(why) = stream.keying.take_offer((offer, media), moved, ids) {
+                tracing::debug!(index, why, "stream refused");
+                reason = Some(why);
+                self.drop_stream(index);
+            } else {
+                self.suite = self.streams[index].suite().or(self.suite);
             }
         }
         for index in offer.media.len()..self.streams.len() {
             self.drop_stream(index);
         }
         match reason {
-            Some(reason) if !self.streams.iter().any(|stream| stream.active) => Err(refuse(reason)),
+            Some(reason) if !self.streams.iter().any(|stream| stream.active) => {
+                Err(not_acceptable(origin(side), reason))
+            }
             _ => {
                 self.heard = Some(offer.clone());
                 Ok(())
@@ -198,36 +188,28 @@ impl LegState {
     pub(super) fn offer_stream(
         &mut self,
         index: usize,
-        rtp: SocketAddr,
-        rtcp: SocketAddr,
+        (rtp, rtcp): (SocketAddr, SocketAddr),
+        fingerprint: Option<&Fingerprint>,
         ids: &mut Ids,
     ) -> StreamPlan {
         if self.streams.len() <= index {
             self.streams.resize_with(index + 1, Stream::default);
         }
+        let own = Own { fingerprint };
+        let mode = self.mode.unwrap_or(Encryption::None);
         let stream = &mut self.streams[index];
         stream.active = true;
-        let secure = self.mode == Some(Encryption::Sdes);
+        stream.keying.become_keyed(mode, &self.suites);
+        if let (Keying::Sdes { sdes, .. }, Some(suite)) = (&mut stream.keying, self.suite) {
+            sdes.prefer(suite);
+        }
         StreamPlan {
             rtp,
             rtcp,
             // Kept where the peer asked for it once; never pressed on one that did not.
             mux: stream.mux,
-            protection: if secure {
-                Protection::Sdes
-            } else {
-                Protection::None
-            },
-            crypto: if secure {
-                let sdes = stream.sdes.get_or_insert_with(|| {
-                    let mut sdes = Sdes::new(&self.suites);
-                    self.suite.inspect(|suite| sdes.prefer(*suite));
-                    sdes
-                });
-                sdes.offer(ids)
-            } else {
-                Vec::new()
-            },
+            protection: stream.keying.protection(),
+            keys: stream.keying.offer(own, ids),
         }
     }
 
@@ -235,31 +217,22 @@ impl LegState {
     pub(super) fn answer_stream(
         &self,
         index: usize,
-        rtp: SocketAddr,
-        rtcp: SocketAddr,
+        (rtp, rtcp): (SocketAddr, SocketAddr),
+        fingerprint: Option<&Fingerprint>,
     ) -> Option<StreamPlan> {
         let stream = self.streams.get(index)?;
-        let crypto = match self.mode {
-            Some(Encryption::Sdes) => vec![stream.answer.clone()?],
-            _ => Vec::new(),
-        };
         Some(StreamPlan {
             rtp,
             rtcp,
             mux: stream.mux,
-            protection: if crypto.is_empty() {
-                Protection::None
-            } else {
-                Protection::Sdes
-            },
-            crypto,
+            protection: stream.keying.protection(),
+            keys: stream.keying.answer(Own { fingerprint })?,
         })
     }
 
     /// Takes the peer's answer to `offer`, which we sent.
     pub(super) fn take_answer(&mut self, offer: &Sdp, answer: &Sdp, side: Side) -> Result<(), Failure> {
         let refuse = |reason: &str| not_acceptable(origin(side), reason);
-        let secure = self.mode == Some(Encryption::Sdes);
         for (index, offered) in offer.media.iter().enumerate() {
             let said = answer
                 .media
@@ -275,20 +248,16 @@ impl LegState {
             };
             stream.active = true;
             stream.kind.clone_from(&offered.kind);
-            match (secure, protection) {
-                (true, Some(Protection::Sdes)) => {
-                    stream
-                        .sdes
-                        .as_mut()
-                        .ok_or_else(|| refuse("keys that nobody offered"))?
-                        .take_answer(said.attributes("crypto"))
-                        .map_err(|error| refuse(&format!("answer: {error}")))?;
-                    self.suite = stream.keys().map(|keys| keys.send.suite);
-                }
-                (false, Some(Protection::None)) => {}
-                _ => return Err(refuse("the answer's transport is not the offer's")),
+            if protection != Some(stream.keying.protection()) {
+                return Err(refuse("the answer's transport is not the offer's"));
             }
+            stream
+                .keying
+                .take_answer(answer, said)
+                .map_err(|why| refuse(&why))?;
+            self.suite = stream.suite().or(self.suite);
             stream.mux = offered.attribute("rtcp-mux").is_some() && said.attribute("rtcp-mux").is_some();
+            stream.locate(answer, said);
             let direction = answer.direction(said).and(offer.direction(offered).reversed());
             stream.sends = direction.sends();
         }

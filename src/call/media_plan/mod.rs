@@ -4,9 +4,14 @@
 //! original ([`MediaPlan::commit`]); a refusal forgets it, and with it nothing has changed for the relay. What was *said* on a
 //! leg cannot be unsaid, so `o=` versions live outside of the copy, and so do bound ports.
 
+mod dtls;
 mod flows;
+mod keying;
+mod keyring;
 mod leg;
 
+pub use dtls::{Association, Role};
+use keyring::Keyring;
 use leg::LegState;
 pub use leg::asked;
 
@@ -38,6 +43,8 @@ pub struct MediaPlan {
     latching: NatLatching,
     configured: Vec<IpAddr>,
     no_rtp: Option<Duration>,
+    /// Of our certificate; without one there is no DTLS-SRTP.
+    fingerprint: Option<sdp::Fingerprint>,
 }
 
 /// What is negotiated on both legs: agreed, or being offered.
@@ -61,6 +68,8 @@ struct Voice {
     ports: BTreeMap<usize, (SocketAddr, SocketAddr)>,
     /// Further addresses that the peer may send from.
     also_from: Vec<IpAddr>,
+    /// Keys that were agreed on at the media's ports.
+    keys: Keyring,
 }
 
 impl Session {
@@ -106,6 +115,7 @@ impl MediaPlan {
             latching: NatLatching::Signalled,
             configured: settings.media_addresses.clone(),
             no_rtp: settings.no_rtp,
+            fingerprint: settings.fingerprint.clone(),
         }
     }
     /// What is agreed.
@@ -162,10 +172,11 @@ impl MediaPlan {
         };
         session.b = LegState::new(mode, suites.to_vec());
         match mode {
-            Some(mode @ (Encryption::DtlsSrtp | Encryption::Zrtp)) => {
-                Err(not_acceptable(By::Local, &format!("{mode} is not available")))
+            Some(Encryption::DtlsSrtp) if self.fingerprint.is_none() => {
+                Err(not_acceptable(By::Local, "there is no certificate for DTLS-SRTP"))
             }
-            None | Some(Encryption::None | Encryption::Sdes) => Ok(()),
+            Some(Encryption::Zrtp) => Err(not_acceptable(By::Local, "ZRTP is not available")),
+            None | Some(Encryption::None | Encryption::Sdes | Encryption::DtlsSrtp) => Ok(()),
         }
     }
     /// Further addresses that a leg's peer may send from.
@@ -191,6 +202,9 @@ impl MediaPlan {
         offer: &Sdp,
         ids: &mut Ids,
     ) -> Result<(), Failure> {
+        if self.fingerprint.is_none() && asked(offer) == Encryption::DtlsSrtp {
+            return Err(not_acceptable(By::Local, "there is no certificate for DTLS-SRTP"));
+        }
         session.leg_mut(from).take_offer(offer, from, ids)
     }
 
@@ -215,10 +229,10 @@ impl MediaPlan {
         };
         let streams = (0..received.media.len())
             .map(|index| {
-                let &(rtp, rtcp) = self.voice(to).ports.get(&index)?;
+                let &ports = self.voice(to).ports.get(&index)?;
                 offerer
                     .is_active(index)
-                    .then(|| leg.offer_stream(index, rtp, rtcp, ids))
+                    .then(|| leg.offer_stream(index, ports, self.fingerprint.as_ref(), ids))
             })
             .collect();
         leg.streams.truncate(received.media.len());
@@ -242,15 +256,14 @@ impl MediaPlan {
             Side::A => (&session.b, &mut session.a),
             Side::B => (&session.a, &mut session.b),
         };
-        let ports = &self.voice(to).ports;
+        let (ports, fingerprint) = (&self.voice(to).ports, self.fingerprint.as_ref());
         let streams = (0..offer.media.len())
             .map(|index| {
                 if !(answerer.is_active(index) && leg.is_active(index)) {
                     leg.drop_stream(index);
                     return None;
                 }
-                let &(rtp, rtcp) = ports.get(&index)?;
-                leg.answer_stream(index, rtp, rtcp)
+                leg.answer_stream(index, *ports.get(&index)?, fingerprint)
             })
             .collect();
         let answer = self.speak(to, received, streams, Some(&offer));

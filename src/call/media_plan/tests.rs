@@ -106,7 +106,11 @@ fn what_an_offer_asks_for_is_told_in_the_order_in_which_clients_mean_it() {
         ("m=audio 4000 RTP/SAVP 0\n", Encryption::Sdes),
         ("m=audio 4000 UDP/TLS/RTP/SAVPF 0\n", Encryption::DtlsSrtp),
         ("m=audio 4000 RTP/AVP 0\na=zrtp-hash:1.10 00\n", Encryption::Zrtp),
-        ("m=audio 4000 RTP/SAVP 0\na=zrtp-hash:1.10 00\n", Encryption::Zrtp),
+        ("m=audio 4000 RTP/SAVP 0\na=zrtp-hash:1.10 00\n", Encryption::Sdes),
+        (
+            "m=audio 4000 RTP/SAVPF 0\na=fingerprint:sha-256 00\n",
+            Encryption::DtlsSrtp,
+        ),
         ("m=audio 0 RTP/SAVP 0\nm=audio 4000 RTP/AVP 0\n", Encryption::None),
         (
             "m=audio 4000 RTP/AVP 0\nm=audio 4002 RTP/SAVP 0\n",

@@ -5,7 +5,7 @@ use crate::{
         Cause, Command, Encryption, EncryptionPolicy, Input, LookupError, Origin, Rescue, Side, Verdict,
         failure::Kind,
     },
-    media::{MediaEvent, StreamId},
+    media::{Component, MediaEvent, StreamId},
     testing::{Sim, Verdicts},
 };
 use std::time::Duration;
@@ -33,13 +33,16 @@ const MEDIA: [&str; 16] = [
     "m=audio {port} RTP/SAVPF 0\r\na=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:{key}\r\na=rtcp-mux\r\n",
     "m=audio {port} RTP/SAVP 0\r\n",
     "m=audio {port} RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key} UNENCRYPTED_SRTP\r\n",
-    "m=audio {port} UDP/TLS/RTP/SAVPF 0\r\na=setup:actpass\r\n",
+    "m=audio {port} UDP/TLS/RTP/SAVPF 0\r\na=setup:actpass\r\na=fingerprint:{fingerprint}\r\n",
     "m=image {port} udptl t38\r\nm=audio {port} RTP/AVP 0\r\n",
     "m=audio {port} RTP/AVP 0\r\na=zrtp-hash:1.10 00\r\n",
     "m=audio {port} RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\nm=audio {port} RTP/AVP 0\r\n",
     "m=audio {port} RTP/AVP 0\r\na=rtcp:9 IN IP4 0.0.0.0\r\nm=video 0 RTP/AVP 96\r\nm=audio {port} RTP/AVP 8\r\n",
     "m=audio {port} RTP/AVP 0\r\nm=audio {port} RTP/AVP 0\r\nm=audio {port} RTP/AVP 0\r\nm=audio {port} RTP/AVP 0\r\n",
 ];
+
+/// Of whoever is at the other end.
+const FINGERPRINT: &str = "sha-1 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB";
 
 fn pick<T: Copy>(table: &[T], byte: u8) -> T {
     table[usize::from(byte) % table.len()]
@@ -53,6 +56,7 @@ pub fn call(data: &[u8]) {
     let policy = match mode % 3 {
         0 => EncryptionPolicy::AsCaller,
         1 => EncryptionPolicy::Only(Encryption::None),
+        _ if mode & 64 != 0 => EncryptionPolicy::Only(Encryption::DtlsSrtp),
         _ => EncryptionPolicy::Only(Encryption::Sdes),
     };
     let mut sim = Sim::new(Verdicts::routes(move |invite| {
@@ -115,7 +119,8 @@ fn body(sim: &Sim, side: Side, byte: u8) -> String {
     let (ip, version) = (peer.address.ip(), byte >> 4);
     let media = pick(&MEDIA, byte)
         .replace("{port}", &(port + u32::from(byte >> 6) * 2).to_string())
-        .replace("{key}", key);
+        .replace("{key}", key)
+        .replace("{fingerprint}", FINGERPRINT);
     let user = &peer.user;
     format!("v=0\r\no={user}-login 77 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n{media}")
 }
@@ -195,8 +200,17 @@ fn outside(sim: &mut Sim, side: Side, byte: u8) {
         2 => return,
         3 => Input::Targets(side, Err(LookupError::NotFound("fuzz.example".to_owned()))),
         4 => Input::Targets(side, Ok(vec![sim.target(side)])),
+        // One that nobody waits for; those that somebody waits for come in their time.
+        5 if sim.is_asked() => return,
         5 => Input::Verdict(Verdict::Rescue(Rescue::Relay)),
         6 => Input::Command(Command::Hangup(Cause::bye(Origin::Local))),
+        7 if byte & 8 != 0 => Input::Media(MediaEvent::Control {
+            side,
+            stream,
+            component: Component::Rtp,
+            from: sim.target(side).remote,
+            bytes: hello(byte),
+        }),
         _ => Input::Media(MediaEvent::Opened {
             side,
             stream,
@@ -205,4 +219,12 @@ fn outside(sim: &mut Sim, side: Side, byte: u8) {
         }),
     };
     sim.feed(input);
+}
+
+/// A ClientHello, as far as a call looks at it.
+fn hello(byte: u8) -> Vec<u8> {
+    let mut bytes = vec![22, 254, 255, 0, 0, 0, 0, 0, 0, 0, 1, 0, 60];
+    bytes.extend([1, 0, 0, 48, 0, 0, 0, 0, 0, 0, 0, 48, 254, 253]);
+    bytes.extend([byte; 46]);
+    bytes
 }

@@ -29,7 +29,7 @@ pub fn sdp(data: &[u8]) {
         rtcp: SocketAddr::new(address, 4_005),
         mux: data.len().is_multiple_of(2),
         protection: Protection::None,
-        crypto: Vec::new(),
+        keys: Vec::new(),
     };
     let plan = |answering| Plan {
         origin: Origin {

@@ -2,7 +2,7 @@
 
 use super::{Hold, Phone, View};
 use crate::sdp::{Crypto, Direction, Sdp};
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Instant};
 
 impl Phone {
     /// What it wants: to send, to hear.
@@ -45,6 +45,7 @@ impl Phone {
             };
             let proto = match offered {
                 Some((_, media)) => media.proto.clone(),
+                None if self.dtls.is_some() => "UDP/TLS/RTP/SAVP".to_owned(),
                 None if self.secure.is_some() => "RTP/SAVP".to_owned(),
                 None => "RTP/AVP".to_owned(),
             };
@@ -71,6 +72,7 @@ impl Phone {
                 }
             );
             let _ = write!(out, "a=ssrc:{}77{index} cname:{user}-cname\r\n", self.rtp.port());
+            self.describe_dtls(&mut out, offered.map(|(offer, _)| offer), index);
             if let Some(key) = &self.secure {
                 let tag = offered.map_or(Some(1), |(_, media)| {
                     let lines = media
@@ -90,8 +92,9 @@ impl Phone {
         out
     }
     /// Takes the server's description: with what it said itself it makes a session.
-    pub(super) fn hear(&mut self, sdp: Sdp) {
+    pub(super) fn hear(&mut self, sdp: Sdp, now: Instant) {
         self.heard.push(sdp.clone());
+        self.shake_hands(&sdp, now);
         let Some(said) = &self.said else { return };
         self.views = said
             .media
