@@ -41,14 +41,14 @@ const KEYS: &[Key] = &[
     Key {
         name: "outgoing-enc-regex",
         kind: Kind::Checked {
-            expected: "pairs of none or sdes and a regular expression, separated by spaces",
+            expected: "pairs of none, sdes, dtls-srtp and a regular expression, separated by spaces",
             check: checked::<RegexTable<Mode>>,
         },
         default: "",
         help: "Encryption of the call to the callee: `mode1 regex1 mode2 regex2 …`. The first regular expression that \
                matches all of the callee's URI (the To of the caller, with its parameters, without its display name) \
-               decides; when none does, the callee gets what the caller offered. Modes: none, sdes; dtls-srtp and \
-               zrtp are not available in this build. The expressions are ECMAScript's, without look-ahead and \
+               decides; when none does, the callee gets what the caller offered. Modes: none, sdes, \
+               dtls-srtp; zrtp is not available in this build. The expressions are ECMAScript's, without look-ahead and \
                back-references; end one with (;.*)? to allow parameters.",
         reload: true,
         example: r"sdes sip:.*@secure\.example\.org(;.*)? none sip:.*@pstn\.example\.org(;.*)?",
@@ -98,7 +98,7 @@ impl FromStr for Mode {
 }
 
 fn is_available(mode: Encryption) -> bool {
-    matches!(mode, Encryption::None | Encryption::Sdes)
+    matches!(mode, Encryption::None | Encryption::Sdes | Encryption::DtlsSrtp)
 }
 
 /// A list of `outgoing-srtp-regex`: suites joined by `;`, best first.
@@ -169,7 +169,7 @@ impl Trenscrypter {
         });
         let may_be_sdes = match encryption {
             EncryptionPolicy::Only(mode) => mode == Encryption::Sdes,
-            EncryptionPolicy::AsCaller => invite.encryption != Some(Encryption::None),
+            EncryptionPolicy::AsCaller => matches!(invite.encryption, None | Some(Encryption::Sdes)),
         };
         let suites = match self.rules.outgoing_srtp_regex.first_match(callee) {
             Some(Suites(suites)) if may_be_sdes => suites.clone(),

@@ -196,6 +196,16 @@ const SERVER: &[Key] = &[
         example: "30000-39999",
     },
     Key {
+        name: "data-directory",
+        kind: Kind::Text,
+        default: "/var/lib/b2bua",
+        help: "Directory for what outlives a run: the certificate of DTLS-SRTP and the retained secrets of ZRTP. Made when \
+               it is not there, and read by nobody else. none: nothing is kept; each run has a certificate of its own, \
+               and ZRTP callers see a new authentication string each time.",
+        reload: true,
+        example: "/var/opt/b2bua",
+    },
+    Key {
         name: "media-address",
         kind: Kind::Checked {
             expected: "at most one IPv4 and one IPv6 address",
@@ -323,6 +333,9 @@ impl From<LogLevel> for tracing::Level {
     }
 }
 
+/// The word of `data-directory` for none.
+pub const NOTHING_KEPT: &str = "none";
+
 /// `[b2bua-server]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -354,6 +367,8 @@ pub struct Server {
     pub audio_port: PortRange,
     /// Ports of other media.
     pub video_port: PortRange,
+    /// For what outlives a run, or [`NOTHING_KEPT`].
+    pub data_directory: String,
     /// Addresses of media; empty: by leg.
     pub media_address: Addresses,
     /// Where media may come from.

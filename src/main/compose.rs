@@ -4,12 +4,12 @@ use b2bua::{
     app::{Bound, Registered, Services},
     call::{bridge::CallSettings, leg::Profile},
     config::{self, Config, ConfigErrors, Host, Listening, Network, Networks},
-    media::Suite,
+    media::{Suite, dtls::Identity},
     net::Listen,
     server::ServerSettings,
     sip::{routing::Transport, timers::Timers},
 };
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 /// The application that the configuration names, made from its section.
 ///
@@ -79,8 +79,40 @@ pub(crate) async fn trusted(server: &config::Server) -> Networks {
     Networks(networks)
 }
 
+/// The certificate for DTLS: kept in the data directory, else made for this run. A directory that cannot be used costs no
+/// call: peers take any certificate that its description names.
+pub(crate) fn identity(server: &config::Server) -> Option<Arc<Identity>> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a certificate's validity is by wall-clock time"
+    )]
+    let now = std::time::SystemTime::now();
+    let kept = match server.data_directory.as_str() {
+        config::NOTHING_KEPT => None,
+        directory => match Identity::load_or_make(Path::new(directory), now) {
+            Ok(identity) => Some(identity),
+            Err(error) => {
+                tracing::error!(
+                    "b2bua-server/data-directory: {error}; this run has a certificate of its own"
+                );
+                None
+            }
+        },
+    };
+    let identity = kept.map_or_else(|| Identity::ephemeral(now), Ok);
+    identity
+        .inspect_err(|error| tracing::error!("{error}: calls with DTLS-SRTP are refused"))
+        .ok()
+        .map(Arc::new)
+}
+
 /// What the server is told.
-pub(crate) fn settings(server: &config::Server, listen: Vec<Listen>, trusted: Networks) -> ServerSettings {
+pub(crate) fn settings(
+    server: &config::Server,
+    listen: Vec<Listen>,
+    trusted: Networks,
+    identity: Option<Arc<Identity>>,
+) -> ServerSettings {
     let duration = server.max_call_duration.0;
     ServerSettings {
         listen,
@@ -98,8 +130,11 @@ pub(crate) fn settings(server: &config::Server, listen: Vec<Listen>, trusted: Ne
             no_rtp: Some(server.no_rtp_timeout.0),
             media_addresses: server.media_address.0.clone(),
             suites: Suite::ALL.to_vec(),
-            fingerprint: None,
+            fingerprint: identity
+                .as_ref()
+                .and_then(|own| own.fingerprints().first().cloned()),
         }),
+        identity,
         relay_threads: threads(server.relay_threads),
         audio_ports: server.audio_port.0.clone(),
         video_ports: server.video_port.0.clone(),

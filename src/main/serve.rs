@@ -142,7 +142,8 @@ async fn serve(
     let app = compose::application(known, &loaded.config, &loaded.server).await?;
     let listen = compose::listen(&loaded.server).await.map_err(Fault::Failed)?;
     let trusted = compose::trusted(&loaded.server).await;
-    let settings = compose::settings(&loaded.server, listen.clone(), trusted);
+    let identity = compose::identity(&loaded.server);
+    let settings = compose::settings(&loaded.server, listen.clone(), trusted, identity);
     let server = Server::start(settings, app).await.map_err(Fault::failed)?;
     let running = Running {
         args,
@@ -287,7 +288,13 @@ impl Running<'_> {
         let trusted = compose::trusted(&loaded.server).await;
         self.logging.reload(&loaded.global).map_err(Fault::Failed)?;
         self.server.reload(
-            compose::settings(&loaded.server, self.listen.clone(), trusted),
+            // Read again, and renewed when it is time.
+            compose::settings(
+                &loaded.server,
+                self.listen.clone(),
+                trusted,
+                compose::identity(&loaded.server),
+            ),
             app,
         );
         for key in self.began_with.needing_restart(&loaded.config) {

@@ -1,7 +1,7 @@
 //! Who may place a call, and how many there may be.
 
 use super::{Gauges, ServerSettings};
-use crate::{app::Bound, call::bridge::CallSettings, config::Networks, sip::Status};
+use crate::{app::Bound, call::bridge::CallSettings, config::Networks, media::dtls::Identity, sip::Status};
 use std::{net::IpAddr, sync::Arc};
 
 /// What new calls are made by; a reload replaces it as a whole.
@@ -9,6 +9,7 @@ pub(super) struct Policy {
     pub(super) trusted: Networks,
     max_calls: usize,
     pub(super) calls: Arc<CallSettings>,
+    pub(super) identity: Option<Arc<Identity>>,
     pub(super) app: Bound,
 }
 
@@ -41,6 +42,7 @@ impl Policy {
             trusted: settings.trusted_hosts.clone(),
             max_calls: settings.max_calls,
             calls: settings.calls.clone(),
+            identity: settings.identity.clone(),
             app,
         }
     }

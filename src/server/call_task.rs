@@ -4,6 +4,7 @@ use super::{
     Gauges,
     dispatch::Control,
     farewell::Remains,
+    handshakes::{Handshakes, Shared},
     inbox::{Inbox, InboxReceiver},
     redact::Redacted,
     standalone::{Answerer, reply},
@@ -47,6 +48,7 @@ pub(super) struct Seat {
     pub(super) gauges: Arc<Gauges>,
     pub(super) answerer: Arc<Answerer>,
     pub(super) settings: Arc<CallSettings>,
+    pub(super) dtls: Shared,
     pub(super) app: Bound,
     pub(super) ids: Ids,
     pub(super) inbox: Inbox,
@@ -73,6 +75,7 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
             let mut app = seat.app.begin();
             let mut task = CallTask {
                 watch: Watch::default(),
+                handshakes: Handshakes::new(seat.dtls.clone()),
                 call,
                 seat,
                 session: None,
@@ -153,7 +156,8 @@ fn env(ids: &mut Ids) -> Env<'_> {
 struct CallTask {
     call: Call,
     seat: Seat,
-    session: Option<Session>,
+    session: Option<Arc<Session>>,
+    handshakes: Handshakes,
     /// Answers that were there at once, for when the call has been drained.
     replies: VecDeque<Input>,
     remains: Remains,
@@ -270,7 +274,10 @@ impl CallTask {
                     Output::Transmit(side, transmit) => self.transmit(side, transmit),
                     Output::Lookup(side, hop) => self.look_up(side, hop),
                     Output::Media(command) => self.media(command),
-                    Output::Handshake(_) => {}
+                    Output::Handshake(command) => {
+                        self.handshakes
+                            .obey(command, self.session.as_ref(), &self.seat.inbox);
+                    }
                     Output::Event(event) => {
                         self.note(&event);
                         observe(&event);
@@ -323,14 +330,14 @@ impl CallTask {
         let inbox = &self.seat.inbox;
         let session = self.session.get_or_insert_with(|| {
             let inbox = inbox.clone();
-            self.seat.relay.session(Arc::new(move |event| {
+            Arc::new(self.seat.relay.session(Arc::new(move |event| {
                 if matches!(event, MediaEvent::Control { .. }) {
                     // Strangers can send them; what finds no room will be repeated.
                     inbox.offer(Input::Media(event));
                 } else {
                     inbox.push(Input::Media(event));
                 }
-            }))
+            })))
         });
         session.send(command);
     }

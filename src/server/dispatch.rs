@@ -4,6 +4,7 @@ use super::{
     Gauges,
     admission::{Load, Policy, Refusal},
     call_task::{self, Seat},
+    handshakes::Shared,
     inbox::inbox,
     maps::{Census, Maps, Origination},
     redact::Redacted,
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     call::{Cause, Command, Incoming, Input, Origin, Side, Transmit, Unsent, failure::Kind},
-    media::relay::Relay,
+    media::{dtls::Dtls, relay::Relay},
     net::{Net, NetEvent},
     sip::{
         Ids, Message, Method, ParseError, Request, Response, Status, Text,
@@ -55,6 +56,7 @@ pub(super) struct Dispatcher {
     pub(super) gauges: Arc<Gauges>,
     pub(super) answerer: Arc<Answerer>,
     pub(super) policy: Policy,
+    pub(super) dtls: Dtls,
     pub(super) ids: Ids,
     pub(super) control: mpsc::UnboundedSender<Control>,
     pub(super) census: watch::Sender<Census>,
@@ -262,6 +264,10 @@ impl Dispatcher {
             gauges: self.gauges.clone(),
             answerer: self.answerer.clone(),
             settings: self.policy.calls.clone(),
+            dtls: Shared {
+                dtls: self.dtls.clone(),
+                identity: self.policy.identity.clone(),
+            },
             app: self.policy.app.clone(),
             ids: self.ids.fork(),
             inbox,

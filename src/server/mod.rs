@@ -5,6 +5,7 @@ mod call_task;
 mod dispatch;
 mod farewell;
 pub mod gauges;
+mod handshakes;
 mod inbox;
 mod maps;
 mod redact;
@@ -19,7 +20,10 @@ pub use settings::ServerSettings;
 
 use crate::{
     app::Bound,
-    media::relay::{Relay, RelayConfig},
+    media::{
+        dtls::{self, Dtls},
+        relay::{Relay, RelayConfig},
+    },
     net::{Limits, Net},
     sip::{Ids, routing::Transport},
 };
@@ -100,6 +104,7 @@ impl Server {
             gauges: gauges.clone(),
             answerer: Arc::new(Answerer::new(secret, settings.calls.profile.user_agent.clone())),
             policy: Policy::new(&settings, app),
+            dtls: Dtls::new(dtls::Limits::default()),
             ids,
             control: control.clone(),
             census: census_sender,

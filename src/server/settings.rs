@@ -1,6 +1,6 @@
 //! What a server is told at start and at a reload.
 
-use crate::{call::bridge::CallSettings, config::Networks, net::Listen};
+use crate::{call::bridge::CallSettings, config::Networks, media::dtls::Identity, net::Listen};
 use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 /// Everything that a server needs to know. A reload changes the fields that say so; the others take a restart.
@@ -14,6 +14,8 @@ pub struct ServerSettings {
     pub max_calls: usize,
     /// What new calls are made with: user agent, timers, durations. Reloaded, for new calls.
     pub calls: Arc<CallSettings>,
+    /// The certificate whose fingerprint `calls` has. Reloaded, for new calls.
+    pub identity: Option<Arc<Identity>>,
     /// Threads of the media relay, at least 1.
     pub relay_threads: usize,
     /// Ports of audio streams, inclusive; `0..=0` lets the kernel choose.

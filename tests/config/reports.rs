@@ -62,7 +62,7 @@ fn a_file_shared_with_flexisip_loads_and_what_is_unused_is_named_once() {
         "global/aliases",
         "[Module::B2bua]",
         "[cluster]",
-        "b2bua-server/data-directory",
+        "b2bua-server/enable-keepalive",
         "sip-bridge",
     ] {
         assert!(remarks[0].contains(name), "{name} in {remarks:?}");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::netns::beside;
-use crate::phone::{Phone, Setup};
+use crate::phone::{Keys, Phone, Setup};
 use crate::process::Process;
 use crate::tone::Sound;
 
@@ -45,7 +45,7 @@ impl Baresip {
              ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
              call_local_timeout 120\ncall_max_calls 4\nrtp_ports {first}-{last}\nrtcp_mux no\n\
              jitter_buffer_delay 1-5\nmodule_path /usr/lib/baresip/modules\n\
-             module g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule srtp.so\n\
+             module g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\n\
              module_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nmodule_app debug_cmd.so\n\
              ctrl_tcp_listen 0.0.0.0:4444\nsnd_path {heard}\n",
             listen = SocketAddr::new(setup.ip(), setup.sip_port()),
@@ -58,9 +58,12 @@ impl Baresip {
         if let Some(proxy) = &setup.proxy {
             account += &format!(";outbound=\"{proxy}\"");
         }
-        if setup.encrypted {
-            account += ";mediaenc=srtp-mand";
-        }
+        account += match setup.keys {
+            Keys::None => "",
+            Keys::Sdes => ";mediaenc=srtp-mand",
+            Keys::Dtls => ";mediaenc=dtls_srtp",
+            Keys::Zrtp => return Err("this baresip has no ZRTP".to_owned()),
+        };
         if setup.answers {
             account += ";answermode=auto";
         }

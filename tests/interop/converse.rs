@@ -20,6 +20,8 @@ pub(crate) struct Timeline {
 
 /// How long the ends talk before, between and after the holds.
 const TALK: Duration = Duration::from_millis(2500);
+/// How long a key agreement at the media's ports may take.
+const AGREE: Duration = Duration::from_secs(2);
 /// How long a hold lasts.
 const HOLD: Duration = Duration::from_millis(1500);
 /// After a change, packets of the old state may still be on their way.
@@ -27,8 +29,22 @@ const SETTLE: Duration = Duration::from_millis(350);
 
 /// A calls `target`, both talk, A holds and resumes, B holds and resumes, `last` hangs up.
 pub(crate) fn converse(a: &mut dyn Phone, b: &mut dyn Phone, target: &str, last: Side) -> Outcome<Timeline> {
+    converse_keyed(a, b, target, last, false)
+}
+
+/// The same, with time for a key agreement at the media's ports before anybody talks.
+pub(crate) fn converse_keyed(
+    a: &mut dyn Phone,
+    b: &mut dyn Phone,
+    target: &str,
+    last: Side,
+    agree: bool,
+) -> Outcome<Timeline> {
     let mut timeline = Timeline::default();
     dial(a, b, target)?;
+    if agree {
+        thread::sleep(AGREE);
+    }
     talk(&mut timeline);
     for side in [Side::A, Side::B] {
         let holder: &mut dyn Phone = if side == Side::A { a } else { b };

@@ -3,11 +3,11 @@
 
 use std::net::SocketAddr;
 
-use crate::converse::{self, converse};
+use crate::converse::{self, converse_keyed};
 use crate::judge::{self, AES_128, Leg};
 use crate::kamailio::Kamailio;
 use crate::netns::Side;
-use crate::phone::{Make, Setup};
+use crate::phone::{Keys, Make, Setup};
 use crate::scene::Scene;
 use crate::tone::{SILENCE, STRANGE};
 use crate::{Outcome, Test};
@@ -61,6 +61,8 @@ pub(crate) const TESTS: &[Test] = &[
         (a.ipv6, b.ipv6) = (true, true);
         call(&a, &b, s)
     }),
+    Test::new("rig::linphone_dtls_to_linphone_dtls", |s| hidden(s, Keys::Dtls)),
+    Test::new("rig::linphone_zrtp_to_linphone_zrtp", |s| hidden(s, Keys::Zrtp)),
     Test::new("rig::a_wrong_tone_is_noticed_by_ear_and_on_the_wire", |s| {
         wrong_tone(s, STRANGE)
     }),
@@ -98,10 +100,14 @@ pub(crate) const TESTS: &[Test] = &[
 
 fn leg(side: Side, setup: &Setup) -> Leg {
     Leg {
-        side,
         phone: setup.ip(),
-        suite: setup.encrypted.then_some(AES_128),
+        ..Leg::of(side, setup.keys)
     }
+}
+
+fn hidden(scene: &Scene, keys: Keys) -> Outcome {
+    let (a, b) = (scene.caller(Make::Linphone), scene.callee(Make::Linphone));
+    call(&a.keyed(keys), &b.keyed(keys), scene)
 }
 
 fn call(a: &Setup, b: &Setup, scene: &Scene) -> Outcome {
@@ -111,7 +117,8 @@ fn call(a: &Setup, b: &Setup, scene: &Scene) -> Outcome {
 fn call_at(target: &str, a: &Setup, b: &Setup, scene: &Scene) -> Outcome {
     let captures = scene.capture()?;
     let (mut phone_b, mut phone_a) = (b.start()?, a.start()?);
-    let timeline = converse(&mut *phone_a, &mut *phone_b, target, Side::A)?;
+    let agree = leg(Side::A, a).hidden.is_some();
+    let timeline = converse_keyed(&mut *phone_a, &mut *phone_b, target, Side::A, agree)?;
     let (wire_a, wire_b) = captures.finish()?;
     judge::by_ear(&mut *phone_a, &mut *phone_b, &timeline)?;
     judge::by_wires([&wire_a, &wire_b], [leg(Side::A, a), leg(Side::B, b)], &timeline)
@@ -196,7 +203,7 @@ fn wrong_leg(a: &Setup, b: &Setup, suite: Option<&'static str>, scene: &Scene) -
             message.body = message.body.replace("a=crypto", "a=x-crypto");
         }
     }
-    let expected = match (suite, a.encrypted) {
+    let expected = match (suite, a.keys != Keys::None) {
         (None, _) => "RTP from",
         (Some(_), false) => "G.711 on a keyed leg",
         (Some(_), true) => "is not AES_256",

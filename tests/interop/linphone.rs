@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::netns::beside;
-use crate::phone::{Phone, Setup};
+use crate::phone::{Keys, Phone, Setup};
 use crate::process::Process;
 use crate::tone::Sound;
 
@@ -74,7 +74,12 @@ impl Linphone {
 
 fn rc_file(setup: &Setup) -> String {
     let ip = setup.ip();
-    let (encryption, must) = if setup.encrypted { ("srtp", 1) } else { ("none", 0) };
+    let (encryption, must) = match setup.keys {
+        Keys::None => ("none", 0),
+        Keys::Sdes => ("srtp", 1),
+        Keys::Dtls => ("dtls", 1),
+        Keys::Zrtp => ("zrtp", 1),
+    };
     let mut rc = format!(
         "[sip]\ncontact={identity}\nuse_ipv6={v6}\nipv6_migration_done=1\n\
          media_encryption={encryption}\nmedia_encryption_mandatory={must}\n\

@@ -18,6 +18,7 @@ mod kamailio;
 mod linphone;
 mod multihomed;
 mod netns;
+mod pairs;
 #[path = "../loopback/party.rs"]
 mod party;
 mod pcap;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
     let tests: Vec<&Test> = [
         direct::TESTS,
         through::TESTS,
+        pairs::TESTS,
         sipp_calls::TESTS,
         multihomed::TESTS,
         shipped::TESTS,

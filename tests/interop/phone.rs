@@ -16,6 +16,29 @@ pub(crate) enum Make {
     Baresip,
 }
 
+/// How a phone keys its media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// Not at all.
+    None,
+    Sdes,
+    Dtls,
+    /// Linphone only: Debian's baresip is built without.
+    Zrtp,
+}
+
+impl Keys {
+    /// The server's word for it.
+    pub(crate) const fn mode(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Sdes => "sdes",
+            Self::Dtls => "dtls-srtp",
+            Self::Zrtp => "zrtp",
+        }
+    }
+}
+
 /// How a phone is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -24,8 +47,8 @@ pub(crate) struct Setup {
     /// The hub's namespace, and the folder of this test.
     pub(crate) hub: String,
     pub(crate) dir: PathBuf,
-    /// It offers SDES and takes nothing else.
-    pub(crate) encrypted: bool,
+    /// It offers that and takes nothing else, but that without encryption it takes what it is offered.
+    pub(crate) keys: Keys,
     /// The suites that it offers, where that can be set (Linphone); empty: its own choice.
     pub(crate) suites: &'static str,
     /// It offers every codec that it has (Linphone); else PCMU and PCMA, which the wire's judge decodes.
@@ -47,7 +70,7 @@ impl Setup {
             side,
             hub: hub.to_owned(),
             dir: dir.to_owned(),
-            encrypted: false,
+            keys: Keys::None,
             suites: "",
             every_codec: false,
             tone: if side == Side::A {
@@ -62,8 +85,13 @@ impl Setup {
     }
 
     /// The same with SDES.
-    pub(crate) fn encrypted(mut self) -> Self {
-        self.encrypted = true;
+    pub(crate) fn encrypted(self) -> Self {
+        self.keyed(Keys::Sdes)
+    }
+
+    /// The same keyed like that.
+    pub(crate) fn keyed(mut self, keys: Keys) -> Self {
+        self.keys = keys;
         self
     }
 

@@ -42,8 +42,47 @@ pub(crate) struct Span {
 /// must be keyed with; `None` means plain.
 pub(crate) fn listen(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcome<(Stream, Stream)> {
     let announced = announced(&wire.messages);
+    let expected = if suite.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+    must_announce(&announced, expected)?;
     for (port, end) in &announced {
-        let expected = if suite.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+        if suite.is_none() && !end.keys.is_empty() {
+            return Err(format!("{port} announced a=crypto on a plain leg"));
+        }
+    }
+    let (out, back) = packets(wire, &announced, phone);
+    let stream = |name: String, packets| match suite {
+        None => Ok(Stream {
+            name,
+            heard: parts(packets),
+        }),
+        Some(suite) => decrypt(name, packets, &announced, suite),
+    };
+    Ok((
+        stream(format!("RTP from {phone}"), out)?,
+        stream(format!("RTP to {phone}"), back)?,
+    ))
+}
+
+/// The packets of a leg whose keys the wire does not show, as they are: nothing of them may be understood.
+pub(crate) fn overhear(wire: &Wire, phone: IpAddr, profile: &str) -> Outcome<(Stream, Stream)> {
+    let announced = announced(&wire.messages);
+    must_announce(&announced, profile)?;
+    let (out, back) = packets(wire, &announced, phone);
+    let stream = |name: String, packets: Vec<Packet>| {
+        let stream = Stream {
+            name,
+            heard: parts(packets),
+        };
+        stream.must_be_obscure().map(|()| stream)
+    };
+    Ok((
+        stream(format!("RTP from {phone}"), out)?,
+        stream(format!("RTP to {phone}"), back)?,
+    ))
+}
+
+fn must_announce(announced: &BTreeMap<SocketAddr, Announced>, expected: &str) -> Outcome {
+    for (port, end) in announced {
         if let Some(other) = end
             .profiles
             .iter()
@@ -51,10 +90,16 @@ pub(crate) fn listen(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcome
         {
             return Err(format!("{port} announced {other}, expected {expected}"));
         }
-        if suite.is_none() && !end.keys.is_empty() {
-            return Err(format!("{port} announced a=crypto on a plain leg"));
-        }
     }
+    Ok(())
+}
+
+/// RTP from the phone and to it.
+fn packets(
+    wire: &Wire,
+    announced: &BTreeMap<SocketAddr, Announced>,
+    phone: IpAddr,
+) -> (Vec<Packet>, Vec<Packet>) {
     let (mut out, mut back) = (Vec::new(), Vec::new());
     for payload in wire.payloads.iter().filter(|p| !p.tcp && is_rtp(&p.bytes)) {
         if !announced.contains_key(&payload.from) && !announced.contains_key(&payload.to) {
@@ -72,17 +117,7 @@ pub(crate) fn listen(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcome
             back.push(packet)
         }
     }
-    let stream = |name: String, packets| match suite {
-        None => Ok(Stream {
-            name,
-            heard: parts(packets),
-        }),
-        Some(suite) => decrypt(name, packets, &announced, suite),
-    };
-    Ok((
-        stream(format!("RTP from {phone}"), out)?,
-        stream(format!("RTP to {phone}"), back)?,
-    ))
+    (out, back)
 }
 
 impl Stream {
@@ -94,6 +129,32 @@ impl Stream {
             hertz,
             (span.to - span.from) * share,
         )
+    }
+
+    /// In `span` there must be audio packets for that share of it at least.
+    pub(crate) fn must_flow(&self, span: Span, share: f64) -> Outcome {
+        let (count, wanted) = (self.count(span) as f64, (span.to - span.from) * share / 0.02);
+        if count >= wanted {
+            return Ok(());
+        }
+        Err(format!(
+            "{}: {count} packets in {:.2}..{:.2}, expected {wanted:.0}",
+            self.name, span.from, span.to
+        ))
+    }
+
+    /// Nothing of it may be understood without a key.
+    fn must_be_obscure(&self) -> Outcome {
+        let whole = self.sound(Span {
+            from: 0.0,
+            to: f64::MAX,
+        });
+        for hertz in [tone::CALLER, tone::CALLEE, tone::STRANGE] {
+            if whole.seconds_of(hertz) > 0.0 {
+                return Err(format!("{}: clear {hertz} Hz G.711 on a keyed leg", self.name));
+            }
+        }
+        Ok(())
     }
 
     /// How many audio packets there are in `span`.
@@ -154,15 +215,7 @@ fn decrypt(
         name: name.clone(),
         heard: packets.iter().filter_map(|p| part(p.time, &p.bytes)).collect(),
     };
-    let whole = raw.sound(Span {
-        from: 0.0,
-        to: f64::MAX,
-    });
-    for hertz in [tone::CALLER, tone::CALLEE, tone::STRANGE] {
-        if whole.seconds_of(hertz) > 0.0 {
-            return Err(format!("{name}: clear {hertz} Hz G.711 on a keyed leg"));
-        }
-    }
+    raw.must_be_obscure()?;
     let mut contexts = contexts(announced, suite)?;
     let mut heard = Vec::new();
     for packet in packets {

@@ -60,7 +60,7 @@ impl Config {
     fn file(&self) -> String {
         format!(
             "[global]\nlog-level=trace\nlog-directory=\n\
-             [b2bua-server]\napplication=trenscrypter\nenable-ice=false\n\
+             [b2bua-server]\napplication=trenscrypter\nenable-ice=false\ndata-directory=none\n\
              transport={}\noutbound-proxy={}\naudio-port={MEDIA_PORTS}\nvideo-port={MEDIA_PORTS}\ntrusted-hosts={}\n\
              [b2bua-server::trenscrypter]\n{}\n",
             self.transport, self.outbound_proxy, self.trusted_hosts, self.trenscrypter

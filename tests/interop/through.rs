@@ -4,13 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::capture::Wire;
-use crate::converse::converse;
+use crate::converse::{converse, converse_keyed};
 use crate::direct::must_object;
 use crate::dns::Dns;
 use crate::judge::{self, AES_128, Leg};
 use crate::kamailio::Kamailio;
 use crate::netns::Side;
-use crate::phone::{Make, Setup};
+use crate::phone::{Keys, Make, Setup};
 use crate::scene::Scene;
 use crate::server::{self, Config, Server};
 use crate::sip_text::Message;
@@ -66,7 +66,7 @@ pub(crate) const TESTS: &[Test] = &[
 /// Whom the caller asks for. No host of the rig: the route leads there.
 const CALLEE: &str = "sip:bob@example.net";
 
-struct Call {
+pub(crate) struct Call {
     a: Setup,
     b: Setup,
     legs: [Leg; 2],
@@ -78,7 +78,7 @@ struct Call {
 }
 
 impl Call {
-    fn new(scene: &Scene, a: Make, b: Make) -> Self {
+    pub(crate) fn new(scene: &Scene, a: Make, b: Make) -> Self {
         let a = scene.caller(a).through(&server::uri(Side::A));
         let b = scene.callee(b).through(&server::uri(Side::B));
         let config = Config::new(&format!("sip:{}:{}", b.ip(), b.sip_port()));
@@ -104,6 +104,13 @@ impl Call {
         self
     }
 
+    /// Both phones keyed like that, and the server told to call the callee so.
+    pub(crate) fn keyed(mut self, a: Keys, b: Keys) -> Self {
+        (self.a, self.b) = (self.a.keyed(a), self.b.keyed(b));
+        self.legs = [Leg::of(Side::A, a), Leg::of(Side::B, b)];
+        self.leg_b(b.mode())
+    }
+
     fn ended_by_callee(self) -> Self {
         Self {
             last: Side::B,
@@ -117,7 +124,7 @@ impl Call {
     }
 }
 
-fn talks(scene: &Scene, call: Call) -> Outcome {
+pub(crate) fn talks(scene: &Scene, call: Call) -> Outcome {
     through(scene, call).map(drop)
 }
 
@@ -126,11 +133,14 @@ fn through(scene: &Scene, call: Call) -> Outcome<[Wire; 2]> {
     let captures = scene.capture()?;
     let server = Server::start(scene, &call.config)?;
     let (mut b, mut a) = (call.b.start()?, call.a.start()?);
-    let timeline = converse(&mut *a, &mut *b, CALLEE, call.last)?;
+    let hidden = call.legs.iter().any(|leg| leg.hidden.is_some());
+    let timeline = converse_keyed(&mut *a, &mut *b, CALLEE, call.last, hidden)?;
     let (wire_a, wire_b) = captures.finish()?;
     judge::by_ear(&mut *a, &mut *b, &timeline)?;
     judge::by_wires([&wire_a, &wire_b], call.legs, &timeline)?;
-    reports(&wire_a, &wire_b, &call)?;
+    if !hidden {
+        reports(&wire_a, &wire_b, &call)?;
+    }
     privacy::scan(&wire_a, &wire_b, &call.shared)?;
     privacy::notices_leaks(&wire_a, &wire_b, &call.shared)?;
     server.finish()?;

@@ -80,6 +80,7 @@ fn settings() -> ServerSettings {
             suites: Vec::new(),
             fingerprint: None,
         }),
+        identity: None,
         relay_threads: 1,
         audio_ports: 0..=0,
         video_ports: 0..=0,

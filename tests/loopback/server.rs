@@ -34,7 +34,7 @@ impl Server {
         Self::logging("message", transport, proxy, more)
     }
     fn logging(level: &str, transport: &str, proxy: &str, more: &str) -> Self {
-        let config = format!("[b2bua-server]\noutbound-proxy={proxy}\n{more}");
+        let config = format!("[b2bua-server]\ndata-directory=none\noutbound-proxy={proxy}\n{more}");
         let level = format!("global/log-level={level}");
         let listen = format!("b2bua-server/transport={transport}");
         let service = Service::start(&config, &["-s", &listen, "-s", &level]);

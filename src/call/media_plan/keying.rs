@@ -13,6 +13,10 @@ use crate::{
 use std::net::SocketAddr;
 
 /// Keys of one stream, as far as descriptions settle them.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a stream, and SDES is what most of them are"
+)]
 #[derive(Clone, Debug, Default)]
 pub(super) enum Keying {
     /// Plain RTP.

@@ -152,6 +152,7 @@ impl Cast {
         );
         let rules = "none sip:bob-plain.* sdes sip:bob-sdes.*";
         let mut settings = vec![
+            ("b2bua-server/data-directory", "none".to_owned()),
             ("b2bua-server/transport", transport),
             ("b2bua-server/outbound-proxy", proxy),
             ("b2bua-server::trenscrypter/outgoing-enc-regex", rules.to_owned()),

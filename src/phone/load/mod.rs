@@ -85,6 +85,7 @@ fn with_server(options: &Options) -> Result<Summary, Error> {
     };
     let trenscrypter = "b2bua-server::trenscrypter/outgoing-enc-regex";
     let mut settings = vec![
+        ("b2bua-server/data-directory", "none".to_owned()),
         ("b2bua-server/transport", format!("sip:{at};transport=udp")),
         (
             "b2bua-server/outbound-proxy",
