@@ -63,22 +63,24 @@ pub(crate) fn listen(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcome
     ))
 }
 
-/// The packets of a leg whose keys the wire does not show, as they are: nothing of them may be understood.
+/// The packets of a leg whose keys the wire does not show, as they are: nothing of what goes to the phone may be understood,
+/// ever. baresip itself speaks in clear until it has its keys.
 pub(crate) fn overhear(wire: &Wire, phone: IpAddr, profile: &str) -> Outcome<(Stream, Stream)> {
     let announced = announced(&wire.messages);
     must_announce(&announced, profile)?;
     let (out, back) = packets(wire, &announced, phone);
-    let stream = |name: String, packets: Vec<Packet>| {
-        let stream = Stream {
-            name,
-            heard: parts(packets),
-        };
-        stream.must_be_obscure().map(|()| stream)
+    let stream = |name: String, packets: Vec<Packet>| Stream {
+        name,
+        heard: parts(packets),
     };
-    Ok((
-        stream(format!("RTP from {phone}"), out)?,
-        stream(format!("RTP to {phone}"), back)?,
-    ))
+    let out = stream(format!("RTP from {phone}"), out);
+    let back = stream(format!("RTP to {phone}"), back);
+    let always = Span {
+        from: 0.0,
+        to: f64::MAX,
+    };
+    back.must_be_obscure(always)?;
+    Ok((out, back))
 }
 
 fn must_announce(announced: &BTreeMap<SocketAddr, Announced>, expected: &str) -> Outcome {
@@ -131,11 +133,11 @@ impl Stream {
         )
     }
 
-    /// In `span` there must be audio packets for that share of it at least.
+    /// In `span` there must be audio packets for that share of it at least, none of which can be understood.
     pub(crate) fn must_flow(&self, span: Span, share: f64) -> Outcome {
         let (count, wanted) = (self.count(span) as f64, (span.to - span.from) * share / 0.02);
         if count >= wanted {
-            return Ok(());
+            return self.must_be_obscure(span);
         }
         Err(format!(
             "{}: {count} packets in {:.2}..{:.2}, expected {wanted:.0}",
@@ -144,11 +146,8 @@ impl Stream {
     }
 
     /// Nothing of it may be understood without a key.
-    fn must_be_obscure(&self) -> Outcome {
-        let whole = self.sound(Span {
-            from: 0.0,
-            to: f64::MAX,
-        });
+    fn must_be_obscure(&self, span: Span) -> Outcome {
+        let whole = self.sound(span);
         for hertz in [tone::CALLER, tone::CALLEE, tone::STRANGE] {
             if whole.seconds_of(hertz) > 0.0 {
                 return Err(format!("{}: clear {hertz} Hz G.711 on a keyed leg", self.name));
@@ -215,7 +214,10 @@ fn decrypt(
         name: name.clone(),
         heard: packets.iter().filter_map(|p| part(p.time, &p.bytes)).collect(),
     };
-    raw.must_be_obscure()?;
+    raw.must_be_obscure(Span {
+        from: 0.0,
+        to: f64::MAX,
+    })?;
     let mut contexts = contexts(announced, suite)?;
     let mut heard = Vec::new();
     for packet in packets {
