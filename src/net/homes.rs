@@ -149,19 +149,25 @@ impl Homes {
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
         list.iter().map(|home| (home.transport, home.address)).collect()
     }
-    /// What we are called towards `remote`. Opens a socket when we listen on none that speaks to it.
+    /// What we are called towards `remote`. Opens a socket when we listen on none that speaks to it. `from` is the address that
+    /// `remote` itself has chosen by sending there: it is known to work, and no other is to be told.
     ///
     /// # Errors
     /// When no route leads there, or no socket can be opened.
-    pub(super) fn towards(&self, transport: Transport, remote: SocketAddr) -> io::Result<Address> {
-        if let Some(found) = self.find(transport, remote)? {
+    pub(super) fn towards(
+        &self,
+        transport: Transport,
+        remote: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> io::Result<Address> {
+        if let Some(found) = self.find(transport, remote, from)? {
             return Ok(found);
         }
         let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = self.find(transport, remote)? {
+        if let Some(found) = self.find(transport, remote, from)? {
             return Ok(found);
         }
-        let local = (self.route)(remote)?;
+        let local = self.leaves_from(remote, from)?;
         let listen = Listen {
             transport,
             address: SocketAddr::new(local, 0),
@@ -214,7 +220,7 @@ impl Homes {
         // A connection that we opened: its own port takes no other. Where only the size of a request made it TCP, we are
         // reached by UDP as before.
         for transport in [source.transport, Transport::Udp] {
-            if let Ok(Some(address)) = self.find(transport, source.remote) {
+            if let Ok(Some(address)) = self.find(transport, source.remote, Some(source.local.ip())) {
                 return (address.sent_by.into(), transport);
             }
         }
@@ -225,7 +231,18 @@ impl Homes {
         );
         (own.into(), source.transport)
     }
-    fn find(&self, transport: Transport, remote: SocketAddr) -> io::Result<Option<Address>> {
+    fn leaves_from(&self, remote: SocketAddr, from: Option<IpAddr>) -> io::Result<IpAddr> {
+        match from.filter(|from| !from.is_unspecified() && reaches(*from, remote.ip())) {
+            Some(from) => Ok(from),
+            None => (self.route)(remote),
+        }
+    }
+    fn find(
+        &self,
+        transport: Transport,
+        remote: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> io::Result<Option<Address>> {
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
         let fitting = |home: &&Home| home.transport == transport && reaches(home.address.ip(), remote.ip());
         let mut configured = list.iter().filter(fitting).filter(|home| !home.at_need);
@@ -238,7 +255,7 @@ impl Homes {
         if !list.iter().any(|home| fitting(&home)) {
             return Ok(None);
         }
-        let routed = (self.route)(remote)?;
+        let routed = self.leaves_from(remote, from)?;
         let rank = |home: &&Home| match home.address.ip() {
             ip if ip == routed => 0,
             ip if ip.is_unspecified() => 1,

@@ -148,34 +148,48 @@ impl Net {
     pub fn note_dead(&self, target: &Target) {
         self.0.resolver.note_dead(target.transport, target.remote);
     }
-    /// RFC 3263: targets in the order to try them.
+    /// RFC 3263: targets in the order to try them. `came` is where the INVITE of that leg came from, if it was not ours: back
+    /// there we go from the address that it came to, as far as we listen on it.
     ///
     /// # Errors
     /// When there is none.
-    pub async fn resolve(&self, hop: &NextHop) -> Result<Vec<Target>, LookupError> {
-        match self.resolve_now(hop) {
+    pub async fn resolve(&self, hop: &NextHop, came: Option<&Source>) -> Result<Vec<Target>, LookupError> {
+        match self.resolve_now(hop, came) {
             Some(found) => found,
             None => {
                 let places = self.0.resolver.places(&hop.0).await?;
-                self.targets(hop, places)
+                self.targets(hop, places, came)
             }
         }
     }
     /// The same without waiting, for literals; `None` when DNS must be asked.
-    pub fn resolve_now(&self, hop: &NextHop) -> Option<Result<Vec<Target>, LookupError>> {
+    pub fn resolve_now(
+        &self,
+        hop: &NextHop,
+        came: Option<&Source>,
+    ) -> Option<Result<Vec<Target>, LookupError>> {
         match self.0.resolver.numeric(&hop.0) {
             Err(error) => Some(Err(error)),
-            Ok(Some(place)) => Some(self.targets(hop, vec![place])),
+            Ok(Some(place)) => Some(self.targets(hop, vec![place], came)),
             Ok(None) => None,
         }
     }
     /// Adds to each place what we are called there; places that we cannot send to are left out.
-    fn targets(&self, hop: &NextHop, places: Vec<Place>) -> Result<Vec<Target>, LookupError> {
+    fn targets(
+        &self,
+        hop: &NextHop,
+        places: Vec<Place>,
+        came: Option<&Source>,
+    ) -> Result<Vec<Target>, LookupError> {
         let places = self.0.resolver.dead_last(places);
+        let from = |place: &Place| {
+            came.filter(|came| came.remote.ip() == place.remote.ip())
+                .map(|came| came.local.ip())
+        };
         let targets: Vec<Target> = places
             .into_iter()
             .filter_map(
-                |place| match self.0.homes.towards(place.transport, place.remote) {
+                |place| match self.0.homes.towards(place.transport, place.remote, from(&place)) {
                     Ok(home) => Some(Target {
                         transport: place.transport,
                         remote: place.remote,

@@ -275,11 +275,11 @@ async fn a_port_is_opened_once_for_a_family_that_is_not_listened_on() {
     let (net, _events, _) = bound(Limits::default()).await;
     let hop = |text: &str| NextHop(crate::sip::Uri::parse(text).expect("a URI"));
     let first = net
-        .resolve(&hop("sip:[::1]:5070"))
+        .resolve(&hop("sip:[::1]:5070"), None)
         .await
         .expect("loopback is there");
     let again = net
-        .resolve(&hop("sip:[::1]:5080"))
+        .resolve(&hop("sip:[::1]:5080"), None)
         .await
         .expect("loopback is there");
     assert_eq!(first[0].sent_by, again[0].sent_by);
@@ -307,13 +307,13 @@ async fn what_is_not_available_is_said_so() {
         "sip:127.0.0.1;transport=tls",
         "sip:127.0.0.1;transport=ws",
     ] {
-        let error = net.resolve(&hop(text)).await.expect_err(text);
+        let error = net.resolve(&hop(text), None).await.expect_err(text);
         assert!(matches!(error, LookupError::Unavailable(_)), "{error}");
     }
-    let error = net.resolve(&hop("tel:+1234")).await.expect_err("no host");
+    let error = net.resolve(&hop("tel:+1234"), None).await.expect_err("no host");
     assert!(matches!(error, LookupError::Scheme(_)), "{error}");
     let found = net
-        .resolve(&hop("sip:127.0.0.1;transport=tcp"))
+        .resolve(&hop("sip:127.0.0.1;transport=tcp"), None)
         .await
         .expect("a literal");
     assert_eq!(

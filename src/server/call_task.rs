@@ -316,13 +316,15 @@ impl CallTask {
         self.seat.net.send(transmit);
     }
     fn look_up(&mut self, side: Side, hop: NextHop) {
-        if let Some(found) = self.seat.net.resolve_now(&hop) {
+        // Leg A has chosen which address of ours it speaks to.
+        let came = (side == Side::A).then_some(self.remains.invite.source);
+        if let Some(found) = self.seat.net.resolve_now(&hop, came.as_ref()) {
             self.replies.push_back(Input::Targets(side, found));
             return;
         }
         let (net, inbox) = (self.seat.net.clone(), self.seat.inbox.clone());
         tokio::spawn(async move {
-            let found = net.resolve(&hop).await;
+            let found = net.resolve(&hop, came.as_ref()).await;
             inbox.push(Input::Targets(side, found));
         });
     }

@@ -62,6 +62,12 @@ impl Server {
     pub(crate) fn udp(&self) -> SocketAddr {
         self.address("UDP", false)
     }
+    /// UDP at that address of ours.
+    pub(crate) fn udp_of(&self, ip: &str) -> SocketAddr {
+        let ip: std::net::IpAddr = ip.parse().expect("an address");
+        let mut here = self.listening.iter().filter(|(_, address)| address.ip() == ip);
+        here.find(|(kind, _)| kind == "UDP").expect("it listens there").1
+    }
     pub(crate) fn udp6(&self) -> SocketAddr {
         self.address("UDP", true)
     }

@@ -151,3 +151,42 @@ fn an_address_that_is_named_is_the_only_one_that_is_bound() {
     assert!(std::net::TcpStream::connect(("127.0.0.2", port)).is_err());
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
 }
+
+/// Two addresses on one network, of which the kernel would always take the first.
+#[test]
+fn a_caller_is_spoken_to_from_the_address_that_it_chose_and_learns_of_no_other() {
+    let mut callee = Party::udp("127.0.0.3", nobody());
+    let server = Server::listening_on(
+        "sip:127.0.0.1:0 sip:127.0.0.2:0",
+        &callee.uri(),
+        "trusted-hosts=127.0.0.0/8\n",
+    );
+    let mut caller = Party::udp("127.0.0.4", server.udp_of("127.0.0.2"));
+    caller.send(&caller.invite(&fresh("call"), "sip:bob@example.org"));
+    let asked = callee.expect("INVITE ");
+    callee.respond(&asked, "200 OK", &callee.sdp());
+    let answered = caller.expect("SIP/2.0 200");
+    caller.send(&caller.within("ACK", 1, &answered));
+    callee.expect("ACK ");
+    callee.send(&callee.within_with("INVITE", 1, &asked, &format!("{}a=sendonly\r\n", callee.sdp())));
+    let offered = caller.expect("INVITE ");
+    assert_eq!(caller.peer, server.udp_of("127.0.0.2"));
+    caller.respond(&offered, "200 OK", &caller.sdp());
+    let accepted = callee.expect("SIP/2.0 200");
+    callee.send(&callee.within("ACK", 1, &asked));
+    caller.expect("ACK ");
+    callee.send(&callee.within("BYE", 2, &asked));
+    callee.expect("SIP/2.0 200");
+    let bye = caller.expect("BYE ");
+    caller.respond(&bye, "200 OK", "");
+    server.until_empty();
+    for (heard, strange) in [
+        (&answered, "127.0.0.1"),
+        (&offered, "127.0.0.1"),
+        (&bye, "127.0.0.1"),
+        (&asked, "127.0.0.2"),
+        (&accepted, "127.0.0.2"),
+    ] {
+        assert!(!heard.0.contains(strange), "{}", heard.0);
+    }
+}

@@ -34,7 +34,7 @@ fn remote(n: u8) -> SocketAddr {
 }
 
 fn host(homes: &Homes, transport: Transport, remote: SocketAddr) -> String {
-    let address = homes.towards(transport, remote).expect("a way");
+    let address = homes.towards(transport, remote, None).expect("a way");
     let (host, port) = address.sent_by.rsplit_once(':').expect("host and port");
     assert!(port.parse::<u16>().is_ok_and(|port| port != 0), "{port}");
     host.to_owned()
@@ -118,7 +118,10 @@ async fn over_a_connection_that_only_size_asked_for_we_are_reached_by_udp_as_bef
     }
     assert_eq!(homes.local().len(), 2, "who sends opens nothing");
     // Where TCP is what was asked for, a port for it has been opened, of the same address.
-    let tcp = homes.towards(Transport::Tcp, remote(3)).expect("a way").sent_by;
+    let tcp = homes
+        .towards(Transport::Tcp, remote(3), None)
+        .expect("a way")
+        .sent_by;
     assert_eq!(over_our_connection(&homes, 3), (tcp, Transport::Tcp));
     assert_eq!(over_our_connection(&homes, 2).1, Transport::Udp);
     assert_eq!(
@@ -137,4 +140,29 @@ async fn there_are_never_more_ports_opened_at_need_than_a_bound_says() {
     assert_eq!(local.len(), 1 + MAX_OPENED);
     assert_eq!(local[0].0, Transport::Udp, "what was configured stays");
     assert_eq!(local[1].1.ip(), IpAddr::from([127, 0, 0, 169]), "the oldest go");
+}
+
+#[tokio::test]
+async fn who_has_chosen_an_address_of_ours_is_spoken_to_from_there() {
+    let homes = homes(&[
+        (Transport::Udp, "127.0.0.2:0", None),
+        (Transport::Udp, "127.0.0.3:0", None),
+    ]);
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let from = |n: u8| Some(IpAddr::from([127, 0, 0, n]));
+        let address = homes.towards(transport, remote(2), from(3)).expect("a way");
+        assert_eq!(address.local, from(3).expect("an address"));
+        assert!(address.sent_by.starts_with("127.0.0.3:"), "{}", address.sent_by);
+        // What cannot be is not tried: a loopback address reaches nobody else, and a wildcard is no address.
+        let elsewhere = SocketAddr::from(([192, 0, 2, 2], 5060));
+        assert_eq!(homes.leaves_from(elsewhere, from(3)).ok(), from(2));
+        assert_eq!(
+            homes
+                .leaves_from(remote(2), Some(Ipv4Addr::UNSPECIFIED.into()))
+                .ok(),
+            from(2)
+        );
+        // Others are spoken to as they are routed.
+        assert_eq!(host(&homes, transport, remote(2)), "127.0.0.2");
+    }
 }
