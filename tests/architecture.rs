@@ -31,6 +31,7 @@ const NO_TOKIO: &[&str] = &[
     "media/srtp",
     "media/suite",
     "media/packet",
+    "media/zrtp",
 ];
 
 const MODULES: [&str; 10] = [

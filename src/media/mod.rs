@@ -7,6 +7,7 @@ pub mod relay;
 pub mod sdes;
 pub mod srtp;
 pub mod suite;
+pub mod zrtp;
 
 pub use keying::{KeyAgreement, Protection, Protections, SrtpKey, SrtpKeys};
 pub use suite::Suite;

@@ -1,0 +1,6 @@
+mod agreement;
+mod cache;
+mod forgery;
+mod rig;
+mod streams;
+mod weather;
