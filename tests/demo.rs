@@ -28,6 +28,7 @@ fn the_demo_hears_in_every_call_what_was_said() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     for part in [
         "INVITE, SDES",
+        "INVITE, DTLS",
         "INVITE, plain",
         "183 Session Progress",
         "486",

@@ -124,6 +124,48 @@ async fn phones_hear_each_other_in_clear_and_with_each_suite() {
     }
 }
 
+/// The handshakes of RTP and RTCP are over on both sides.
+async fn shaken(a: &Line, b: &Line) {
+    for _ in 0..500 {
+        let (a, b) = (a.heard().await.unwrap(), b.heard().await.unwrap());
+        if a.ready && b.ready {
+            return;
+        }
+        listen(Duration::from_millis(20)).await;
+    }
+    panic!("no keys within 10 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn phones_hear_each_other_by_dtls_and_keep_their_roles_when_one_offers_again() {
+    let alice = Phone::start(settings("alice", Security::Dtls)).await.unwrap();
+    let bob = Security::AsOffered(Suite::ALL.to_vec());
+    let mut bob = Phone::start(settings("bob", bob)).await.unwrap();
+    let mut to_bob = alice
+        .call(&format!("sip:bob-5@{}", bob.address()), bob.address(), 5)
+        .await
+        .unwrap();
+    let mut at_bob = bob.incoming().await.unwrap();
+    to_bob.mute(true).await;
+    at_bob.mute(true).await;
+    at_bob.answer().await;
+    expect(&mut to_bob, Happening::Answered(Direction::SendRecv)).await;
+    expect(&mut at_bob, Happening::Acknowledged).await;
+    shaken(&to_bob, &at_bob).await;
+    to_bob.mute(false).await;
+    at_bob.mute(false).await;
+    listen(Duration::from_millis(600)).await;
+    at_bob.offer(Direction::SendRecv).await;
+    expect(&mut to_bob, Happening::Offered(Direction::SendRecv)).await;
+    expect(&mut at_bob, Happening::Answered(Direction::SendRecv)).await;
+    listen(Duration::from_millis(600)).await;
+    let (a, b) = part(to_bob, at_bob).await;
+    assert_perfect(&a, b.sent);
+    assert_perfect(&b, a.sent);
+    assert_eq!(a.suite, Some(Suite::AesCm128Sha1_80));
+    assert!(a.rtcp.read > 0 && a.rtcp.unreadable == 0, "{a:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_silences_the_held_side_until_it_is_resumed() {
     let alice = Phone::start(settings("alice", sdes(Suite::AesCm128Sha1_80)))

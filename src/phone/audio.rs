@@ -80,6 +80,8 @@ pub struct Talker {
     tone: Arc<Tone>,
     ssrc: u32,
     protect: Protect,
+    /// Where RTCP has keys of its own.
+    protect_reports: Option<Protect>,
     sent: u32,
 }
 
@@ -91,8 +93,14 @@ impl Talker {
             tone,
             ssrc,
             protect,
+            protect_reports: None,
             sent: 0,
         }
+    }
+
+    /// Reports go out under another key than the rest: with DTLS and without rtcp-mux, RTCP has its own.
+    pub fn protect_reports(&mut self, protect: Protect) {
+        self.protect_reports = Some(protect);
     }
 
     /// The next packet of 20 ms. None if its key is exhausted.
@@ -139,7 +147,8 @@ impl Talker {
         packet.extend([1, name.len() as u8]);
         packet.extend(name);
         packet.resize(28 + 4 + words * 4, 0);
-        self.protect.rtcp(&packet)
+        let protect = self.protect_reports.as_mut().unwrap_or(&mut self.protect);
+        protect.rtcp(&packet)
     }
 
     /// Packets sent so far.

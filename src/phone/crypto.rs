@@ -1,4 +1,4 @@
-//! SRTP as the phones speak it: webrtc-srtp with keys from SDES (RFC 4568).
+//! SRTP as the phones speak it: webrtc-srtp with keys from SDES (RFC 4568) or DTLS (RFC 5764).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -56,6 +56,11 @@ impl Suite {
             .find(|suite| suite.name().eq_ignore_ascii_case(name))
     }
 
+    /// Bytes of its master key and of its salt.
+    pub fn lengths(self) -> (usize, usize) {
+        (self.profile().key_len(), self.profile().salt_len())
+    }
+
     fn profile(self) -> ProtectionProfile {
         match self {
             Self::AesCm128Sha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
@@ -89,6 +94,12 @@ impl Key {
     pub fn random(tag: u32, suite: Suite, random: &mut impl Rng) -> Self {
         let mut master = vec![0; suite.profile().key_len() + suite.profile().salt_len()];
         random.fill_bytes(&mut master);
+        Self { tag, suite, master }
+    }
+
+    /// One that comes out of a handshake: no line tells it, so its tag means nothing.
+    pub fn exported(suite: Suite, master: Vec<u8>) -> Self {
+        let tag = 0;
         Self { tag, suite, master }
     }
 

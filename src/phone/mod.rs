@@ -1,4 +1,4 @@
-//! Built-in phones on rsip, sdp-rs and webrtc-srtp: code that is not ours judges what is.
+//! Built-in phones on rsip, sdp-rs, webrtc-srtp and webrtc-dtls: code that is not ours judges what is.
 //!
 //! Nothing of `sip`, `sdp`, `call` or `media` is used here, so that a fault of ours cannot cancel itself out.
 
@@ -6,6 +6,7 @@ pub mod audio;
 pub mod child;
 pub mod crypto;
 pub mod demo;
+pub mod dtls;
 pub mod handset;
 pub mod load;
 pub mod message;

@@ -1,7 +1,9 @@
 //! One call's audio at one phone, on its own pair of ports, as a task.
 
+use super::Error;
 use super::audio::{Listener, Talker, Tally, Voice};
 use super::crypto::{Key, Protect, Suite, Unprotect};
+use super::dtls::{self, Handshake, Keys};
 use super::session::Agreed;
 use super::tone::{Codec, Tone};
 use std::net::{IpAddr, SocketAddr};
@@ -36,8 +38,10 @@ pub struct Heard {
     pub sent: u64,
     /// What went and came by RTCP.
     pub rtcp: Reports,
-    /// The suite by which the far end's packets were protected; none in clear or if no session was agreed.
+    /// The suite by which the far end's packets were protected; none in clear or if no keys were agreed on.
     pub suite: Option<Suite>,
+    /// Whether packets can be read and sent: with DTLS, once the handshakes of RTP and RTCP are over.
+    pub ready: bool,
     /// The codec.
     pub codec: Option<Codec>,
     /// The strongest frequency of the last second, with its share of the whole.
@@ -62,13 +66,14 @@ pub struct Reports {
 pub(super) enum Order {
     Open(Box<Agreed>),
     Talk(bool),
+    Mute(bool),
     Report(oneshot::Sender<Heard>),
 }
 
 /// The ports of one call: RTP at an even one, RTCP at the next (RFC 3550 §11).
 pub(super) struct Pair {
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
+    rtp: Arc<UdpSocket>,
+    rtcp: Arc<UdpSocket>,
 }
 
 impl Pair {
@@ -79,7 +84,12 @@ impl Pair {
             let port = rtp.local_addr()?.port();
             if port % 2 == 0 {
                 match UdpSocket::bind((at, port + 1)).await {
-                    Ok(rtcp) => return Ok(Self { rtp, rtcp }),
+                    Ok(rtcp) => {
+                        return Ok(Self {
+                            rtp: Arc::new(rtp),
+                            rtcp: Arc::new(rtcp),
+                        });
+                    }
                     Err(error) => last = error,
                 }
             }
@@ -102,6 +112,26 @@ pub fn hertz(voice: Voice) -> u32 {
     base + 10 * (voice.call % 40)
 }
 
+/// RTP or RTCP: each has an association of its own (RFC 5764 §4).
+#[derive(Clone, Copy, Debug)]
+enum Component {
+    Rtp,
+    Rtcp,
+}
+
+/// How a handshake ended.
+type Shaken = (Component, Result<Keys, Error>);
+
+/// The handshakes of one association, and what they gave.
+struct Dtls {
+    /// Whom with, by which certificates, and whether we begin.
+    with: (SocketAddr, Vec<String>, bool),
+    rtp: Handshake,
+    rtcp: Handshake,
+    rtp_keys: Option<Keys>,
+    rtcp_keys: Option<Keys>,
+}
+
 struct Stream {
     pair: Pair,
     us: Voice,
@@ -112,7 +142,9 @@ struct Stream {
     agreed: Option<Box<Agreed>>,
     /// The keys in use: a description that repeats them must not begin a stream anew.
     keys: Option<(Option<Key>, Option<Key>)>,
+    dtls: Option<Dtls>,
     talking: bool,
+    muted: bool,
     rtcp: Reports,
     began: Instant,
     last: Option<Instant>,
@@ -143,34 +175,92 @@ pub(super) async fn run(
         rtcp_in: None,
         agreed: None,
         keys: None,
+        dtls: None,
         talking: false,
+        muted: false,
         rtcp: Reports::default(),
         began: Instant::now(),
         last: None,
         gap: Duration::ZERO,
         ssrc,
     };
+    let (shaken, mut handshakes) = mpsc::unbounded_channel();
     let mut ticker = interval(Duration::from_millis(20));
     let (mut rtp_buffer, mut rtcp_buffer) = ([0; 2_048], [0; 2_048]);
     loop {
         tokio::select! {
             order = orders.recv() => match order {
                 None => break,
-                Some(Order::Open(agreed)) => stream.open(agreed),
+                Some(Order::Open(agreed)) => stream.open(agreed, &shaken),
                 Some(Order::Talk(talking)) => stream.talking = talking,
+                Some(Order::Mute(muted)) => stream.muted = muted,
                 // Whoever asked may have gone: then nobody misses the report.
                 Some(Order::Report(to)) => drop(to.send(stream.report())),
             },
+            Some((component, keys)) = handshakes.recv() => stream.keyed(component, keys),
             Ok((length, from)) = stream.pair.rtp.recv_from(&mut rtp_buffer) => stream.hear(&rtp_buffer[..length], from),
             Ok((length, _)) = stream.pair.rtcp.recv_from(&mut rtcp_buffer) => stream.hear_rtcp(&rtcp_buffer[..length]),
-            _ = ticker.tick(), if stream.talking => stream.speak().await,
+            _ = ticker.tick(), if stream.talking && !stream.muted => stream.speak().await,
         }
     }
 }
 
 impl Stream {
-    fn open(&mut self, agreed: Box<Agreed>) {
+    fn open(&mut self, agreed: Box<Agreed>, shaken: &mpsc::UnboundedSender<Shaken>) {
+        if let (Some(begin), Some(described)) = (agreed.begin_dtls, &agreed.remote.dtls) {
+            // The same association goes on through offers that say the same of it (RFC 8842 §4).
+            let with = (agreed.remote.rtp, described.fingerprints.clone(), begin);
+            if self.dtls.as_ref().is_none_or(|dtls| dtls.with != with) {
+                let shake = |component: Component, socket: &Arc<UdpSocket>, to: SocketAddr| {
+                    let shaken = shaken.clone();
+                    // The stream may be gone.
+                    let done = move |keys| drop(shaken.send((component, keys)));
+                    Handshake::begin(begin, with.1.clone(), Arc::clone(socket), to, done)
+                };
+                let rtp = shake(Component::Rtp, &self.pair.rtp, agreed.remote.rtp);
+                let rtcp = shake(Component::Rtcp, &self.pair.rtcp, agreed.remote.rtcp);
+                self.dtls = Some(Dtls {
+                    with,
+                    rtp,
+                    rtcp,
+                    rtp_keys: None,
+                    rtcp_keys: None,
+                });
+                self.keys = None;
+            }
+            self.agreed = Some(agreed);
+            return;
+        }
         let keys = (agreed.ours.clone(), agreed.theirs.clone());
+        self.key(&agreed, keys);
+        self.agreed = Some(agreed);
+    }
+
+    /// A handshake is over. Without keys nothing is said and nothing is heard, which will be noticed.
+    fn keyed(&mut self, component: Component, keys: Result<Keys, Error>) {
+        let keys = match keys {
+            Ok(keys) => keys,
+            Err(error) => return tracing::error!(%error, ?component, "no keys"),
+        };
+        let (Some(dtls), Some(agreed)) = (&mut self.dtls, self.agreed.clone()) else {
+            return;
+        };
+        match component {
+            Component::Rtp => dtls.rtp_keys = Some(keys),
+            Component::Rtcp => dtls.rtcp_keys = Some(keys),
+        }
+        if let (Some((ours, theirs)), Some((our_rtcp, their_rtcp))) =
+            (dtls.rtp_keys.clone(), dtls.rtcp_keys.clone())
+        {
+            self.key(&agreed, (Some(ours), Some(theirs)));
+            self.rtcp_in = Some(Unprotect::new(Some(&their_rtcp)));
+            if let Some(talker) = &mut self.talker {
+                talker.protect_reports(Protect::new(Some(&our_rtcp)));
+            }
+        }
+    }
+
+    fn key(&mut self, agreed: &Agreed, keys: (Option<Key>, Option<Key>)) {
         if self.keys.as_ref().is_none_or(|before| before.1 != keys.1) {
             self.listener.expect_codec(agreed.codec);
             self.listener.open(Unprotect::new(keys.1.as_ref()));
@@ -190,7 +280,6 @@ impl Stream {
             ));
         }
         self.keys = Some(keys);
-        self.agreed = Some(agreed);
     }
 
     #[expect(
@@ -198,6 +287,10 @@ impl Stream {
         reason = "a phone is a driver: gaps are measured as they are heard"
     )]
     fn hear(&mut self, packet: &[u8], from: SocketAddr) {
+        // Before the answer is here there is no handshake yet: who begins will repeat it.
+        if dtls::is_dtls(packet) {
+            return self.dtls.iter().for_each(|dtls| dtls.rtp.take(packet));
+        }
         let now = Instant::now();
         if let Some(last) = self.last.replace(now) {
             self.gap = self.gap.max(now - last);
@@ -210,6 +303,9 @@ impl Stream {
     }
 
     fn hear_rtcp(&mut self, packet: &[u8]) {
+        if dtls::is_dtls(packet) {
+            return self.dtls.iter().for_each(|dtls| dtls.rtcp.take(packet));
+        }
         let Some(open) = &mut self.rtcp_in else { return };
         match open.rtcp(packet) {
             // Version 2, and one of SR, RR, SDES, BYE, APP and feedback.
@@ -249,10 +345,11 @@ impl Stream {
             sent: self.talker.as_ref().map_or(0, |talker| u64::from(talker.sent())),
             rtcp: self.rtcp,
             suite: self
-                .agreed
+                .keys
                 .as_ref()
-                .and_then(|agreed| agreed.theirs.as_ref())
+                .and_then(|(_, theirs)| theirs.as_ref())
                 .map(|key| key.suite),
+            ready: self.keys.is_some(),
             codec: self.agreed.as_ref().map(|agreed| agreed.codec),
             strongest: self.listener.strongest(),
             expected: self.listener.expected_hertz(),

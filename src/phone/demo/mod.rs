@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use story::Story;
+use story::{Caller, Story};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What `b2bua demo` can be asked for.
@@ -103,6 +103,7 @@ struct Cast {
     address: SocketAddr,
     alice: Phone,
     carol: Phone,
+    dave: Phone,
     bob: Phone,
     ladder: Arc<Ladder>,
 }
@@ -144,13 +145,14 @@ impl Cast {
         )
         .await?;
         let carol = phone("carol", Security::Clear, Speech::Tone).await?;
+        let dave = phone("dave", Security::Dtls, Speech::Tone).await?;
         let bob = phone(CALLEE, Security::AsOffered(Suite::ALL.to_vec()), spoken).await?;
         let address = free_address()?;
         let (transport, proxy) = (
             format!("sip:{address};transport=udp"),
             format!("sip:{};transport=udp", bob.address()),
         );
-        let rules = "none sip:bob-plain.* sdes sip:bob-sdes.*";
+        let rules = "none sip:bob-plain.* sdes sip:bob-sdes.* dtls-srtp sip:bob-dtls.*";
         let mut settings = vec![
             ("b2bua-server/data-directory", "none".to_owned()),
             ("b2bua-server/transport", transport),
@@ -168,9 +170,10 @@ impl Cast {
         let mut server = Server::start(&settings, options.server_log.as_deref())?;
         await_server(&mut alice, address, &mut server).await?;
         println!(
-            "It answers. Alice ({}) speaks SDES, Carol ({}) plain RTP,",
+            "It answers. Alice ({}) speaks SDES, Carol ({}) plain RTP, Dave ({}) DTLS-SRTP,",
             alice.address(),
-            carol.address()
+            carol.address(),
+            dave.address()
         );
         println!(
             "Bob ({}) whatever the server offers him; who Bob is called as decides what that is.",
@@ -181,6 +184,7 @@ impl Cast {
             address,
             alice,
             carol,
+            dave,
             bob,
             ladder,
         })
@@ -191,13 +195,13 @@ impl Cast {
         let mut problems = Vec::new();
         for (number, story) in (1..).zip(Story::ALL) {
             println!("\n{number}. {}\n", story.title());
-            let caller = if story.by_alice() {
-                &self.alice
-            } else {
-                &self.carol
+            let by = story.by();
+            let caller = match by {
+                Caller::Alice => &self.alice,
+                Caller::Carol => &self.carol,
+                Caller::Dave => &self.dave,
             };
-            self.ladder
-                .begin(if story.by_alice() { "alice" } else { "carol" });
+            self.ladder.begin(&by.name().to_lowercase());
             let found = story
                 .play(number, caller, &mut self.bob, self.address, talk)
                 .await?;

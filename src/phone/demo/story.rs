@@ -25,17 +25,47 @@ pub(super) enum Story {
     PlainToSdes,
     /// SDES to SDES: two legs, two keys.
     SdesToSdes,
+    /// DTLS-SRTP to plain, with hold and resume.
+    DtlsToPlain,
+    /// SDES to DTLS-SRTP.
+    SdesToDtls,
+    /// Plain to DTLS-SRTP.
+    PlainToDtls,
     /// The callee is busy.
     Refused,
     /// The caller gives up.
     Cancelled,
 }
 
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// SDES.
+    Alice,
+    /// Plain RTP.
+    Carol,
+    /// DTLS-SRTP.
+    Dave,
+}
+
+impl Caller {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Alice => "Alice",
+            Self::Carol => "Carol",
+            Self::Dave => "Dave",
+        }
+    }
+}
+
 impl Story {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::SdesToPlain,
         Self::PlainToSdes,
         Self::SdesToSdes,
+        Self::DtlsToPlain,
+        Self::SdesToDtls,
+        Self::PlainToDtls,
         Self::Refused,
         Self::Cancelled,
     ];
@@ -49,18 +79,28 @@ impl Story {
                 "Carol (plain RTP) calls Bob (SDES), who speaks before he answers; Carol hangs up."
             }
             Self::SdesToSdes => "Alice (SDES) calls Bob (SDES): each leg has keys of its own.",
+            Self::DtlsToPlain => {
+                "Dave (DTLS-SRTP) calls Bob (plain RTP), puts him on hold, takes him back; Bob hangs up."
+            }
+            Self::SdesToDtls => "Alice (SDES) calls Bob (DTLS-SRTP), who shakes hands with the server.",
+            Self::PlainToDtls => "Carol (plain RTP) calls Bob (DTLS-SRTP); Carol hangs up.",
             Self::Refused => "Carol calls Bob, who is busy.",
             Self::Cancelled => "Alice calls Bob and gives up while it rings.",
         }
     }
 
-    pub(super) fn by_alice(self) -> bool {
-        matches!(self, Self::SdesToPlain | Self::SdesToSdes | Self::Cancelled)
+    pub(super) fn by(self) -> Caller {
+        match self {
+            Self::SdesToPlain | Self::SdesToSdes | Self::SdesToDtls | Self::Cancelled => Caller::Alice,
+            Self::PlainToSdes | Self::PlainToDtls | Self::Refused => Caller::Carol,
+            Self::DtlsToPlain => Caller::Dave,
+        }
     }
 
     fn bob_as(self) -> &'static str {
         match self {
-            Self::SdesToPlain | Self::Refused | Self::Cancelled => "bob-plain",
+            Self::SdesToPlain | Self::DtlsToPlain | Self::Refused | Self::Cancelled => "bob-plain",
+            Self::SdesToDtls | Self::PlainToDtls => "bob-dtls",
             Self::PlainToSdes | Self::SdesToSdes => "bob-sdes",
         }
     }
@@ -79,7 +119,7 @@ impl Story {
         let arrived = timed(bob.incoming()).await?;
         let mut at_bob = arrived.ok_or_else(|| Error::Message("Bob's phone is gone".into()))?;
         match self {
-            Self::SdesToPlain => {
+            Self::SdesToPlain | Self::DtlsToPlain => {
                 at_bob.ring().await;
                 until(&mut out, &Happening::Progress(180)).await?;
                 connect(&mut out, &mut at_bob).await?;
@@ -105,7 +145,7 @@ impl Story {
                 let judged = self.part(out, at_bob, true).await?;
                 Ok(problem.into_iter().chain(judged).collect())
             }
-            Self::SdesToSdes => {
+            Self::SdesToSdes | Self::SdesToDtls | Self::PlainToDtls => {
                 at_bob.ring().await;
                 until(&mut out, &Happening::Progress(180)).await?;
                 connect(&mut out, &mut at_bob).await?;
@@ -150,12 +190,12 @@ impl Story {
         until(first, &Happening::Ended(200)).await?;
         wait(DRAIN).await;
         let suites = match self {
-            Self::SdesToPlain => (Some(Suite::AesCm128Sha1_80), None),
-            Self::PlainToSdes => (None, bob.suite),
+            Self::SdesToPlain | Self::DtlsToPlain => (Some(Suite::AesCm128Sha1_80), None),
+            Self::PlainToSdes | Self::PlainToDtls => (None, bob.suite),
             _ => (Some(Suite::AesCm128Sha1_80), bob.suite),
         };
-        let keyed = self != Self::SdesToPlain;
-        let name = if self.by_alice() { "Alice" } else { "Carol" };
+        let keyed = !matches!(self, Self::SdesToPlain | Self::DtlsToPlain);
+        let name = self.by().name();
         println!();
         let mut problems = Vec::new();
         if keyed && bob.suite.is_none() {
@@ -167,11 +207,24 @@ impl Story {
     }
 }
 
-/// Bob answers.
+/// Bob answers. Nobody speaks before all have their keys: what is said earlier is not passed on in clear, but lost.
 async fn connect(out: &mut Line, at_bob: &mut Line) -> Result<(), Error> {
+    out.mute(true).await;
+    at_bob.mute(true).await;
     at_bob.answer().await;
     until(out, &Happening::Answered(Direction::SendRecv)).await?;
-    until(at_bob, &Happening::Acknowledged).await
+    until(at_bob, &Happening::Acknowledged).await?;
+    timed(async { while !(ready(out).await && ready(at_bob).await) {} }).await?;
+    // The server has its keys when the phones have theirs, and its relay a moment later.
+    wait(DRAIN).await;
+    out.mute(false).await;
+    at_bob.mute(false).await;
+    Ok(())
+}
+
+async fn ready(line: &Line) -> bool {
+    wait(Duration::from_millis(5)).await;
+    line.heard().await.is_some_and(|heard| heard.ready)
 }
 
 /// The caller holds the call and resumes it.

@@ -254,6 +254,12 @@ impl Line {
         let _ = self.orders.send(Order::Talk(talking)).await;
     }
 
+    /// Mutes the microphone, or no more.
+    pub async fn mute(&self, muted: bool) {
+        // A call whose audio is gone has nothing to say.
+        let _ = self.orders.send(Order::Mute(muted)).await;
+    }
+
     /// What was heard so far. None if the call is gone.
     pub async fn heard(&self) -> Option<Heard> {
         let (to, report) = oneshot::channel();

@@ -3,6 +3,7 @@
 use super::{Described, Direction, EVENTS, Security, session};
 use crate::phone::Error;
 use crate::phone::crypto::Key;
+use crate::phone::dtls::{self, Setup};
 use crate::phone::tone::Codec;
 use rand::Rng;
 use sdp_rs::lines::attribute::Rtpmap;
@@ -23,6 +24,8 @@ pub struct Local {
     security: Security,
     /// The keys that we offered or answered with.
     keys: Vec<Key>,
+    /// Our role in DTLS, once it is agreed on; it stays.
+    role: Option<Setup>,
     /// The direction that was said last.
     pub direction: Direction,
 }
@@ -34,9 +37,11 @@ pub struct Agreed {
     pub codec: Codec,
     /// Where to send.
     pub remote: Described,
-    /// The key that we send under; none in clear.
+    /// Whether we begin the DTLS handshake that gives the keys; none without DTLS.
+    pub begin_dtls: Option<bool>,
+    /// The key that we send under; none in clear, and none yet with DTLS.
     pub ours: Option<Key>,
-    /// The key that the peer sends under; none in clear.
+    /// The key that the peer sends under; likewise.
     pub theirs: Option<Key>,
 }
 
@@ -52,6 +57,7 @@ impl Local {
             codecs,
             security,
             keys: Vec::new(),
+            role: None,
             direction: Direction::SendRecv,
         }
     }
@@ -69,8 +75,15 @@ impl Local {
                 .map(|(tag, suite)| Key::random(tag, *suite, random))
                 .collect();
         }
-        let (secure, keys) = (self.offers_sdes(), self.keys.clone());
-        self.write(direction, secure, &keys, &self.codecs.clone())
+        let profile = if self.offers_dtls() {
+            Profile::Dtls(Setup::Actpass)
+        } else if self.offers_sdes() {
+            Profile::Sdes
+        } else {
+            Profile::Clear
+        };
+        let keys = self.keys.clone();
+        self.write(direction, profile, &keys, &self.codecs.clone())
     }
 
     /// Answers an offer.
@@ -85,6 +98,11 @@ impl Local {
             .find(|codec| self.codecs.contains(codec));
         let codec = codec.ok_or_else(|| session("no common codec"))?;
         let theirs = match &self.security {
+            Security::Dtls if offer.dtls.is_none() => {
+                return Err(session("an offer without DTLS to a phone that insists on it"));
+            }
+            Security::Dtls | Security::AsOffered(_) if offer.dtls.is_some() => None,
+            Security::Dtls => None,
             Security::Clear if offer.secure => {
                 return Err(session("an encrypted offer to a phone without SRTP"));
             }
@@ -107,12 +125,24 @@ impl Local {
         });
         self.keys = ours.iter().cloned().collect();
         let direction = offer.direction.answered();
-        let text = self.write(direction, offer.secure, &self.keys.clone(), &[codec]);
+        let role = offer.dtls.as_ref().map(|dtls| match (dtls.setup, self.role) {
+            (Setup::Actpass, Some(role)) => role,
+            (Setup::Active, _) => Setup::Passive,
+            (Setup::Passive | Setup::Actpass, _) => Setup::Active,
+        });
+        self.role = role;
+        let profile = match role {
+            Some(role) => Profile::Dtls(role),
+            None if offer.secure => Profile::Sdes,
+            None => Profile::Clear,
+        };
+        let text = self.write(direction, profile, &self.keys.clone(), &[codec]);
         Ok((
             text,
             Agreed {
                 codec,
                 remote: offer.clone(),
+                begin_dtls: role.map(|role| role == Setup::Active),
                 ours,
                 theirs,
             },
@@ -130,9 +160,18 @@ impl Local {
             .copied()
             .filter(|codec| self.codecs.contains(codec));
         let codec = codec.ok_or_else(|| session("the answer takes no codec that was offered"))?;
-        if answer.secure != self.offers_sdes() {
+        if answer.secure != (self.offers_sdes() || self.offers_dtls())
+            || answer.dtls.is_some() != self.offers_dtls()
+        {
             return Err(session("the answer has another profile than the offer"));
         }
+        let begin_dtls = match answer.dtls.as_ref().map(|dtls| dtls.setup) {
+            None => None,
+            Some(Setup::Passive) => Some(true),
+            Some(Setup::Active) => Some(false),
+            Some(Setup::Actpass) => return Err(session("an answer with a=setup:actpass")),
+        };
+        self.role = begin_dtls.map(|begin| if begin { Setup::Active } else { Setup::Passive });
         let (ours, theirs) = match answer.keys.as_slice() {
             [] => (None, None),
             [theirs] => {
@@ -153,6 +192,7 @@ impl Local {
         Ok(Agreed {
             codec,
             remote: answer.clone(),
+            begin_dtls,
             ours,
             theirs,
         })
@@ -161,14 +201,24 @@ impl Local {
     /// Whether our offers are encrypted.
     fn offers_sdes(&self) -> bool {
         match self.security {
-            Security::Clear => false,
+            Security::Clear | Security::Dtls => false,
             Security::Sdes(_) => true,
             // As it was when it was called.
             Security::AsOffered(_) => !self.keys.is_empty(),
         }
     }
 
-    fn write(&mut self, direction: Direction, secure: bool, keys: &[Key], codecs: &[Codec]) -> String {
+    /// Whether our offers are for DTLS.
+    fn offers_dtls(&self) -> bool {
+        match self.security {
+            Security::Dtls => true,
+            Security::Clear | Security::Sdes(_) => false,
+            // As it was when it was called.
+            Security::AsOffered(_) => self.role.is_some(),
+        }
+    }
+
+    fn write(&mut self, direction: Direction, profile: Profile, keys: &[Key], codecs: &[Codec]) -> String {
         self.version += 1;
         self.direction = direction;
         let rtpmap = |payload_type: u8, name: &str| {
@@ -194,6 +244,12 @@ impl Local {
             keys.iter()
                 .map(|key| Attribute::Other("crypto".into(), Some(key.line()))),
         );
+        if let Profile::Dtls(setup) = profile {
+            let mut other =
+                |name: &str, value: String| attributes.push(Attribute::Other(name.into(), Some(value)));
+            other("fingerprint", dtls::fingerprint());
+            other("setup", setup.word().to_owned());
+        }
         attributes.push(Attribute::Ptime(20.0));
         attributes.push(direction.attribute());
         let media = MediaDescription {
@@ -201,10 +257,10 @@ impl Local {
                 media: MediaType::Audio,
                 port: self.port,
                 num_of_ports: None,
-                proto: if secure {
-                    ProtoType::RtpSavp
-                } else {
-                    ProtoType::RtpAvp
+                proto: match profile {
+                    Profile::Clear => ProtoType::RtpAvp,
+                    Profile::Sdes => ProtoType::RtpSavp,
+                    Profile::Dtls(_) => ProtoType::Other("UDP/TLS/RTP/SAVP".into()),
                 },
                 fmt: formats.join(" "),
             },
@@ -216,6 +272,14 @@ impl Local {
         };
         describe(self.address, self.session, self.version, vec![media])
     }
+}
+
+/// How a description is encrypted.
+#[derive(Clone, Copy)]
+enum Profile {
+    Clear,
+    Sdes,
+    Dtls(Setup),
 }
 
 /// A session without any stream: the two only say that they may add some later (RFC 3264 §5).

@@ -6,6 +6,7 @@ pub use local::{Agreed, Local, without_streams};
 
 use super::Error;
 use super::crypto::{Key, Suite};
+use super::dtls;
 use super::tone::Codec;
 use sdp_rs::SessionDescription;
 use sdp_rs::lines::Attribute;
@@ -22,7 +23,9 @@ pub enum Security {
     Clear,
     /// SDES with these suites in order of preference.
     Sdes(Vec<Suite>),
-    /// Called: SDES with one of these suites if it is offered, else plain RTP. Calling: plain RTP.
+    /// DTLS-SRTP.
+    Dtls,
+    /// Called: DTLS-SRTP if it is offered, SDES with one of these suites if that is, else plain RTP. Calling: plain RTP.
     AsOffered(Vec<Suite>),
 }
 
@@ -89,6 +92,8 @@ pub struct Described {
     pub rtcp: SocketAddr,
     /// Whether the profile is an encrypted one.
     pub secure: bool,
+    /// What it says of DTLS, if that is its profile.
+    pub dtls: Option<dtls::Described>,
     /// The keys of those `a=crypto` lines that we can read.
     pub keys: Vec<Key>,
     /// The G.711 codecs, in their order.
@@ -126,10 +131,10 @@ impl Described {
             .base;
         let secure = match media.media.proto.to_string().as_str() {
             "RTP/AVP" | "RTP/AVPF" => false,
-            "RTP/SAVP" | "RTP/SAVPF" => true,
+            "RTP/SAVP" | "RTP/SAVPF" | "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF" => true,
             other => {
                 return Err(session(format!(
-                    "profile {other}: expected RTP with or without SDES"
+                    "profile {other}: expected RTP, with SDES, with DTLS, or with neither"
                 )));
             }
         };
@@ -138,6 +143,16 @@ impl Described {
             rtp,
             rtcp: SocketAddr::new(address, media.media.port.wrapping_add(1)),
             secure,
+            dtls: media
+                .media
+                .proto
+                .to_string()
+                .starts_with("UDP/TLS/")
+                .then(|| dtls::Described {
+                    fingerprints: Vec::new(),
+                    // What no `a=setup` means in an offer and in an answer alike (RFC 4145 §4).
+                    setup: dtls::Setup::Active,
+                }),
             keys: Vec::new(),
             codecs: Vec::new(),
             events: None,
@@ -153,7 +168,14 @@ impl Described {
         for attribute in sdp.attributes.iter().chain(&media.attributes) {
             described.take(attribute)?;
         }
-        if secure && described.keys.is_empty() {
+        if described
+            .dtls
+            .as_ref()
+            .is_some_and(|dtls| dtls.fingerprints.is_empty())
+        {
+            return Err(session("DTLS without a fingerprint that we can read"));
+        }
+        if secure && described.dtls.is_none() && described.keys.is_empty() {
             return Err(session("an encrypted profile without a key that we can read"));
         }
         Ok(described)
@@ -168,6 +190,19 @@ impl Described {
                 self.events = u8::try_from(map.payload_type).ok();
             }
             Attribute::Other(name, Some(value)) if name == "crypto" => self.keys.extend(Key::read(value)),
+            Attribute::Other(name, Some(value)) if name == "fingerprint" => {
+                if let (Some(dtls), Some((hash, value))) = (&mut self.dtls, value.split_once(' '))
+                    && hash.eq_ignore_ascii_case("sha-256")
+                {
+                    dtls.fingerprints.push(value.trim().to_ascii_uppercase());
+                }
+            }
+            Attribute::Other(name, Some(value)) if name == "setup" => {
+                if let Some(dtls) = &mut self.dtls {
+                    let word = dtls::Setup::read(value.trim());
+                    dtls.setup = word.ok_or_else(|| session(format!("a=setup:{value} is no role")))?;
+                }
+            }
             Attribute::Other(name, Some(value)) if name == "rtcp" => {
                 let port = value
                     .split_ascii_whitespace()
