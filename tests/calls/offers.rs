@@ -264,6 +264,32 @@ fn info_and_message_cross_with_their_bodies_and_so_do_the_answers() {
 }
 
 #[test]
+fn a_description_outside_of_offer_and_answer_stays_on_its_leg() {
+    let mut scene = Scene::new(Encryption::None, Encryption::None).answered();
+    let description = |host: &str| {
+        format!("v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n")
+    };
+    let message = scene
+        .sim
+        .a
+        .request("MESSAGE", "X-Note: kept\r\n", &description("192.0.2.10"));
+    scene.sim.send(Side::A, message);
+    scene.sim.run(Duration::from_millis(50));
+    let crossed = scene.sim.b.take_request("MESSAGE").expect("the request crosses");
+    assert_eq!(&crossed.body[..], b"");
+    assert_eq!(crossed.headers.get("Content-Type"), None);
+    assert_eq!(crossed.headers.get("X-Note").expect("kept"), "kept");
+    let response = scene
+        .sim
+        .b
+        .respond("MESSAGE", 302, "", "", &description("192.0.2.200"));
+    scene.sim.send(Side::B, response);
+    scene.sim.run(Duration::from_millis(50));
+    let answer = scene.sim.a.response(302).expect("the answer crosses");
+    assert_eq!(&answer.body[..], b"");
+}
+
+#[test]
 fn nothing_of_one_leg_s_description_is_on_the_other() {
     // The sim looks at every message; here is the proof that it looks at the right things.
     let scene = Scene::new(Encryption::Sdes, Encryption::Sdes).answered();

@@ -27,6 +27,23 @@ pub(super) fn session(headers: &Headers, body: &[u8]) -> Result<Option<Sdp>, Fai
     part.session(DEPTH)
 }
 
+/// Whether a body is a session description, or a multipart with one somewhere in it.
+pub(super) fn describes_session(headers: &Headers, body: &[u8]) -> bool {
+    const SDP: &[u8] = b"application/sdp";
+    let Some(content_type) = headers.get("Content-Type") else {
+        return body.starts_with(b"v=0");
+    };
+    let content_type = content_type.to_str().to_ascii_lowercase();
+    match word(&content_type) {
+        "application/sdp" => true,
+        // Not taken apart: what is hidden deeper than we look would cross.
+        kind if kind.starts_with("multipart/") || kind.starts_with("message/") => body
+            .windows(SDP.len())
+            .any(|window| window.eq_ignore_ascii_case(SDP)),
+        _ => false,
+    }
+}
+
 struct Part<'a> {
     content_type: Option<Text>,
     disposition: Option<Text>,

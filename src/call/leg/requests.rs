@@ -1,6 +1,6 @@
 //! Requests of the peer: whose transaction, whose dialog, in which order; then to the phase that the leg is in.
 
-use super::{Inbound, Leg, MAX_INBOUND, Matter, Phase, Sender, Signal, wire::wire};
+use super::{Inbound, Leg, MAX_INBOUND, Matter, Phase, Sender, Signal, content, wire::wire};
 use crate::{
     call::{Cause, Env, Failure, Origin, failure::Kind, signal::Payload},
     sdp::Sdp,
@@ -20,11 +20,15 @@ const PAYLOAD_HEADERS: [&str; 6] = [
     "Subject",
 ];
 
-/// Reads what crosses of a request or response.
+/// Reads what crosses of a request or response. A session description does not: outside of offer and answer it names one
+/// leg's addresses, which are nothing to the other.
 pub(super) fn payload(method: &Method, headers: &Headers, body: &bytes::Bytes) -> Payload {
+    let crosses = !content::describes_session(headers, body);
     let mut crossing = Headers::default();
-    for name in PAYLOAD_HEADERS {
-        crossing.copy_from(headers, name);
+    if crosses {
+        for name in PAYLOAD_HEADERS {
+            crossing.copy_from(headers, name);
+        }
     }
     let extensions: Vec<_> = headers
         .iter()
@@ -40,7 +44,11 @@ pub(super) fn payload(method: &Method, headers: &Headers, body: &bytes::Bytes) -
     Payload {
         method: method.clone(),
         headers: crossing,
-        body: body.clone(),
+        body: if crosses {
+            body.clone()
+        } else {
+            bytes::Bytes::new()
+        },
     }
 }
 

@@ -110,3 +110,26 @@ fn a_broken_description_gets_400_with_its_fault() {
     assert_eq!(failure.status.code(), 400);
     assert!(failure.reason.is_some_and(|reason| reason.starts_with(b"SDP")));
 }
+
+#[test]
+fn a_description_is_known_by_its_type_wherever_it_hides() {
+    let judge = |content_type: Option<&str>, body: &str| {
+        let mut headers = Headers::default();
+        if let Some(value) = content_type {
+            headers.push("Content-Type", value);
+        }
+        describes_session(&headers, body.as_bytes())
+    };
+    let mixed = format!("--b\r\nContent-Type: Application/SDP\r\n\r\n{SDP}\r\n--b--\r\n");
+    assert!(judge(Some("application/sdp"), SDP));
+    assert!(judge(Some("APPLICATION/SDP ;charset=utf-8"), SDP));
+    assert!(judge(Some("multipart/mixed;boundary=b"), &mixed));
+    assert!(judge(None, SDP));
+    assert!(!judge(Some("text/plain"), "application/sdp is what it is called"));
+    assert!(!judge(
+        Some("multipart/mixed;boundary=b"),
+        "--b\r\n\r\nhello\r\n--b--\r\n"
+    ));
+    assert!(!judge(None, "Signal=5"));
+    assert!(!judge(None, ""));
+}
