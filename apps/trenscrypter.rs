@@ -7,13 +7,12 @@
 
 use b2bua::{
     app::{
-        Application, BuildError, Decision, Encryption, EncryptionPolicy, Failure, HeaderList, Invite, Limits,
-        MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Services,
+        Application, BuildError, Decision, Encryption, EncryptionPolicy, HeaderList, Invite, Limits,
+        MediaPolicy, NatLatching, Outgoing, RelayChoice, Services,
     },
-    call::failure::Kind as FailureKind,
     config::{Key, Kind, RegexTable, checked, parsed},
     media::Suite,
-    sip::{Headers, NameAddr, Status, Uri},
+    sip::{Headers, NameAddr, Uri},
 };
 use serde::Deserialize;
 use std::str::FromStr;
@@ -41,14 +40,14 @@ const KEYS: &[Key] = &[
     Key {
         name: "outgoing-enc-regex",
         kind: Kind::Checked {
-            expected: "pairs of none, sdes, dtls-srtp and a regular expression, separated by spaces",
+            expected: "pairs of none, sdes, dtls-srtp or zrtp and a regular expression, separated by spaces",
             check: checked::<RegexTable<Mode>>,
         },
         default: "",
         help: "Encryption of the call to the callee: `mode1 regex1 mode2 regex2 …`. The first regular expression that \
                matches all of the callee's URI (the To of the caller, with its parameters, without its display name) \
                decides; when none does, the callee gets what the caller offered. Modes: none, sdes, \
-               dtls-srtp; zrtp is not available in this build. The expressions are ECMAScript's, without look-ahead and \
+               dtls-srtp, zrtp. The expressions are ECMAScript's, without look-ahead and \
                back-references; end one with (;.*)? to allow parameters.",
         reload: true,
         example: r"sdes sip:.*@secure\.example\.org(;.*)? none sip:.*@pstn\.example\.org(;.*)?",
@@ -82,7 +81,7 @@ const KEYS: &[Key] = &[
     },
 ];
 
-/// A mode of `outgoing-enc-regex` that this build has.
+/// A mode of `outgoing-enc-regex`.
 #[derive(Clone, Copy, Debug)]
 struct Mode(Encryption);
 
@@ -90,15 +89,10 @@ impl FromStr for Mode {
     type Err = String;
     fn from_str(word: &str) -> Result<Self, String> {
         match word.parse() {
-            Ok(mode) if is_available(mode) => Ok(Self(mode)),
-            Ok(mode) => Err(format!("{mode} is not available in this build")),
+            Ok(mode) => Ok(Self(mode)),
             Err(_) => Err(format!("there is no encryption mode {word:?}")),
         }
     }
-}
-
-fn is_available(mode: Encryption) -> bool {
-    matches!(mode, Encryption::None | Encryption::Sdes | Encryption::DtlsSrtp)
 }
 
 /// A list of `outgoing-srtp-regex`: suites joined by `;`, best first.
@@ -142,19 +136,12 @@ impl Application for Trenscrypter {
     }
 
     async fn route(&self, (): &mut (), invite: &Invite) -> Decision {
-        match self.outgoing(invite) {
-            Ok(outgoing) => Decision::Bridge(vec![outgoing]),
-            Err(failure) => Decision::Decline(failure),
-        }
+        Decision::Bridge(vec![self.outgoing(invite)])
     }
 }
 
 impl Trenscrypter {
-    fn outgoing(&self, invite: &Invite) -> Result<Outgoing, Failure> {
-        // A caller that speaks what we cannot must not be answered in clear as if it had not asked.
-        if let Some(offered) = invite.encryption.filter(|mode| !is_available(*mode)) {
-            return Err(unavailable(offered));
-        }
+    fn outgoing(&self, invite: &Invite) -> Outgoing {
         // URI headers (`?subject=…`) have no place in To, From or a Request-URI (RFC 3261 §19.1.1).
         let identity = |address: &NameAddr| NameAddr {
             uri: address.uri.without_headers(),
@@ -179,7 +166,7 @@ impl Trenscrypter {
         self.rules.forwarded_headers.copy(invite.headers(), &mut headers);
         // Upstream's proxies before 2.x know a call that has been here by this.
         headers.set("X-Flexisip-B2BUA", "ignore");
-        Ok(Outgoing {
+        Outgoing {
             target,
             route: self.route.clone(),
             from: identity(&invite.from),
@@ -194,18 +181,8 @@ impl Trenscrypter {
             },
             limits: Limits::default(),
             lease: None,
-        })
+        }
     }
-}
-
-fn unavailable(mode: Encryption) -> Failure {
-    let reason = format!("{mode} is not available here");
-    Failure::new(
-        Status::NOT_ACCEPTABLE_HERE,
-        Origin::App,
-        FailureKind::NotAcceptable,
-    )
-    .because(&reason)
 }
 
 #[cfg(test)]

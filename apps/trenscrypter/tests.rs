@@ -175,22 +175,17 @@ fn suites_are_chosen_when_the_callee_may_get_sdes() {
 }
 
 #[test]
-fn what_is_not_available_is_declined_and_never_answered_in_clear() {
-    let mode = Encryption::Zrtp;
-    {
-        for rules in ["", "outgoing-enc-regex=none .*"] {
-            let decision = decide_by(rules, &services(None), &invite(BOB, Some(mode), ""));
-            let Decision::Decline(failure) = decision else {
-                unreachable!("declined: {mode}")
-            };
-            assert_eq!(failure.status, Status::NOT_ACCEPTABLE_HERE);
-            assert_eq!(
-                (failure.origin, failure.kind),
-                (Origin::App, FailureKind::NotAcceptable)
-            );
-            let reason = failure.reason.expect("a phrase for people");
-            assert!(reason.to_str().contains(&mode.to_string()), "{reason:?}");
-        }
+fn every_mode_is_had_by_rule_and_by_inheritance() {
+    for (word, mode) in [
+        ("none", Encryption::None),
+        ("sdes", Encryption::Sdes),
+        ("dtls-srtp", Encryption::DtlsSrtp),
+        ("zrtp", Encryption::Zrtp),
+    ] {
+        let ruled = bridged(&format!("outgoing-enc-regex={word} .*"), &invite(BOB, None, ""));
+        assert_eq!(ruled.media.encryption, EncryptionPolicy::Only(mode));
+        let inherited = bridged("", &invite(BOB, Some(mode), ""));
+        assert_eq!(inherited.media.encryption, EncryptionPolicy::AsCaller);
     }
 }
 
@@ -226,10 +221,6 @@ fn rules_that_make_no_sense_are_refused_with_their_line() {
         (
             "outgoing-enc-regex=SDES .*",
             "there is no encryption mode \"SDES\"",
-        ),
-        (
-            "outgoing-enc-regex=zrtp .*",
-            "zrtp is not available in this build",
         ),
         ("outgoing-enc-regex=sdes (", "regular expression \"(\""),
         ("outgoing-srtp-regex=AES_CM_128 .*", "AES_CM_128"),

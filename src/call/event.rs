@@ -30,9 +30,22 @@ pub enum CallEvent {
         side: Side,
         /// How.
         encryption: Encryption,
+        /// ZRTP's string for the users to compare; with its first stream only.
+        sas: Option<Sas>,
     },
     /// It is over.
     Ended(Box<Summary>),
+}
+
+/// The Short Authentication String of a leg (RFC 6189 §7). Both users compare theirs with the server's, not with each other's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sas {
+    /// As it is shown: four characters, or two words.
+    pub text: String,
+    /// Both sides remember that it was compared in an earlier call, and their secrets since then match.
+    pub verified: bool,
+    /// A secret that was retained of this peer is not there at its end: somebody is in the middle, or it lost its cache.
+    pub mismatch: bool,
 }
 
 /// One call in one record.

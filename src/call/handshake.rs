@@ -1,8 +1,12 @@
-//! DTLS handshakes as a call sees them: begun, fed, ended, and their result. What runs one is a driver's.
+//! Key agreements as a call sees what it does not do itself: DTLS handshakes, which are begun, fed and ended, and the store of
+//! ZRTP's retained secrets. What does them is a driver's.
 
 use super::{Side, media_plan::Role};
 use crate::{
-    media::{Component, SrtpKeys, StreamId},
+    media::{
+        Component, SrtpKeys, StreamId,
+        zrtp::{Retained, Update, Zid},
+    },
     sdp::Fingerprint,
 };
 use std::net::SocketAddr;
@@ -43,6 +47,31 @@ pub enum HandshakeCommand {
     },
     /// Forget it: no result follows, though one may be under way.
     End(HandshakeId),
+}
+
+/// What a call wants of the store of ZRTP's retained secrets.
+#[derive(Clone, Debug)]
+pub enum ZrtpCommand {
+    /// Look up what is known of a peer; answered by `Input::Retained`.
+    Lookup {
+        /// Whose association asks.
+        side: Side,
+        /// Who the peer is.
+        peer: Zid,
+    },
+    /// Keep this.
+    Store(Update),
+}
+
+/// What the store knows.
+#[derive(Clone, Debug)]
+pub struct ZrtpRetained {
+    /// Who asked.
+    pub side: Side,
+    /// Of whom.
+    pub peer: Zid,
+    /// Empty when nothing is known.
+    pub retained: Retained,
 }
 
 /// How a handshake ended: with keys, or why not. After its keys it stays, to repeat its last words, until `End`.

@@ -18,7 +18,7 @@ pub use decision::{
     Contact, Decision, Encryption, EncryptionPolicy, InCall, Lease, Limits, MediaPolicy, NatLatching,
     Outgoing, RelayChoice, Rescue,
 };
-pub use event::{CallEvent, Summary};
+pub use event::{CallEvent, Sas, Summary};
 pub use failure::{Cause, Failure, Origin};
 pub use invite::Invite;
 pub use leg::Leg;
@@ -123,6 +123,8 @@ pub enum Input {
     Media(MediaEvent),
     /// A DTLS handshake has come to its end.
     Handshake(handshake::HandshakeResult),
+    /// The answer of the store of ZRTP's secrets.
+    Retained(handshake::ZrtpRetained),
     /// An order from outside the call.
     Command(Command),
 }
@@ -141,6 +143,8 @@ pub enum Output {
     Media(MediaCommand),
     /// Begin, feed or end a DTLS handshake.
     Handshake(handshake::HandshakeCommand),
+    /// Ask the store of ZRTP's secrets, or give it some.
+    Zrtp(handshake::ZrtpCommand),
     /// Tell observers: CDR, metrics, the application.
     Event(CallEvent),
     /// A dialog of this call begins: the dispatcher routes it here from now on.

@@ -7,6 +7,7 @@ use super::{
     handshakes::{Handshakes, Shared},
     inbox::{Inbox, InboxReceiver},
     redact::Redacted,
+    secrets::Secrets,
     standalone::{Answerer, reply},
     watch::Watch,
 };
@@ -14,7 +15,9 @@ use crate::{
     app::{Bound, CallState},
     call::{
         Call, CallEvent, Cause, Command, Env, Incoming, Input, Origin, Output, Question, Side, Transmit,
-        bridge::CallSettings, failure::Kind,
+        bridge::CallSettings,
+        failure::Kind,
+        handshake::{ZrtpCommand, ZrtpRetained},
     },
     media::{
         MediaCommand, MediaEvent,
@@ -49,6 +52,7 @@ pub(super) struct Seat {
     pub(super) answerer: Arc<Answerer>,
     pub(super) settings: Arc<CallSettings>,
     pub(super) dtls: Shared,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) app: Bound,
     pub(super) ids: Ids,
     pub(super) inbox: Inbox,
@@ -68,8 +72,9 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
     };
     let remains = Remains::new(invite.clone());
     let settings = seat.settings.clone();
+    let zid = seat.secrets.zid();
     let mut env = env(&mut seat.ids);
-    let made = catch_unwind(AssertUnwindSafe(|| Call::new(invite, settings, &mut env)));
+    let made = catch_unwind(AssertUnwindSafe(|| Call::new(invite, settings, zid, &mut env)));
     match made {
         Ok(Ok(call)) => {
             let mut app = seat.app.begin();
@@ -282,6 +287,7 @@ impl CallTask {
                         self.note(&event);
                         observe(&event);
                     }
+                    Output::Zrtp(command) => self.zrtp(command),
                     Output::Dialog(side, key) => {
                         if side == Side::A {
                             self.remains.tag = Some(key.local_tag.clone());
@@ -343,6 +349,17 @@ impl CallTask {
         });
         session.send(command);
     }
+    fn zrtp(&mut self, command: ZrtpCommand) {
+        let now = env(&mut self.seat.ids).now;
+        match command {
+            ZrtpCommand::Store(update) => self.seat.secrets.store(update, now),
+            ZrtpCommand::Lookup { side, peer } => {
+                let retained = self.seat.secrets.lookup(peer, now);
+                self.replies
+                    .push_back(Input::Retained(ZrtpRetained { side, peer, retained }));
+            }
+        }
+    }
     /// One line for each phase.
     fn note(&self, event: &CallEvent) {
         match event {
@@ -360,6 +377,13 @@ impl CallTask {
                     "ended"
                 );
                 self.control(Control::Over(self.seat.number));
+            }
+            CallEvent::Keyed {
+                side,
+                encryption,
+                sas: Some(sas),
+            } => {
+                tracing::info!(leg = ?side, %encryption, sas = sas.text, verified = sas.verified, mismatch = sas.mismatch, "keyed")
             }
             CallEvent::Dialled { target } => tracing::info!(target, "calling"),
             CallEvent::Ringing(status) => tracing::info!(%status, "ringing"),

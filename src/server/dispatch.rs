@@ -8,6 +8,7 @@ use super::{
     inbox::inbox,
     maps::{Census, Maps, Origination},
     redact::Redacted,
+    secrets::Secrets,
     standalone::{Answerer, reply},
 };
 use crate::{
@@ -57,6 +58,7 @@ pub(super) struct Dispatcher {
     pub(super) answerer: Arc<Answerer>,
     pub(super) policy: Policy,
     pub(super) dtls: Dtls,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) ids: Ids,
     pub(super) control: mpsc::UnboundedSender<Control>,
     pub(super) census: watch::Sender<Census>,
@@ -264,6 +266,7 @@ impl Dispatcher {
             gauges: self.gauges.clone(),
             answerer: self.answerer.clone(),
             settings: self.policy.calls.clone(),
+            secrets: self.secrets.clone(),
             dtls: Shared {
                 dtls: self.dtls.clone(),
                 identity: self.policy.identity.clone(),

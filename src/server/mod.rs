@@ -9,6 +9,7 @@ mod handshakes;
 mod inbox;
 mod maps;
 mod redact;
+mod secrets;
 pub mod settings;
 mod shutdown;
 mod standalone;
@@ -30,6 +31,7 @@ use crate::{
 use admission::Policy;
 use dispatch::{Control, Dispatcher};
 use maps::{Census, Maps};
+use secrets::Secrets;
 use standalone::Answerer;
 use std::{
     io,
@@ -96,6 +98,7 @@ impl Server {
         .map_err(StartError::Listen)?;
         let gauges = Arc::new(Gauges::default());
         let mut ids = Ids::from_system();
+        let secrets = Arc::new(Secrets::new(&mut ids));
         let mut secret = [0; 16];
         ids.fill(&mut secret);
         let dispatcher = Dispatcher {
@@ -105,6 +108,7 @@ impl Server {
             answerer: Arc::new(Answerer::new(secret, settings.calls.profile.user_agent.clone())),
             policy: Policy::new(&settings, app),
             dtls: Dtls::new(dtls::Limits::default()),
+            secrets,
             ids,
             control: control.clone(),
             census: census_sender,

@@ -6,9 +6,15 @@ use super::{FakeHandshakes, Peer, Verdicts, peer::read, privacy::Privacy, relay:
 use crate::{
     call::{
         Call, CallEvent, Command, Env, Incoming, Input, LookupError, Output, Side, Summary, Transmit, Unsent,
-        Verdict, bridge::CallSettings, handshake::HandshakeResult, leg::Profile,
+        Verdict,
+        bridge::CallSettings,
+        handshake::{HandshakeResult, ZrtpCommand, ZrtpRetained},
+        leg::Profile,
     },
-    media::MediaEvent,
+    media::{
+        MediaEvent,
+        zrtp::{Retained, Update, Zid},
+    },
     sip::{
         Ids, Message,
         routing::{Destination, FlowId, NextHop, Source, Target, Transport},
@@ -46,6 +52,9 @@ fn certificate() -> crate::sdp::Fingerprint {
         .expect("a test's own fingerprint")
 }
 
+/// Who the server is in ZRTP.
+pub const ZID: Zid = Zid([0x5E; 12]);
+
 /// Something that is under way.
 #[derive(Debug)]
 enum Event {
@@ -55,6 +64,7 @@ enum Event {
     Verdict(Verdict),
     Media(MediaEvent),
     Handshake(HandshakeResult),
+    Retained(ZrtpRetained),
 }
 
 /// One call, two parties, a clock.
@@ -83,6 +93,8 @@ pub struct Sim {
     pub trusted: bool,
     /// Where each lookup leads, instead of to the callee.
     pub targets: Option<Result<Vec<Target>, LookupError>>,
+    /// The store of ZRTP's secrets.
+    pub retained: BTreeMap<Zid, Retained>,
     /// What happened.
     pub events: Vec<CallEvent>,
     /// The last output.
@@ -126,6 +138,7 @@ impl Sim {
             think: Duration::ZERO,
             trusted: false,
             targets: None,
+            retained: BTreeMap::new(),
             events: Vec::new(),
             summary: None,
             wire: Vec::new(),
@@ -248,6 +261,7 @@ impl Sim {
                 }
             }
             Event::Media(event) => self.feed(Input::Media(event)),
+            Event::Retained(answer) => self.feed(Input::Retained(answer)),
             Event::Handshake(result) => {
                 if self.handshakes.deliver(&result) {
                     self.feed(Input::Handshake(result));
@@ -304,7 +318,7 @@ impl Sim {
             now: self.now,
             ids: &mut self.ids,
         };
-        match Call::new(incoming, self.settings.clone(), &mut env) {
+        match Call::new(incoming, self.settings.clone(), ZID, &mut env) {
             Ok(call) => self.call = Some(call),
             Err(failure) => panic!("the INVITE breaks a rule: {failure:?}"),
         }
@@ -345,6 +359,12 @@ impl Sim {
                         self.schedule(after, Event::Handshake(result));
                     }
                 }
+                Output::Zrtp(ZrtpCommand::Lookup { side, peer }) => {
+                    let retained = self.retained.get(&peer).cloned().unwrap_or_default();
+                    let answer = ZrtpRetained { side, peer, retained };
+                    self.schedule(self.think, Event::Retained(answer));
+                }
+                Output::Zrtp(ZrtpCommand::Store(update)) => self.retain(update),
                 Output::Dialog(..) | Output::Tombstone(..) => {}
                 Output::Finished(summary) => {
                     assert_eq!(
@@ -356,6 +376,22 @@ impl Sim {
                     self.summary = Some(*summary);
                     self.call = None;
                 }
+            }
+        }
+    }
+
+    fn retain(&mut self, update: Update) {
+        match update {
+            Update::Secrets { peer, retained, .. } => {
+                self.retained.insert(peer, retained);
+            }
+            Update::Verified { peer, verified } => {
+                if let Some(retained) = self.retained.get_mut(&peer) {
+                    retained.verified = verified;
+                }
+            }
+            Update::Forget { peer } => {
+                self.retained.remove(&peer);
             }
         }
     }

@@ -43,7 +43,7 @@ fn dtls_meets_plain_sdes_and_itself_in_both_directions() {
                 let connect = scene.sim.relay.side(side, 0).unwrap();
                 assert_eq!(connect.rtcp.is_some(), mode == Encryption::DtlsSrtp);
                 let told = scene.sim.events.iter().filter(
-                    |event| matches!(event, CallEvent::Keyed { side: of, encryption } if *of == side && *encryption == mode),
+                    |event| matches!(event, CallEvent::Keyed { side: of, encryption, .. } if *of == side && *encryption == mode),
                 );
                 assert_eq!(told.count(), 1, "{a} {b}");
             }

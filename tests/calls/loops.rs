@@ -66,7 +66,13 @@ impl Ring {
                 now: self.now,
                 ids: &mut self.ids,
             };
-            let call = Call::new(incoming, self.settings.clone(), &mut env).unwrap();
+            let call = Call::new(
+                incoming,
+                self.settings.clone(),
+                b2bua::testing::sim::ZID,
+                &mut env,
+            )
+            .unwrap();
             self.passes.push(Pass {
                 call,
                 relay: FakeRelay::new(10),
@@ -88,7 +94,7 @@ impl Ring {
     fn drain(&mut self, pass: usize) {
         while let Some(output) = self.passes[pass].call.poll_output() {
             match output {
-                Output::Handshake(command) => panic!("nobody here has DTLS: {command:?}"),
+                Output::Handshake(_) | Output::Zrtp(_) => panic!("nobody here has DTLS or ZRTP"),
                 Output::Transmit(side, Transmit { bytes, .. }) => match (side, pass) {
                     (Side::A, 0) => self.to_phone.push(read(&bytes)),
                     (Side::A, _) => self.wire.push_back((pass - 1, Side::B, bytes)),

@@ -38,7 +38,7 @@ fn audio_is_joined_with_every_pair_of_encryptions() {
             .events
             .iter()
             .filter_map(|event| match event {
-                CallEvent::Keyed { side, encryption } => Some((*side, *encryption)),
+                CallEvent::Keyed { side, encryption, .. } => Some((*side, *encryption)),
                 _ => None,
             })
             .collect();

@@ -251,16 +251,6 @@ fn a_next_hop_that_leads_nowhere_is_a_failure_of_its_route() {
 }
 
 #[test]
-fn encryption_that_this_build_lacks_is_refused_with_488() {
-    let mut scene = scene(Verdicts::direct(EncryptionPolicy::Only(Encryption::Zrtp)));
-    scene.call();
-    scene.run(Duration::from_secs(70));
-    assert_eq!(scene.a.failed, Some(488));
-    assert!(invites(&scene).is_empty());
-    scene.sim.assert_done();
-}
-
-#[test]
 fn a_target_of_another_address_family_is_tried_after_those_of_the_first() {
     let mut scene = scene(Verdicts::direct(PLAIN));
     let v4 = scene.sim.target(Side::B);

@@ -72,7 +72,7 @@ impl Call {
     /// Takes leg B's answer to the caller's offer and makes ours; the relay learns of it.
     ///
     /// Each answer is taken afresh, because the next fork may accept what this one refused.
-    fn connect(&mut self, answer: &Sdp, answered: bool, env: &Env<'_>) -> Result<Sdp, Failure> {
+    fn connect(&mut self, answer: &Sdp, answered: bool, env: &mut Env<'_>) -> Result<Sdp, Failure> {
         let Some(exchange) = &self.exchange else {
             return Err(Self::no_body());
         };
@@ -80,7 +80,7 @@ impl Call {
         self.media.take_answer(&mut session, Side::B, answer)?;
         let answer = self
             .media
-            .answer_to(&mut session, Side::A, answer)
+            .answer_to(&mut session, Side::A, answer, env)
             .ok_or_else(Self::no_body)?;
         let commands = if answered {
             self.media.commit(session, true)

@@ -8,7 +8,7 @@ use crate::{
         handshake::{HandshakeCommand, HandshakeId, HandshakeResult},
         media_plan::{Association, Role},
     },
-    media::{Component, SrtpKeys, StreamKind},
+    media::{Component, SrtpKeys, StreamKind, packet},
 };
 use std::{
     collections::BTreeMap,
@@ -27,6 +27,8 @@ const MOST_HANDSHAKES: usize = 4;
 pub(super) struct Agreements {
     dtls: BTreeMap<(Side, StreamId), Dtls>,
     handshakes: u64,
+    /// ZRTP streams without keys, and until when they may be.
+    zrtp: BTreeMap<(Side, StreamId), Instant>,
 }
 
 /// The DTLS association of one stream.
@@ -82,7 +84,23 @@ fn hello(datagram: &[u8]) -> Option<[u8; 32]> {
 
 impl Agreements {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.dtls.values().filter_map(|dtls| dtls.deadline).min()
+        let dtls = self.dtls.values().filter_map(|dtls| dtls.deadline);
+        dtls.chain(self.zrtp.values().copied()).min()
+    }
+    /// Keys of a ZRTP stream of an answered call are owed from now on, unless they were already.
+    pub(super) fn owe_zrtp(&mut self, place: (Side, StreamId), now: Instant) {
+        self.zrtp.entry(place).or_insert(now + PATIENCE);
+    }
+    pub(super) fn owes_zrtp(&self, place: (Side, StreamId)) -> bool {
+        self.zrtp.contains_key(&place)
+    }
+    /// They are there.
+    pub(super) fn settle_zrtp(&mut self, place: (Side, StreamId)) {
+        self.zrtp.remove(&place);
+    }
+    /// Only these streams are ZRTP's now.
+    pub(super) fn keep_zrtp(&mut self, streams: &[(Side, StreamId)]) {
+        self.zrtp.retain(|place, _| streams.contains(place));
     }
 }
 
@@ -124,7 +142,8 @@ impl Call {
     }
 
     /// Begins and ends associations as the descriptions that are agreed say. To be called whenever they have changed.
-    pub(super) fn agree_on_keys(&mut self, env: &Env<'_>) {
+    pub(super) fn agree_on_keys(&mut self, env: &mut Env<'_>) {
+        self.begin_zrtp(env);
         let wanted: BTreeMap<_, _> = self.media.associations().into_iter().collect();
         let gone: Vec<_> = self
             .agreements
@@ -174,6 +193,8 @@ impl Call {
         while let Some(place) = self.agreements.dtls.keys().next().copied() {
             self.end_association(place);
         }
+        self.agreements.zrtp.clear();
+        self.media.zrtp_end();
     }
 
     /// A datagram of a key agreement came.
@@ -183,7 +204,11 @@ impl Call {
         component: Component,
         from: SocketAddr,
         bytes: Vec<u8>,
+        env: &mut Env<'_>,
     ) {
+        if packet::classify(&bytes) == packet::Kind::Zrtp {
+            return self.zrtp_packet(place, from, &bytes, env);
+        }
         let Some(dtls) = self.agreements.dtls.get_mut(&place) else {
             return tracing::debug!("a datagram for no key agreement");
         };
@@ -276,6 +301,7 @@ impl Call {
             self.event(CallEvent::Keyed {
                 side,
                 encryption: Encryption::DtlsSrtp,
+                sas: None,
             });
         }
     }
@@ -289,6 +315,8 @@ impl Call {
             .iter_mut()
             .filter_map(|(place, dtls)| dtls.deadline.take_if(|at| *at <= now).map(|_| *place))
             .collect();
+        let late = self.agreements.zrtp.extract_if(.., |_, at| *at <= now);
+        let overdue: Vec<_> = overdue.into_iter().chain(late.map(|(place, _)| place)).collect();
         for place in overdue {
             self.without_keys(place, "no keys in time", env);
         }
@@ -296,7 +324,7 @@ impl Call {
 
     /// A stream of an answered call cannot be keyed. Without its voice the call ends; other streams stay silent, and
     /// nothing of any of them ever passes in the clear.
-    fn without_keys(&mut self, (side, stream): (Side, StreamId), why: &str, env: &mut Env<'_>) {
+    pub(super) fn without_keys(&mut self, (side, stream): (Side, StreamId), why: &str, env: &mut Env<'_>) {
         if self.media.is_keyed(side, stream) || !matches!(self.phase, Phase::Up) {
             return;
         }

@@ -5,7 +5,7 @@
 //! | `setup` | from the caller's INVITE to the first attempt: question, lookup, ports, leg B |
 //! | `hunt` | leg B's progress, answer or failure; further routes; rescue |
 //! | `update` | offers and answers in mid-call, from either side |
-//! | `keying` | key agreements at the media's ports |
+//! | `keying`, `zrtp` | key agreements at the media's ports |
 //! | `lookup`, `relay` | what is asked of DNS and of the relay, and their answers |
 //! | `end` | hanging up, and what is left to do after it |
 
@@ -16,6 +16,7 @@ mod lookup;
 mod relay;
 mod setup;
 mod update;
+mod zrtp;
 
 use self::{
     keying::Agreements,
@@ -172,6 +173,7 @@ impl Call {
             Input::Verdict(verdict) => self.verdict(verdict, env),
             Input::Media(event) => self.media_event(event, env),
             Input::Handshake(result) => self.handshake_ended(result, env),
+            Input::Retained(answer) => self.zrtp_retained(answer, env),
             Input::Command(Command::Hangup(cause)) => self.hang_up(None, cause, env),
         }
         self.settle(env);
@@ -204,6 +206,8 @@ impl Call {
         if self.no_answer.take_if(is_due).is_some() {
             self.give_up_ringing(env);
         }
+        self.media.zrtp_timeout(env);
+        self.drain_zrtp(env);
         self.keys_overdue(env);
         self.settle(env);
     }
@@ -226,6 +230,7 @@ impl Call {
             .chain(self.too_long)
             .chain(self.relay.closing)
             .chain(self.agreements.poll_timeout())
+            .chain(self.media.zrtp_poll_timeout())
             .min()
     }
 

@@ -53,7 +53,7 @@ impl Call {
                 component,
                 from,
                 bytes,
-            } => self.control((side, stream), component, from, bytes),
+            } => self.control((side, stream), component, from, bytes, env),
             MediaEvent::Silent { side, stream } => {
                 tracing::info!(?side, ?stream, "no media, call ends");
                 if matches!(self.phase, Phase::Up) {

@@ -7,15 +7,21 @@ use crate::{
         media_plan::{asked, not_acceptable},
         signal::Body,
     },
+    media::zrtp::Zid,
     sip::Message,
 };
 
 impl Call {
-    /// Takes the caller's INVITE.
+    /// Takes the caller's INVITE. `zid`: our identity in ZRTP, the same in all calls.
     ///
     /// # Errors
     /// What the INVITE is to be answered with.
-    pub fn new(invite: Incoming, settings: Arc<CallSettings>, env: &mut Env<'_>) -> Result<Self, Failure> {
+    pub fn new(
+        invite: Incoming,
+        settings: Arc<CallSettings>,
+        zid: Zid,
+        env: &mut Env<'_>,
+    ) -> Result<Self, Failure> {
         let view = Invite::of(&invite)?;
         let source = media_source(Side::A, &invite, None);
         let leg = Leg::accept(invite, settings.profile.clone(), env)?;
@@ -24,7 +30,7 @@ impl Call {
             b: Vec::new(),
             phase: Phase::Routing,
             asked: false,
-            media: MediaPlan::new(&settings),
+            media: MediaPlan::new(&settings, zid),
             relay: Relay::default(),
             agreements: Agreements::default(),
             exchange: None,
@@ -175,9 +181,7 @@ impl Call {
         };
         let body = match &exchange.offer {
             Some(offer) => {
-                let offer = self
-                    .media
-                    .offer_to(&mut exchange.session, Side::B, offer, env.ids);
+                let offer = self.media.offer_to(&mut exchange.session, Side::B, offer, env);
                 Body::Offer(offer)
             }
             None => Body::None,

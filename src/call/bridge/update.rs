@@ -39,7 +39,7 @@ impl Call {
             self.exchange = Some(exchange);
             return self.tell(from.other(), Signal::Offer(None), env);
         };
-        if let Some(answer) = self.media.refresh(from, &offer, env.ids) {
+        if let Some(answer) = self.media.refresh(from, &offer, env) {
             tracing::debug!(?from, "session refresh answered from what is agreed");
             return self.tell(from, Signal::Accept(answer), env);
         }
@@ -66,7 +66,7 @@ impl Call {
             return;
         };
         let to = offerer.other();
-        let offer = self.media.offer_to(&mut exchange.session, to, offer, env.ids);
+        let offer = self.media.offer_to(&mut exchange.session, to, offer, env);
         match (offerer == exchange.asker, &self.phase) {
             (true, _) => self.tell(to, Signal::Offer(Some(offer)), env),
             // Offerless, in mid-call: the asker's 2xx carries it.
@@ -96,7 +96,7 @@ impl Call {
             Some(offerer) if from != offerer && !exchange.ports => {
                 let mut session = exchange.session.clone();
                 let answer = self.media.take_answer(&mut session, from, &sdp).and_then(|()| {
-                    let answer = self.media.answer_to(&mut session, offerer, &sdp);
+                    let answer = self.media.answer_to(&mut session, offerer, &sdp, env);
                     answer.ok_or_else(Self::no_body)
                 });
                 match answer {
@@ -135,7 +135,7 @@ impl Call {
         match (exchange.offerer, self.media.heard(from)) {
             (Some(offerer), Some(former)) if offerer != from => {
                 let mut session = session;
-                match self.media.answer_with_former(&mut session, offerer, &former) {
+                match self.media.answer_with_former(&mut session, offerer, &former, env) {
                     Some(answer) => self.agree(session, offerer, answer, env),
                     None => self.cannot_go_on(&failure, env),
                 }
@@ -185,7 +185,11 @@ impl Call {
         for side in [Side::A, Side::B] {
             match self.media.agreed().encryption(side) {
                 Some(encryption @ (Encryption::None | Encryption::Sdes)) => {
-                    self.event(CallEvent::Keyed { side, encryption });
+                    self.event(CallEvent::Keyed {
+                        side,
+                        encryption,
+                        sas: None,
+                    });
                 }
                 // Their keys come at the media's ports.
                 Some(Encryption::DtlsSrtp | Encryption::Zrtp) | None => {}

@@ -1,7 +1,7 @@
 //! From what is agreed to what the relay is told.
 
 use super::{
-    Association, Encryption, MediaPlan, NatLatching, Session, Side, Voice, keyring::Keys, leg::Stream,
+    Association, Encryption, MediaPlan, NatLatching, Party, Session, Side, Voice, keyring::Keys, leg::Stream,
 };
 use crate::{
     media::{
@@ -98,15 +98,19 @@ impl MediaPlan {
         let rtp = heard.rtp(media);
         let found = voice.found(index, stream);
         // Keyed, but no key: nothing passes.
-        let of = |keys: Option<&SrtpKeys>| keys.map_or(Protections::BLOCKED, Protections::from);
+        let of = |component| found.map_or(Protections::BLOCKED, |keys| keys.protections(component));
         let (protections, apart, agreement) = match leg.mode {
             Some(Encryption::None) => (Protections::CLEAR, None, None),
             Some(Encryption::DtlsSrtp) => {
-                let apart = (!stream.mux).then(|| of(found.and_then(|keys| keys.rtcp.as_ref())));
-                let keys = of(found.and_then(|keys| keys.rtp.as_ref()));
-                (keys, apart, Some(KeyAgreement::Dtls))
+                let apart = (!stream.mux).then(|| of(Component::Rtcp));
+                (of(Component::Rtp), apart, Some(KeyAgreement::Dtls))
             }
-            Some(Encryption::Sdes | Encryption::Zrtp) | None => (of(stream.keys()), None, None),
+            // One exchange keys RTP and RTCP (RFC 6189 §4.5.3).
+            Some(Encryption::Zrtp) => (of(Component::Rtp), None, Some(KeyAgreement::Zrtp)),
+            Some(Encryption::Sdes) | None => {
+                let keys = stream.keys().map_or(Protections::BLOCKED, Protections::from);
+                (keys, None, None)
+            }
         };
         Some(Connect {
             side,
@@ -133,7 +137,11 @@ impl MediaPlan {
 impl Voice {
     /// The keys of a stream that were agreed on at its ports, with the peer that it has now.
     fn found(&self, index: usize, stream: &Stream) -> Option<&Keys> {
-        self.keys.find(index, &stream.association()?.fingerprints)
+        let party = match stream.association() {
+            Some(association) => Party::Certificate(association.fingerprints),
+            None => self.zrtp_party()?,
+        };
+        self.keys.find(index, &party)
     }
 }
 
@@ -162,14 +170,15 @@ impl MediaPlan {
         peer: Vec<Fingerprint>,
         keys: SrtpKeys,
     ) {
-        self.voice_mut(side).keys.set(stream.0, peer, component, keys);
+        let party = Party::Certificate(peer);
+        self.voice_mut(side).keys.set(stream.0, party, component, keys);
     }
     /// Whether a stream has the keys that are agreed on at its RTP port.
     pub fn is_keyed(&self, side: Side, stream: StreamId) -> bool {
         let found = self.agreed.leg(side).streams.get(stream.0);
         found
             .and_then(|known| self.voice(side).found(stream.0, known))
-            .is_some_and(|keys| keys.rtp.is_some())
+            .is_some_and(Keys::are_whole)
     }
     /// What the relay is told of one side of a stream now.
     pub fn reconnect(&self, side: Side, stream: StreamId, answered: bool) -> Option<MediaCommand> {

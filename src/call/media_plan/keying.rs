@@ -1,11 +1,15 @@
 //! How one stream of a leg is keyed, and what its descriptions say of it.
 
-use super::dtls::{self, Association, Dtls};
+use super::{
+    dtls::{self, Association, Dtls},
+    zrtp,
+};
 use crate::{
     call::Encryption,
     media::{
         Suite,
         sdes::{ACCEPTED_SUITES, DEFAULT_SUITES, Sdes},
+        zrtp::HelloHash,
     },
     sdp::{Crypto, Fingerprint, Line, Media, Protection, Sdp},
     sip::Ids,
@@ -30,6 +34,11 @@ pub(super) enum Keying {
     },
     /// A handshake at the media's ports.
     Dtls(Box<Dtls>),
+    /// An exchange at the media's ports, in streams that are plain otherwise.
+    Zrtp {
+        /// What the peer announced.
+        peer: Option<HelloHash>,
+    },
 }
 
 /// What of ours stands in descriptions.
@@ -37,6 +46,8 @@ pub(super) enum Keying {
 pub(super) struct Own<'a> {
     /// Of our certificate.
     pub(super) fingerprint: Option<&'a Fingerprint>,
+    /// Of our ZRTP Hello for this stream.
+    pub(super) hello: Option<HelloHash>,
 }
 
 /// How a stream of an offer wants to be keyed; `None`: it is nothing that is relayed here.
@@ -59,8 +70,8 @@ impl Keying {
     /// Begins anew where the leg's mode is another.
     pub(super) fn become_keyed(&mut self, mode: Encryption, suites: &[Suite]) {
         match (mode, &*self) {
-            (Encryption::Sdes, Self::Sdes { .. }) => {}
-            (Encryption::DtlsSrtp, Self::Dtls(_)) | (Encryption::None | Encryption::Zrtp, Self::Clear) => {}
+            (Encryption::Sdes, Self::Sdes { .. }) | (Encryption::Zrtp, Self::Zrtp { .. }) => {}
+            (Encryption::DtlsSrtp, Self::Dtls(_)) | (Encryption::None, Self::Clear) => {}
             (Encryption::Sdes, _) => {
                 *self = Self::Sdes {
                     sdes: Sdes::new(suites),
@@ -68,7 +79,8 @@ impl Keying {
                 };
             }
             (Encryption::DtlsSrtp, _) => *self = Self::Dtls(Box::default()),
-            (Encryption::None | Encryption::Zrtp, _) => *self = Self::Clear,
+            (Encryption::Zrtp, _) => *self = Self::Zrtp { peer: None },
+            (Encryption::None, _) => *self = Self::Clear,
         }
     }
 
@@ -84,6 +96,10 @@ impl Keying {
     ) -> Result<(), &'static str> {
         match self {
             Self::Clear => Ok(()),
+            Self::Zrtp { peer } => {
+                *peer = zrtp::announced(offer, media);
+                Ok(())
+            }
             Self::Dtls(dtls) => dtls.take_offer(offer, media, ids),
             Self::Sdes { sdes, answer } => {
                 if moved {
@@ -106,6 +122,10 @@ impl Keying {
     pub(super) fn take_answer(&mut self, answer: &Sdp, media: &Media) -> Result<(), String> {
         match self {
             Self::Clear => Ok(()),
+            Self::Zrtp { peer } => {
+                *peer = zrtp::announced(answer, media);
+                Ok(())
+            }
             Self::Sdes { sdes, .. } => sdes
                 .take_answer(media.attributes("crypto"))
                 .map_err(|error| format!("answer: {error}")),
@@ -119,6 +139,7 @@ impl Keying {
     pub(super) fn offer(&mut self, own: Own<'_>, ids: &mut Ids) -> Vec<Line> {
         match self {
             Self::Clear => Vec::new(),
+            Self::Zrtp { .. } => own.hello.iter().map(announce).collect(),
             Self::Sdes { sdes, .. } => sdes.offer(ids).iter().map(line).collect(),
             Self::Dtls(dtls) => own
                 .fingerprint
@@ -131,6 +152,7 @@ impl Keying {
     pub(super) fn answer(&self, own: Own<'_>) -> Option<Vec<Line>> {
         match self {
             Self::Clear => Some(Vec::new()),
+            Self::Zrtp { .. } => Some(vec![announce(own.hello.as_ref()?)]),
             Self::Sdes { answer, .. } => Some(vec![line(answer.as_ref()?)]),
             Self::Dtls(dtls) => dtls.answer(own.fingerprint?),
         }
@@ -139,7 +161,7 @@ impl Keying {
     /// The profile's part that says how it is keyed.
     pub(super) const fn protection(&self) -> Protection {
         match self {
-            Self::Clear => Protection::None,
+            Self::Clear | Self::Zrtp { .. } => Protection::None,
             Self::Sdes { .. } => Protection::Sdes,
             Self::Dtls(_) => Protection::Dtls,
         }
@@ -149,9 +171,13 @@ impl Keying {
     pub(super) fn association(&self, rtp: SocketAddr, rtcp: Option<SocketAddr>) -> Option<Association> {
         match self {
             Self::Dtls(dtls) => dtls.association(rtp, rtcp),
-            Self::Clear | Self::Sdes { .. } => None,
+            Self::Clear | Self::Sdes { .. } | Self::Zrtp { .. } => None,
         }
     }
+}
+
+fn announce(hello: &HelloHash) -> Line {
+    Line::attribute(format!("zrtp-hash:{hello}"))
 }
 
 fn line(crypto: &Crypto) -> Line {

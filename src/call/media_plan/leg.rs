@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     call::{Encryption, Failure, Side},
-    media::{SrtpKeys, StreamKind, Suite},
-    sdp::{Fingerprint, Media, Sdp, StreamPlan},
+    media::{SrtpKeys, StreamKind, Suite, zrtp::HelloHash},
+    sdp::{Media, Sdp, StreamPlan},
     sip::Ids,
 };
 use std::net::SocketAddr;
@@ -48,7 +48,7 @@ impl Stream {
     pub(super) fn keys(&self) -> Option<&SrtpKeys> {
         match &self.keying {
             Keying::Sdes { sdes, .. } => sdes.agreed(),
-            Keying::Clear | Keying::Dtls(_) => None,
+            Keying::Clear | Keying::Dtls(_) | Keying::Zrtp { .. } => None,
         }
     }
     /// The suite that descriptions agreed on.
@@ -59,6 +59,21 @@ impl Stream {
     pub(super) fn association(&self) -> Option<Association> {
         let (rtp, rtcp) = self.at.filter(|_| self.active)?;
         self.keying.association(rtp, rtcp.filter(|_| !self.mux))
+    }
+    /// What its peer announced for ZRTP.
+    pub(super) fn zrtp_peer(&self) -> Option<HelloHash> {
+        match &self.keying {
+            Keying::Zrtp { peer } => *peer,
+            Keying::Clear | Keying::Sdes { .. } | Keying::Dtls(_) => None,
+        }
+    }
+    /// Where its peer was said to be last.
+    pub(super) fn at(&self) -> Option<SocketAddr> {
+        self.at.map(|(rtp, _)| rtp)
+    }
+    /// Whether it is keyed by ZRTP.
+    pub(super) fn is_zrtp(&self) -> bool {
+        matches!(self.keying, Keying::Zrtp { .. })
     }
     fn locate(&mut self, sdp: &Sdp, media: &Media) {
         if let Some(rtp) = sdp.rtp(media) {
@@ -111,14 +126,21 @@ impl LegState {
 
     /// Whether a stream of an offer can be had on this leg as it is keyed.
     fn suits(&self, offer: &Sdp, media: &Media) -> bool {
-        media.is_active() && wanted(offer, media) == Some(self.mode.unwrap_or(Encryption::None))
+        let mode = self.mode.unwrap_or(Encryption::None);
+        let plain = |mode| matches!(mode, Encryption::None | Encryption::Zrtp);
+        // ZRTP announces itself or does not: in either case the stream is a plain one. What it carries is not.
+        media.is_active()
+            && wanted(offer, media).is_some_and(|wanted| wanted == mode || plain(wanted) && plain(mode))
     }
 
     /// Settles how the leg is keyed: by its first offer. A clear leg may become encrypted, an encrypted one stays as it is.
     fn settle_mode(&mut self, offer: &Sdp, side: Side) -> Result<(), Failure> {
         let refuse = |reason: &str| Err(not_acceptable(origin(side), reason));
         match (self.mode, asked(offer)) {
-            (None | Some(Encryption::None), Encryption::Zrtp) => refuse("ZRTP is not available"),
+            // A callee that announces ZRTP where a rule says none gets none.
+            (Some(Encryption::None), Encryption::Zrtp) if side == Side::B => Ok(()),
+            // What was announced once need not be announced again.
+            (Some(Encryption::Zrtp), Encryption::None) => Ok(()),
             (None, asked) | (Some(Encryption::None), asked) => {
                 self.mode = Some(asked);
                 Ok(())
@@ -189,13 +211,12 @@ impl LegState {
         &mut self,
         index: usize,
         (rtp, rtcp): (SocketAddr, SocketAddr),
-        fingerprint: Option<&Fingerprint>,
+        own: Own<'_>,
         ids: &mut Ids,
     ) -> StreamPlan {
         if self.streams.len() <= index {
             self.streams.resize_with(index + 1, Stream::default);
         }
-        let own = Own { fingerprint };
         let mode = self.mode.unwrap_or(Encryption::None);
         let stream = &mut self.streams[index];
         stream.active = true;
@@ -218,7 +239,7 @@ impl LegState {
         &self,
         index: usize,
         (rtp, rtcp): (SocketAddr, SocketAddr),
-        fingerprint: Option<&Fingerprint>,
+        own: Own<'_>,
     ) -> Option<StreamPlan> {
         let stream = self.streams.get(index)?;
         Some(StreamPlan {
@@ -226,7 +247,7 @@ impl LegState {
             rtcp,
             mux: stream.mux,
             protection: stream.keying.protection(),
-            keys: stream.keying.answer(Own { fingerprint })?,
+            keys: stream.keying.answer(own)?,
         })
     }
 

@@ -9,16 +9,21 @@ mod flows;
 mod keying;
 mod keyring;
 mod leg;
+mod zrtp;
 
 pub use dtls::{Association, Role};
+use keying::Own;
 use keyring::Keyring;
+pub use keyring::Party;
 use leg::LegState;
 pub use leg::asked;
+use zrtp::Zrtp;
 
 use super::{
     Encryption, EncryptionPolicy, Env, Failure, MediaPolicy, NatLatching, Origin as By, Side,
     bridge::CallSettings, failure::Kind,
 };
+use crate::media::zrtp::{HelloHash, Zid};
 use crate::{
     sdp::{self, Sdp, StreamPlan, model::network},
     sip::{Ids, Status},
@@ -45,6 +50,7 @@ pub struct MediaPlan {
     no_rtp: Option<Duration>,
     /// Of our certificate; without one there is no DTLS-SRTP.
     fingerprint: Option<sdp::Fingerprint>,
+    zid: Zid,
 }
 
 /// What is negotiated on both legs: agreed, or being offered.
@@ -70,6 +76,7 @@ struct Voice {
     also_from: Vec<IpAddr>,
     /// Keys that were agreed on at the media's ports.
     keys: Keyring,
+    zrtp: Option<Zrtp>,
 }
 
 impl Session {
@@ -107,7 +114,7 @@ impl Voice {
 
 impl MediaPlan {
     /// No media yet.
-    pub fn new(settings: &CallSettings) -> Self {
+    pub fn new(settings: &CallSettings, zid: Zid) -> Self {
         Self {
             a: Voice::default(),
             b: Voice::default(),
@@ -116,6 +123,7 @@ impl MediaPlan {
             configured: settings.media_addresses.clone(),
             no_rtp: settings.no_rtp,
             fingerprint: settings.fingerprint.clone(),
+            zid,
         }
     }
     /// What is agreed.
@@ -175,8 +183,7 @@ impl MediaPlan {
             Some(Encryption::DtlsSrtp) if self.fingerprint.is_none() => {
                 Err(not_acceptable(By::Local, "there is no certificate for DTLS-SRTP"))
             }
-            Some(Encryption::Zrtp) => Err(not_acceptable(By::Local, "ZRTP is not available")),
-            None | Some(Encryption::None | Encryption::Sdes | Encryption::DtlsSrtp) => Ok(()),
+            _ => Ok(()),
         }
     }
     /// Further addresses that a leg's peer may send from.
@@ -209,7 +216,7 @@ impl MediaPlan {
     }
 
     /// What `to` is offered when the other leg said `received`.
-    pub fn offer_to(&mut self, session: &mut Session, to: Side, received: &Sdp, ids: &mut Ids) -> Sdp {
+    pub fn offer_to(&mut self, session: &mut Session, to: Side, received: &Sdp, env: &mut Env<'_>) -> Sdp {
         let from = to.other();
         // M-lines never go away (RFC 3264 §8): what the offer left out is refused in its place.
         let mut received = received.clone();
@@ -227,12 +234,23 @@ impl MediaPlan {
             Side::A => (&session.b, &mut session.a),
             Side::B => (&session.a, &mut session.b),
         };
+        let zrtp = leg.mode == Some(Encryption::Zrtp);
         let streams = (0..received.media.len())
             .map(|index| {
                 let &ports = self.voice(to).ports.get(&index)?;
-                offerer
-                    .is_active(index)
-                    .then(|| leg.offer_stream(index, ports, self.fingerprint.as_ref(), ids))
+                if !offerer.is_active(index) {
+                    return None;
+                }
+                let hello = if zrtp {
+                    Some(self.announce(to, index, None, env)?)
+                } else {
+                    None
+                };
+                let own = Own {
+                    fingerprint: self.fingerprint.as_ref(),
+                    hello,
+                };
+                Some(leg.offer_stream(index, ports, own, env.ids))
             })
             .collect();
         leg.streams.truncate(received.media.len());
@@ -250,20 +268,36 @@ impl MediaPlan {
     }
 
     /// What `to`, who offered, is answered when the other leg said `received`; closes the exchange in `session`.
-    pub fn answer_to(&mut self, session: &mut Session, to: Side, received: &Sdp) -> Option<Sdp> {
+    pub fn answer_to(
+        &mut self,
+        session: &mut Session,
+        to: Side,
+        received: &Sdp,
+        env: &mut Env<'_>,
+    ) -> Option<Sdp> {
         let offer = session.leg(to).heard.clone()?;
         let (answerer, leg) = match to {
             Side::A => (&session.b, &mut session.a),
             Side::B => (&session.a, &mut session.b),
         };
-        let (ports, fingerprint) = (&self.voice(to).ports, self.fingerprint.as_ref());
         let streams = (0..offer.media.len())
             .map(|index| {
                 if !(answerer.is_active(index) && leg.is_active(index)) {
                     leg.drop_stream(index);
                     return None;
                 }
-                leg.answer_stream(index, *ports.get(&index)?, fingerprint)
+                let &ports = self.voice(to).ports.get(&index)?;
+                let stream = leg.streams.get(index)?;
+                let hello = if stream.is_zrtp() {
+                    Some(self.announce(to, index, stream.zrtp_peer(), env)?)
+                } else {
+                    None
+                };
+                let own = Own {
+                    fingerprint: self.fingerprint.as_ref(),
+                    hello,
+                };
+                leg.answer_stream(index, ports, own)
             })
             .collect();
         let answer = self.speak(to, received, streams, Some(&offer));
@@ -283,6 +317,18 @@ impl MediaPlan {
             }
         }
         Some(answer)
+    }
+
+    /// What is announced of our ZRTP on a leg.
+    fn announce(
+        &mut self,
+        side: Side,
+        index: usize,
+        peer: Option<HelloHash>,
+        env: &mut Env<'_>,
+    ) -> Option<HelloHash> {
+        let zid = self.zid;
+        self.voice_mut(side).announce(index, peer, zid, env)
     }
 
     fn speak(
@@ -310,15 +356,15 @@ impl MediaPlan {
 
     /// The answer to a session refresh: an offer that says what its party said last, but for the version (RFC 4028 §7.4).
     /// `None` when it says something new, or no session is agreed.
-    pub fn refresh(&mut self, from: Side, offer: &Sdp, ids: &mut Ids) -> Option<Sdp> {
+    pub fn refresh(&mut self, from: Side, offer: &Sdp, env: &mut Env<'_>) -> Option<Sdp> {
         let heard = self.agreed.leg(from).heard.as_ref()?;
         let other = self.agreed.leg(from.other()).heard.clone()?;
         if !sdp::same_session(heard, offer) {
             return None;
         }
         let mut session = self.agreed.clone();
-        self.take_offer(&mut session, from, offer, ids).ok()?;
-        let answer = self.answer_to(&mut session, from, &other)?;
+        self.take_offer(&mut session, from, offer, env.ids).ok()?;
+        let answer = self.answer_to(&mut session, from, &other, env)?;
         self.agreed = session;
         Some(answer)
     }
@@ -336,10 +382,16 @@ impl MediaPlan {
         self.agreed.leg(side).heard.clone()
     }
     /// Answers `offerer` with what the other party said before: it has not answered the new offer, so its former description stands.
-    pub fn answer_with_former(&mut self, session: &mut Session, offerer: Side, former: &Sdp) -> Option<Sdp> {
+    pub fn answer_with_former(
+        &mut self,
+        session: &mut Session,
+        offerer: Side,
+        former: &Sdp,
+        env: &mut Env<'_>,
+    ) -> Option<Sdp> {
         let other = offerer.other();
         *session.leg_mut(other) = self.agreed.leg(other).clone();
-        self.answer_to(session, offerer, former)
+        self.answer_to(session, offerer, former, env)
     }
 }
 

@@ -12,6 +12,11 @@ struct Rig {
     ids: Ids,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test's time has to begin somewhere")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 const KEY: &str = "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxx";
 
 fn description(media: &str) -> Sdp {
@@ -29,7 +34,7 @@ impl Rig {
     fn new(offer: &Sdp, policy: EncryptionPolicy) -> Result<Self, Failure> {
         let settings = crate::testing::settings();
         let mut rig = Self {
-            plan: MediaPlan::new(&settings),
+            plan: MediaPlan::new(&settings, crate::testing::sim::ZID),
             session: Session::default(),
             ids: Ids::seeded(9),
         };
@@ -46,10 +51,8 @@ impl Rig {
         Ok(rig)
     }
     fn begin(&mut self, side: Side, local: [u8; 4]) {
-        #[expect(clippy::disallowed_methods, reason = "a test's time has to begin somewhere")]
-        let now = Instant::now();
         let mut env = Env {
-            now,
+            now: now(),
             ids: &mut self.ids,
         };
         self.plan.begin(side, local.into(), &mut env);
@@ -73,13 +76,24 @@ impl Rig {
         missing.len()
     }
     fn offer_to(&mut self, to: Side, received: &Sdp) -> Sdp {
-        self.plan.offer_to(&mut self.session, to, received, &mut self.ids)
+        let mut env = Env {
+            now: now(),
+            ids: &mut self.ids,
+        };
+        self.plan.offer_to(&mut self.session, to, received, &mut env)
     }
     /// The answer of B goes to A, and all is agreed.
     fn finish(&mut self, answer: &Sdp) -> Result<(Sdp, Vec<MediaCommand>), Failure> {
         let mut session = self.session.clone();
         self.plan.take_answer(&mut session, Side::B, answer)?;
-        let answer = self.plan.answer_to(&mut session, Side::A, answer).unwrap();
+        let mut env = Env {
+            now: now(),
+            ids: &mut self.ids,
+        };
+        let answer = self
+            .plan
+            .answer_to(&mut session, Side::A, answer, &mut env)
+            .unwrap();
         Ok((answer, self.plan.commit(session, true)))
     }
 }
@@ -279,7 +293,13 @@ fn an_earlier_answer_does_not_close_what_the_next_fork_may_take() {
     let mut early = rig.session.clone();
     let audio_only = description("m=audio 4000 RTP/AVP 0\nm=video 0 RTP/AVP 96\n");
     rig.plan.take_answer(&mut early, Side::B, &audio_only).unwrap();
-    rig.plan.answer_to(&mut early, Side::A, &audio_only).unwrap();
+    let mut env = Env {
+        now: now(),
+        ids: &mut rig.ids,
+    };
+    rig.plan
+        .answer_to(&mut early, Side::A, &audio_only, &mut env)
+        .unwrap();
     let commands = rig.plan.preview(early);
     assert_eq!(commands.len(), connects(&commands).len());
     let (answer, commands) = rig.finish(&both).unwrap();

@@ -1,0 +1,226 @@
+//! ZRTP of one leg: the association that agrees on its keys, and what descriptions say of it (RFC 6189 §8).
+//!
+//! The association lives as long as the peer is the same by its `a=zrtp-hash`. Another one is another device, and gets an
+//! association of its own: its keys are not those of the device before.
+
+use super::{Encryption, MediaPlan, Side, Voice, keyring::Party};
+use crate::{
+    call::Env,
+    media::{
+        SrtpKey, StreamId,
+        zrtp::{self, Association, HelloHash, Output, Retained, Settings, StreamIndex, Zid},
+    },
+    sdp::{Media, Sdp},
+};
+use std::{collections::BTreeMap, net::SocketAddr, time::Instant};
+
+/// The association of one leg.
+#[derive(Debug)]
+pub(super) struct Zrtp {
+    association: Association,
+    /// Counts the associations of this leg.
+    number: u32,
+    /// What the peer announced, by stream.
+    announced: BTreeMap<usize, HelloHash>,
+    /// Where each stream's packets come from, when not from where they are said to.
+    sources: BTreeMap<usize, SocketAddr>,
+}
+
+/// What a description announces for a stream: its own line, else the session's. Versions that are not ours are passed over.
+pub(super) fn announced(sdp: &Sdp, media: &Media) -> Option<HelloHash> {
+    let own = media.attributes("zrtp-hash");
+    let session = sdp
+        .lines
+        .iter()
+        .filter(|line| line.is_attribute("zrtp-hash"))
+        .filter_map(|line| line.as_attribute()?.1);
+    own.chain(session)
+        .filter_map(|value| value.parse().ok())
+        .find(HelloHash::is_ours)
+}
+
+/// What the machine may know of the outside.
+macro_rules! outside {
+    ($env:ident) => {
+        &mut zrtp::Env {
+            now: $env.now,
+            random: &mut |bytes: &mut [u8]| $env.ids.fill(bytes),
+        }
+    };
+}
+
+impl Voice {
+    /// What we announce for a stream; its exchange is made ready. `peer`: what the other end announces. `None`: more streams
+    /// than an association may have.
+    pub(super) fn announce(
+        &mut self,
+        index: usize,
+        peer: Option<HelloHash>,
+        zid: Zid,
+        env: &mut Env<'_>,
+    ) -> Option<HelloHash> {
+        self.meet(index, peer, zid);
+        let association = &mut self.zrtp.as_mut()?.association;
+        let stream = StreamIndex(index);
+        if let Some(hash) = association.hash(stream) {
+            return Some(hash);
+        }
+        let mut ssrc = [0; 4];
+        env.ids.fill(&mut ssrc);
+        association.add_stream(stream, u32::from_be_bytes(ssrc), outside!(env))
+    }
+
+    /// Makes sure that the association is the one with this peer.
+    fn meet(&mut self, index: usize, peer: Option<HelloHash>, zid: Zid) {
+        let known = self.zrtp.as_ref().and_then(|zrtp| zrtp.announced.get(&index));
+        let another = matches!((known, peer), (Some(known), Some(peer)) if *known != peer);
+        if self.zrtp.is_none() || another {
+            let number = self.zrtp.as_ref().map_or(0, |zrtp| zrtp.number) + 1;
+            self.zrtp = Some(Zrtp {
+                association: Association::new(zid, Settings::default()),
+                number,
+                announced: BTreeMap::new(),
+                sources: BTreeMap::new(),
+            });
+        }
+    }
+
+    /// Whose keys a ZRTP stream has now.
+    pub(super) fn zrtp_party(&self) -> Option<Party> {
+        self.zrtp.as_ref().map(|zrtp| Party::Zrtp(zrtp.number))
+    }
+}
+
+/// ZRTP of both legs, as the bridge drives it.
+impl MediaPlan {
+    /// The streams that ZRTP keys, and where each peer is.
+    pub fn zrtp_streams(&self) -> Vec<(Side, StreamId)> {
+        let of = |side: Side| {
+            let leg = self.agreed.leg(side);
+            let zrtp = leg.mode == Some(Encryption::Zrtp);
+            (0..leg.streams.len())
+                .filter(move |&index| {
+                    zrtp && leg.is_active(index) && self.agreed.leg(side.other()).is_active(index)
+                })
+                .map(move |index| (side, StreamId(index)))
+        };
+        of(Side::A).chain(of(Side::B)).collect()
+    }
+
+    /// Begins a stream's exchange, with what its peer has announced. Again, when nobody has answered.
+    pub fn zrtp_begin(&mut self, side: Side, stream: StreamId, env: &mut Env<'_>) {
+        let zid = self.zid;
+        let Some(known) = self.agreed.leg(side).streams.get(stream.0) else {
+            return;
+        };
+        let (peer, there) = (known.zrtp_peer(), known.at().is_some());
+        let voice = self.voice_mut(side);
+        // A peer that answers is met here first.
+        if voice.announce(stream.0, peer, zid, env).is_none() {
+            return;
+        }
+        let Some(zrtp) = &mut voice.zrtp else { return };
+        let index = StreamIndex(stream.0);
+        if let Some(peer) = peer
+            && zrtp.announced.insert(stream.0, peer) != Some(peer)
+        {
+            zrtp.association.set_peer_hash(index, peer, outside!(env));
+        }
+        if there {
+            zrtp.association.start(index, outside!(env));
+        }
+    }
+
+    /// A packet came.
+    pub fn zrtp_packet(
+        &mut self,
+        side: Side,
+        stream: StreamId,
+        from: SocketAddr,
+        bytes: &[u8],
+        env: &mut Env<'_>,
+    ) {
+        let signalled = self
+            .agreed
+            .leg(side)
+            .streams
+            .get(stream.0)
+            .and_then(|known| known.at());
+        let Some(zrtp) = &mut self.voice_mut(side).zrtp else {
+            return tracing::debug!("a ZRTP packet for no association");
+        };
+        // Once something has come from where the peer is said to be, it is there.
+        if signalled == Some(from) {
+            zrtp.sources.insert(stream.0, from);
+        } else {
+            let known = zrtp.sources.entry(stream.0).or_insert(from);
+            if Some(*known) != signalled {
+                *known = from;
+            }
+        }
+        zrtp.association
+            .handle_packet(StreamIndex(stream.0), bytes, outside!(env));
+    }
+
+    /// Where a stream's packets go to.
+    pub fn zrtp_target(&self, side: Side, stream: StreamId) -> Option<SocketAddr> {
+        let seen = self.voice(side).zrtp.as_ref()?.sources.get(&stream.0).copied();
+        seen.or_else(|| self.agreed.leg(side).streams.get(stream.0)?.at())
+    }
+
+    /// What the store knows of a peer.
+    pub fn zrtp_retained(&mut self, side: Side, peer: Zid, retained: Retained, env: &mut Env<'_>) {
+        if let Some(zrtp) = &mut self.voice_mut(side).zrtp {
+            zrtp.association.handle_retained(peer, retained, outside!(env));
+        }
+    }
+
+    /// Deadlines of both legs' associations.
+    pub fn zrtp_timeout(&mut self, env: &mut Env<'_>) {
+        for side in [Side::A, Side::B] {
+            if let Some(zrtp) = &mut self.voice_mut(side).zrtp
+                && zrtp.association.poll_timeout().is_some_and(|at| at <= env.now)
+            {
+                zrtp.association.handle_timeout(outside!(env));
+            }
+        }
+    }
+
+    /// When to call [`Self::zrtp_timeout`].
+    pub fn zrtp_poll_timeout(&self) -> Option<Instant> {
+        [Side::A, Side::B]
+            .into_iter()
+            .filter_map(|side| self.voice(side).zrtp.as_ref()?.association.poll_timeout())
+            .min()
+    }
+
+    /// What the association of a leg wants done next.
+    pub fn zrtp_poll_output(&mut self, side: Side) -> Option<Output> {
+        self.voice_mut(side).zrtp.as_mut()?.association.poll_output()
+    }
+
+    /// Takes one key of a stream.
+    pub fn zrtp_key(
+        &mut self,
+        side: Side,
+        stream: StreamId,
+        receive: Option<SrtpKey>,
+        send: Option<SrtpKey>,
+    ) {
+        let voice = self.voice_mut(side);
+        if let Some(party) = voice.zrtp_party() {
+            voice.keys.set_halves(stream.0, party, receive, send);
+        }
+    }
+
+    /// A stream's keys must not be used any more.
+    pub fn zrtp_forget(&mut self, side: Side, stream: StreamId) {
+        self.voice_mut(side).keys.forget(stream.0);
+    }
+
+    /// The call is over.
+    pub fn zrtp_end(&mut self) {
+        self.a.zrtp = None;
+        self.b.zrtp = None;
+    }
+}
