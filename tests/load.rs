@@ -146,3 +146,18 @@ fn the_server_takes_each_suite_that_a_caller_offers() {
         assert_eq!(output.status.code(), Some(0), "{suite}: {told}");
     }
 }
+
+#[test]
+fn calls_with_dtls_lose_no_packet() {
+    let output = Command::new(env!("CARGO_BIN_EXE_b2bua"))
+        .args([
+            "load", "--spawn", "--calls", "20", "--rate", "10", "--hold", "3", "--settle", "0",
+        ])
+        .args(["--media", "dtls-plain"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("20"), "{told}");
+}

@@ -7,7 +7,6 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use tokio::net::UdpSocket;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::AbortHandle;
 use webrtc_dtls::cipher_suite::CipherSuiteId;
@@ -98,18 +97,17 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Begins one, as client or as server; `done` is told how it ended.
+    /// Begins one in the tokio runtime that this is called in, as client or as server. `send` takes what is to be sent, and
+    /// `done` is told how it ended.
     pub fn begin(
         client: bool,
         fingerprints: Vec<String>,
-        socket: Arc<UdpSocket>,
-        to: SocketAddr,
+        send: impl Fn(&[u8]) + Send + Sync + 'static,
         done: impl FnOnce(Result<Keys, Error>) + Send + 'static,
     ) -> Self {
         let (incoming, queue) = mpsc::channel(QUEUE);
         let path = Arc::new(Path {
-            socket,
-            to,
+            send: Box::new(send),
             incoming: Mutex::new(queue),
         });
         let task = tokio::spawn(async move { done(shake(client, &fingerprints, path).await) });
@@ -191,10 +189,12 @@ fn config() -> Config {
     }
 }
 
-/// The way to the other side: out by the socket, in by whoever reads it.
+/// Takes a datagram for the other side.
+type Sender = dyn Fn(&[u8]) + Send + Sync;
+
+/// The way to the other side.
 struct Path {
-    socket: Arc<UdpSocket>,
-    to: SocketAddr,
+    send: Box<Sender>,
     incoming: Mutex<mpsc::Receiver<Vec<u8>>>,
 }
 
@@ -217,8 +217,7 @@ impl Conn for Path {
         }
     }
     async fn send(&self, datagram: &[u8]) -> UtilResult<usize> {
-        // What is refused is lost, and sent again in time.
-        let _ = self.socket.send_to(datagram, self.to).await;
+        (self.send)(datagram);
         Ok(datagram.len())
     }
     async fn connect(&self, _: SocketAddr) -> UtilResult<()> {
@@ -234,7 +233,7 @@ impl Conn for Path {
         unused()
     }
     fn remote_addr(&self) -> Option<SocketAddr> {
-        Some(self.to)
+        None
     }
     async fn close(&self) -> UtilResult<()> {
         Ok(())

@@ -212,10 +212,12 @@ impl Stream {
             let with = (agreed.remote.rtp, described.fingerprints.clone(), begin);
             if self.dtls.as_ref().is_none_or(|dtls| dtls.with != with) {
                 let shake = |component: Component, socket: &Arc<UdpSocket>, to: SocketAddr| {
-                    let shaken = shaken.clone();
+                    let (shaken, socket) = (shaken.clone(), Arc::clone(socket));
+                    // What is refused is lost, and sent again in time.
+                    let send = move |datagram: &[u8]| drop(socket.try_send_to(datagram, to));
                     // The stream may be gone.
                     let done = move |keys| drop(shaken.send((component, keys)));
-                    Handshake::begin(begin, with.1.clone(), Arc::clone(socket), to, done)
+                    Handshake::begin(begin, with.1.clone(), send, done)
                 };
                 let rtp = shake(Component::Rtp, &self.pair.rtp, agreed.remote.rtp);
                 let rtcp = shake(Component::Rtcp, &self.pair.rtcp, agreed.remote.rtcp);

@@ -66,7 +66,7 @@ pub(super) fn with(
     let deck = if !options.media.flows() {
         None
     } else {
-        Some(Deck::start(interval).map_err(io)?)
+        Some(Deck::start(interval, options.media.shakes()).map_err(io)?)
     };
     let run = Run {
         server: target,

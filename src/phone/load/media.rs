@@ -4,7 +4,8 @@
 //! the packet interval; receiving is whatever the kernel says is readable.
 
 use crate::phone::audio::{Listener, Talker, Tally, Voice};
-use crate::phone::crypto::{Protect, Unprotect};
+use crate::phone::crypto::{Key, Protect, Unprotect};
+use crate::phone::dtls::{self, Handshake, Keys};
 use crate::phone::session::Agreed;
 use crate::phone::stream::hertz;
 use crate::phone::tone::{Codec, Tone};
@@ -44,6 +45,12 @@ enum Command {
         us: Voice,
         agreed: Box<Agreed>,
     },
+    Keyed {
+        id: LineId,
+        us: Voice,
+        codec: Codec,
+        keys: Box<Keys>,
+    },
     Talk(LineId, bool),
     Close(LineId),
     Stop,
@@ -77,23 +84,36 @@ pub(super) struct Done {
 pub(super) struct Deck {
     commands: Sender<Command>,
     pub(super) reports: Receiver<Report>,
+    /// Lines that have got their keys by a handshake.
+    pub(super) keyed: Receiver<LineId>,
     progress: Receiver<Done>,
+    /// Where handshakes go on, if there are any.
+    _shaking: Option<tokio::runtime::Runtime>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Deck {
-    /// Starts the thread; `interval` is the time between two packets of a call.
-    pub(super) fn start(interval: Duration) -> io::Result<Self> {
+    /// Starts the thread; `interval` is the time between two packets of a call. `shakes`: keys may come by DTLS.
+    pub(super) fn start(interval: Duration, shakes: bool) -> io::Result<Self> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let (commands, queue) = unbounded();
         let (report, reports) = unbounded();
         let (tell, progress) = unbounded();
+        let (tell_keyed, keyed) = unbounded();
+        let shaking = shakes.then(|| {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            runtime.worker_threads(1).enable_time().build()
+        });
+        let shaking = shaking.transpose()?;
         let slots = interval.as_millis().max(1) as usize;
         let machine = Machine {
             poll,
             queue,
             report,
             tell,
+            tell_keyed,
+            shaking: shaking.as_ref().map(|runtime| runtime.handle().clone()),
+            commands: commands.clone(),
             lines: Vec::new(),
             wheel: vec![Vec::new(); slots],
             tones: HashMap::new(),
@@ -106,7 +126,9 @@ impl Deck {
         Ok(Self {
             commands,
             reports,
+            keyed,
             progress,
+            _shaking: shaking,
             thread: Some(thread),
         })
     }
@@ -164,6 +186,7 @@ struct Line {
     listener: Listener,
     talker: Option<Talker>,
     remote: Option<SocketAddr>,
+    handshake: Option<Handshake>,
     slot: usize,
     talking: bool,
     unsent: u64,
@@ -174,6 +197,9 @@ struct Machine {
     queue: Receiver<Command>,
     report: Sender<Report>,
     tell: Sender<Done>,
+    tell_keyed: Sender<LineId>,
+    shaking: Option<tokio::runtime::Handle>,
+    commands: Sender<Command>,
     /// By their names, which are small numbers.
     lines: Vec<Option<Box<Line>>>,
     /// Which lines send in which millisecond of the packet interval.
@@ -273,6 +299,7 @@ impl Machine {
                     listener,
                     talker: None,
                     remote: None,
+                    handshake: None,
                     slot: emptiest,
                     talking: false,
                     unsent: 0,
@@ -282,19 +309,18 @@ impl Machine {
                 }
                 self.lines[id] = Some(Box::new(line));
             }
+            Command::Agree { id, us, agreed } if agreed.begin_dtls.is_some() => self.shake(id, us, &agreed),
+            Command::Keyed { id, us, codec, keys } => {
+                self.key(id, us, codec, (Some(&keys.0), Some(&keys.1)));
+                // The engine may be gone.
+                let _ = self.tell_keyed.send(id);
+            }
             Command::Agree { id, us, agreed } => {
-                let (theirs, ours) = (self.line(id).map(|line| line.them), self.tone(us, agreed.codec));
-                let theirs = theirs.map(|them| self.tone(them, agreed.codec));
-                let (Some(line), Some(theirs)) = (self.line(id), theirs) else {
-                    return;
-                };
-                line.listener.expect_tone(theirs);
-                line.listener.open(Unprotect::new(agreed.theirs.as_ref()));
-                // Streams of one run must differ; nothing asks that they be random.
-                let ssrc = (us.call << 1 | u32::from(us.side == crate::phone::audio::Side::Callee))
-                    .wrapping_mul(0x9e37_79b1);
-                line.talker = Some(Talker::new(us, ours, ssrc, Protect::new(agreed.ours.as_ref())));
-                line.remote = Some(agreed.remote.rtp);
+                if let Some(line) = self.line(id) {
+                    line.remote = Some(agreed.remote.rtp);
+                }
+                let keys = (agreed.ours.as_ref(), agreed.theirs.as_ref());
+                self.key(id, us, agreed.codec, keys);
             }
             Command::Talk(id, talking) => {
                 if let Some(line) = self.line(id) {
@@ -317,6 +343,55 @@ impl Machine {
             }
             Command::Stop => {}
         }
+    }
+
+    /// Begins a handshake for a line; its keys come as a command.
+    fn shake(&mut self, id: LineId, us: Voice, agreed: &Agreed) {
+        let (Some(begin), Some(described)) = (agreed.begin_dtls, &agreed.remote.dtls) else {
+            return;
+        };
+        let (remote, codec, commands) = (agreed.remote.rtp, agreed.codec, self.commands.clone());
+        let runtime = self.shaking.clone();
+        let (Some(line), Some(runtime)) = (self.line(id), runtime) else {
+            return;
+        };
+        let socket = match line.socket.try_clone() {
+            Ok(socket) => socket,
+            Err(error) => return tracing::error!(%error, "a call without a handshake"),
+        };
+        line.remote = Some(remote);
+        // What is refused is lost, and sent again in time.
+        let send = move |datagram: &[u8]| drop(socket.send_to(datagram, remote));
+        let done = move |keys| match keys {
+            Ok(keys) => {
+                let keys = Box::new(keys);
+                // The thread may have ended.
+                let _ = commands.send(Command::Keyed { id, us, codec, keys });
+            }
+            Err(error) => tracing::warn!(%error, "no keys"),
+        };
+        let _guard = runtime.enter();
+        line.handshake = Some(Handshake::begin(
+            begin,
+            described.fingerprints.clone(),
+            send,
+            done,
+        ));
+    }
+
+    /// A line reads and speaks by these keys from now on.
+    fn key(&mut self, id: LineId, us: Voice, codec: Codec, (ours, theirs): (Option<&Key>, Option<&Key>)) {
+        let (heard, spoken) = (self.line(id).map(|line| line.them), self.tone(us, codec));
+        let heard = heard.map(|them| self.tone(them, codec));
+        let (Some(line), Some(heard)) = (self.line(id), heard) else {
+            return;
+        };
+        line.listener.expect_tone(heard);
+        line.listener.open(Unprotect::new(theirs));
+        // Streams of one run must differ; nothing asks that they be random.
+        let ssrc = (us.call << 1 | u32::from(us.side == crate::phone::audio::Side::Callee))
+            .wrapping_mul(0x9e37_79b1);
+        line.talker = Some(Talker::new(us, spoken, ssrc, Protect::new(ours)));
     }
 
     fn tone(&mut self, voice: Voice, codec: Codec) -> Arc<Tone> {
@@ -360,6 +435,12 @@ impl Machine {
         let Ok((length, from)) = line.socket.recv_from(&mut self.buffer) else {
             return false;
         };
+        if dtls::is_dtls(&self.buffer[..length]) {
+            if let Some(handshake) = &line.handshake {
+                handshake.take(&self.buffer[..length]);
+            }
+            return true;
+        }
         self.done.received += 1;
         match line.remote {
             Some(remote) if remote != from => line.listener.stranger(),

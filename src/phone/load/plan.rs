@@ -118,6 +118,8 @@ pub enum Media {
     PlainSdes,
     /// SDES on both legs.
     SdesSdes,
+    /// DTLS-SRTP from the caller, with rtcp-mux, plain to the callee. They speak once they have keys.
+    DtlsPlain,
 }
 
 impl Media {
@@ -126,8 +128,14 @@ impl Media {
         !matches!(self, Self::Signalling | Self::None)
     }
 
+    /// Whether keys come by a handshake after the answer.
+    pub(super) fn shakes(self) -> bool {
+        self == Self::DtlsPlain
+    }
+
     pub(super) fn caller(self, suite: Suite) -> Security {
         match self {
+            Self::DtlsPlain => Security::Dtls,
             Self::SdesPlain | Self::SdesSdes => Security::Sdes(vec![suite]),
             _ => Security::Clear,
         }

@@ -24,6 +24,8 @@ pub struct Local {
     security: Security,
     /// The keys that we offered or answered with.
     keys: Vec<Key>,
+    /// RTCP comes and goes at the port of RTP (RFC 5761).
+    mux: bool,
     /// Our role in DTLS, once it is agreed on; it stays.
     role: Option<Setup>,
     /// The direction that was said last.
@@ -58,8 +60,15 @@ impl Local {
             security,
             keys: Vec::new(),
             role: None,
+            mux: false,
             direction: Direction::SendRecv,
         }
+    }
+
+    /// Offers and answers rtcp-mux: with DTLS one handshake does for both.
+    pub fn muxed(mut self) -> Self {
+        self.mux = true;
+        self
     }
 
     /// The port where it receives.
@@ -249,6 +258,9 @@ impl Local {
                 |name: &str, value: String| attributes.push(Attribute::Other(name.into(), Some(value)));
             other("fingerprint", dtls::fingerprint());
             other("setup", setup.word().to_owned());
+        }
+        if self.mux {
+            attributes.push(Attribute::Other("rtcp-mux".into(), None));
         }
         attributes.push(Attribute::Ptime(20.0));
         attributes.push(direction.attribute());

@@ -1,6 +1,6 @@
 //! The course of a call: what both sides say, and what comes of it.
 
-use super::{Call, Engine, FAULTS, Half, Side, Voice, Wake};
+use super::{Call, Engine, FAULTS, Half, LOOK, Side, Voice, Wake};
 use crate::phone::load::plan::{Fate, Media};
 use crate::phone::session::Described;
 use crate::phone::ua::Event;
@@ -81,7 +81,14 @@ impl Engine {
                                 call: number,
                                 side: Side::Caller,
                             };
-                            let told = deck.agree(line, us, agreed).and_then(|()| deck.talk(line, true));
+                            let shakes = self.run.media.shakes();
+                            let told = deck.agree(line, us, agreed).and_then(|()| match shakes {
+                                true => Ok(()),
+                                false => deck.talk(line, true),
+                            });
+                            if shakes {
+                                self.wakes.push(Reverse((now + LOOK, number, Wake::Speak)));
+                            }
                             if let Err(error) = told {
                                 call.outcome = Some(Err(error.to_string()));
                             }
@@ -116,6 +123,7 @@ impl Engine {
             Event::Acknowledged => {
                 if let (Some(deck), Some(line)) =
                     (&self.deck, call.callee.as_ref().and_then(|callee| callee.line))
+                    && !self.run.media.shakes()
                 {
                     let _ = deck.talk(line, true);
                 }

@@ -24,6 +24,10 @@ use std::time::{Duration, Instant};
 const DRAIN: Duration = Duration::from_millis(250);
 /// A caller that cancels early does so this long after its INVITE.
 const EARLY_CANCEL: Duration = Duration::from_millis(5);
+/// How often it is looked whether a call has its keys.
+const LOOK: Duration = Duration::from_millis(20);
+/// When a phone has its keys, so has the server; its relay a moment later.
+const KEYED: Duration = Duration::from_millis(200);
 /// Faults that are kept word by word.
 const FAULTS: usize = 20;
 
@@ -56,6 +60,8 @@ struct Call {
     caller: Half,
     callee: Option<Half>,
     answered: bool,
+    /// With handshakes: whether both were told to speak, or will not be any more.
+    spoke: bool,
     /// What is to be told of it, once it is known.
     outcome: Option<Result<(), String>>,
     /// Whether it was ended by us, as planned.
@@ -69,6 +75,7 @@ enum Wake {
     Caller,
     Callee,
     Cancel,
+    Speak,
     Quiet,
     HangUp,
 }
@@ -82,6 +89,8 @@ pub(super) struct Engine {
     callee: Me,
     random: StdRng,
     deck: Option<Deck>,
+    /// When it was first seen that a line has its keys.
+    keyed: HashMap<LineId, Instant>,
     calls: HashMap<u32, Call>,
     by_call_id: HashMap<(Side, String), u32>,
     wakes: BinaryHeap<Reverse<(Instant, u32, Wake)>>,
@@ -119,6 +128,7 @@ impl Engine {
             callees,
             random: rand::make_rng(),
             deck,
+            keyed: HashMap::new(),
             calls: HashMap::new(),
             by_call_id: HashMap::new(),
             wakes: BinaryHeap::new(),
@@ -245,7 +255,7 @@ impl Engine {
             Wake::Callee => call.callee.as_mut(),
             Wake::HangUp if by_caller => Some(&mut call.caller),
             Wake::HangUp => call.callee.as_mut(),
-            Wake::Quiet => None,
+            Wake::Speak | Wake::Quiet => None,
         };
         match (wake, half) {
             (Wake::Caller | Wake::Callee, Some(half)) if half.queued == Some(at) => {
@@ -257,7 +267,28 @@ impl Engine {
                 half.ua.hang_up(now);
                 call.hanging_up = true;
             }
+            (Wake::Speak, _) => {
+                if let Some(deck) = &self.deck {
+                    self.keyed.extend(deck.keyed.try_iter().map(|line| (line, now)));
+                }
+                if call.spoke || call.closed {
+                    return;
+                }
+                let keyed = call.caller.line.and_then(|line| self.keyed.get(&line));
+                if keyed.is_none_or(|since| now - *since < KEYED) {
+                    return self.wakes.push(Reverse((now + LOOK, number, Wake::Speak)));
+                }
+                call.spoke = true;
+                for half in std::iter::once(&call.caller).chain(&call.callee) {
+                    if let (Some(deck), Some(line)) = (&self.deck, half.line) {
+                        let _ = deck.talk(line, true);
+                    }
+                }
+            }
             (Wake::Quiet, _) => {
+                if self.run.media.shakes() && !std::mem::replace(&mut call.spoke, true) {
+                    call.outcome = Some(Err(format!("{}: no keys by DTLS", call.fate.name())));
+                }
                 for half in std::iter::once(&call.caller).chain(&call.callee) {
                     if let (Some(deck), Some(line)) = (&self.deck, half.line) {
                         let _ = deck.talk(line, false);

@@ -25,6 +25,9 @@ impl Engine {
         let security = self.run.media.caller(self.run.suite);
         let (at, line) = self.ears(number, Side::Caller)?;
         let mut local = Local::new(at, vec![Codec::Pcmu], security, &mut self.random);
+        if self.run.media.shakes() {
+            local = local.muxed();
+        }
         let offer = match self.run.media {
             Media::Signalling => without_streams(at.ip()),
             _ => local.offer(Direction::SendRecv, &mut self.random),
@@ -54,6 +57,7 @@ impl Engine {
             caller,
             callee: None,
             answered: false,
+            spoke: false,
             outcome: None,
             hanging_up: false,
             closed: false,
