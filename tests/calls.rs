@@ -30,6 +30,9 @@ mod properties;
 #[path = "calls/setup.rs"]
 mod setup;
 
+#[path = "calls/zrtp.rs"]
+mod zrtp;
+
 /// The applications of the binary, as any author outside would bring theirs.
 #[path = "../apps/mod.rs"]
 mod apps;

@@ -2,8 +2,10 @@
 
 mod describe;
 mod keying;
+mod zrtp;
 
 pub use keying::DtlsPhone;
+pub use zrtp::ZrtpPhone;
 
 use super::{privacy::description, sim::Sim};
 use crate::{
@@ -55,6 +57,8 @@ pub struct Phone {
     pub suite: &'static str,
     /// DTLS-SRTP instead.
     pub dtls: Option<DtlsPhone>,
+    /// ZRTP instead.
+    pub zrtp: Option<ZrtpPhone>,
     /// It holds the other party.
     pub hold: Option<Hold>,
     /// It writes a direction even when it is `sendrecv`.
@@ -105,6 +109,7 @@ impl Phone {
             secure: None,
             suite: "AES_CM_128_HMAC_SHA1_80",
             dtls: None,
+            zrtp: None,
             hold: None,
             writes_sendrecv: true,
             video: false,
@@ -205,7 +210,8 @@ impl Phone {
     pub fn due(&self) -> Option<Instant> {
         let answer = self.answer_at.as_ref().map(|(at, _)| *at);
         let greets = self.dtls.as_ref().and_then(DtlsPhone::due);
-        [self.retry, answer, greets].into_iter().flatten().min()
+        let zrtp = self.zrtp.as_ref().and_then(ZrtpPhone::due);
+        [self.retry, answer, greets, zrtp].into_iter().flatten().min()
     }
     /// Acts, if it is time.
     pub fn tick(&mut self, sim: &mut Sim) {
@@ -219,6 +225,7 @@ impl Phone {
             self.answer(sim, &request);
         }
         self.greet(sim);
+        self.exchange_zrtp(sim);
     }
     /// Reacts to all that came.
     pub fn react(&mut self, sim: &mut Sim) {

@@ -20,6 +20,8 @@ pub struct FakeRelay {
     pub closed: bool,
     /// Ports left; the next `Open` fails at 0.
     pub free: usize,
+    /// Datagrams of key agreements that it was to send: nobody has taken them yet.
+    pub sent: Vec<(Side, StreamId, Vec<u8>)>,
     next: u16,
 }
 
@@ -51,7 +53,12 @@ impl FakeRelay {
                 self.connected.insert(key, *connect);
                 None
             }
-            MediaCommand::Send { .. } => None,
+            MediaCommand::Send {
+                side, stream, bytes, ..
+            } => {
+                self.sent.push((side, stream, bytes));
+                None
+            }
             MediaCommand::Shut { stream } => {
                 self.ports.retain(|key, _| key.1 != stream);
                 self.connected.retain(|key, _| key.1 != stream);

@@ -24,15 +24,17 @@ impl Scene {
     }
     /// The same with settings and seed.
     pub fn with(a: Encryption, b: Encryption, settings: CallSettings, seed: u64) -> Self {
+        let sim = Sim::with(Verdicts::direct(EncryptionPolicy::Only(b)), settings, seed);
         let phone = |side, encryption| match encryption {
+            Encryption::Zrtp => Phone::new(side, seed).zrtp(seed, sim.now),
             Encryption::Sdes => Phone::new(side, seed).secure(),
             Encryption::DtlsSrtp => Phone::new(side, seed).dtls(),
             _ => Phone::new(side, seed),
         };
         Self {
-            sim: Sim::with(Verdicts::direct(EncryptionPolicy::Only(b)), settings, seed),
             a: phone(Side::A, a),
             b: phone(Side::B, b),
+            sim,
         }
     }
     /// Calls and runs until both are up.
@@ -163,12 +165,24 @@ impl Scene {
         }
         match (&entry.receive, &from.secure) {
             _ if from.dtls.is_some() => {}
+            (Protection::Srtp(key), _)
+                if from
+                    .zrtp
+                    .as_ref()
+                    .is_some_and(|zrtp| zrtp.send.get(&index) == Some(key)) => {}
+            (other, _) if from.zrtp.is_some() => panic!("opened with {other:?}: {}", place()),
             (Protection::Clear, None) => {}
             (Protection::Srtp(key), Some(_)) if is_key(key, from.own_key().as_ref()) => {}
             (other, _) => panic!("opened with {other:?}: {}", place()),
         }
         match (&exit.send, &to.secure) {
             _ if to.dtls.is_some() => {}
+            (Protection::Srtp(key), _)
+                if to
+                    .zrtp
+                    .as_ref()
+                    .is_some_and(|zrtp| zrtp.receive.get(&index) == Some(key)) => {}
+            (other, _) if to.zrtp.is_some() => panic!("sealed with {other:?}: {}", place()),
             (Protection::Clear, None) => {}
             (Protection::Srtp(key), Some(_)) if is_key(key, heard.key.as_ref()) => {}
             (other, _) => panic!("sealed with {other:?}: {}", place()),

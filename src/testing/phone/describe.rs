@@ -73,6 +73,7 @@ impl Phone {
             );
             let _ = write!(out, "a=ssrc:{}77{index} cname:{user}-cname\r\n", self.rtp.port());
             self.describe_dtls(&mut out, offered.map(|(offer, _)| offer), index);
+            self.describe_zrtp(&mut out, index);
             if let Some(key) = &self.secure {
                 let tag = offered.map_or(Some(1), |(_, media)| {
                     let lines = media
@@ -95,6 +96,7 @@ impl Phone {
     pub(super) fn hear(&mut self, sdp: Sdp, now: Instant) {
         self.heard.push(sdp.clone());
         self.shake_hands(&sdp, now);
+        self.greet_zrtp(&sdp, now);
         let Some(said) = &self.said else { return };
         self.views = said
             .media
