@@ -15,6 +15,7 @@ mod shutdown;
 mod standalone;
 mod tombstones;
 mod watch;
+pub mod zid_cache;
 
 pub use gauges::Gauges;
 pub use settings::ServerSettings;

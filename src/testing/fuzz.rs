@@ -11,6 +11,7 @@ mod leg;
 mod media;
 mod sdp;
 mod sip;
+mod zrtp;
 
 pub use call::call;
 pub use config::config;
@@ -19,6 +20,7 @@ pub use leg::leg_operations;
 pub use media::{relay_flow, rtp_demux, srtp};
 pub use sdp::sdp;
 pub use sip::{sip_datagram, sip_headers, sip_stream, sip_uri};
+pub use zrtp::{zrtp_packet, zrtp_sequence};
 
 /// One target.
 pub type Target = fn(&[u8]);
@@ -37,6 +39,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("srtp", srtp),
     ("relay_flow", relay_flow),
     ("dtls_records", dtls_records),
+    ("zrtp_packet", zrtp_packet),
+    ("zrtp_sequence", zrtp_sequence),
 ];
 
 #[cfg(test)]
