@@ -6,8 +6,8 @@ use b2bua::{
     config::{self, Config, ConfigErrors, Host, Listening, Network, Networks},
     media::{Suite, dtls::Identity},
     net::Listen,
-    server::ServerSettings,
-    sip::{routing::Transport, timers::Timers},
+    server::{ServerSettings, fresh_zid, zid_cache::ZidCache},
+    sip::{Ids, routing::Transport, timers::Timers},
 };
 use std::{net::IpAddr, path::Path, sync::Arc};
 
@@ -106,12 +106,29 @@ pub(crate) fn identity(server: &config::Server) -> Option<Arc<Identity>> {
         .map(Arc::new)
 }
 
+/// What ZRTP retains, kept in the data directory. `None`: it is kept in memory.
+pub(crate) async fn zid_cache(server: &config::Server) -> Option<Arc<ZidCache>> {
+    let directory = server.data_directory.as_str();
+    if directory == config::NOTHING_KEPT {
+        return None;
+    }
+    let fresh = fresh_zid(&mut Ids::from_system());
+    match ZidCache::open(Path::new(directory), fresh).await {
+        Ok(cache) => Some(Arc::new(cache)),
+        Err(error) => {
+            tracing::error!("b2bua-server/data-directory: {error}; what ZRTP retains ends with this run");
+            None
+        }
+    }
+}
+
 /// What the server is told.
 pub(crate) fn settings(
     server: &config::Server,
     listen: Vec<Listen>,
     trusted: Networks,
     identity: Option<Arc<Identity>>,
+    zid_cache: Option<Arc<ZidCache>>,
 ) -> ServerSettings {
     let duration = server.max_call_duration.0;
     ServerSettings {
@@ -135,6 +152,7 @@ pub(crate) fn settings(
                 .and_then(|own| own.fingerprints().first().cloned()),
         }),
         identity,
+        zid_cache,
         relay_threads: threads(server.relay_threads),
         audio_ports: server.audio_port.0.clone(),
         video_ports: server.video_port.0.clone(),

@@ -143,7 +143,8 @@ async fn serve(
     let listen = compose::listen(&loaded.server).await.map_err(Fault::Failed)?;
     let trusted = compose::trusted(&loaded.server).await;
     let identity = compose::identity(&loaded.server);
-    let settings = compose::settings(&loaded.server, listen.clone(), trusted, identity);
+    let zid_cache = compose::zid_cache(&loaded.server).await;
+    let settings = compose::settings(&loaded.server, listen.clone(), trusted, identity, zid_cache);
     let server = Server::start(settings, app).await.map_err(Fault::failed)?;
     let running = Running {
         args,
@@ -294,6 +295,7 @@ impl Running<'_> {
                 self.listen.clone(),
                 trusted,
                 compose::identity(&loaded.server),
+                None,
             ),
             app,
         );

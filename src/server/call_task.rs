@@ -7,9 +7,9 @@ use super::{
     handshakes::{Handshakes, Shared},
     inbox::{Inbox, InboxReceiver},
     redact::Redacted,
-    secrets::Secrets,
     standalone::{Answerer, reply},
     watch::Watch,
+    zid_cache::ZidCache,
 };
 use crate::{
     app::{Bound, CallState},
@@ -52,7 +52,7 @@ pub(super) struct Seat {
     pub(super) answerer: Arc<Answerer>,
     pub(super) settings: Arc<CallSettings>,
     pub(super) dtls: Shared,
-    pub(super) secrets: Arc<Secrets>,
+    pub(super) cache: Arc<ZidCache>,
     pub(super) app: Bound,
     pub(super) ids: Ids,
     pub(super) inbox: Inbox,
@@ -72,7 +72,7 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
     };
     let remains = Remains::new(invite.clone());
     let settings = seat.settings.clone();
-    let zid = seat.secrets.zid();
+    let zid = seat.cache.zid();
     let mut env = env(&mut seat.ids);
     let made = catch_unwind(AssertUnwindSafe(|| Call::new(invite, settings, zid, &mut env)));
     match made {
@@ -349,16 +349,26 @@ impl CallTask {
         });
         session.send(command);
     }
-    fn zrtp(&mut self, command: ZrtpCommand) {
-        let now = env(&mut self.seat.ids).now;
-        match command {
-            ZrtpCommand::Store(update) => self.seat.secrets.store(update, now),
-            ZrtpCommand::Lookup { side, peer } => {
-                let retained = self.seat.secrets.lookup(peer, now);
-                self.replies
-                    .push_back(Input::Retained(ZrtpRetained { side, peer, retained }));
+    /// Asks the cache, or gives it something to keep.
+    fn zrtp(&self, command: ZrtpCommand) {
+        #[expect(clippy::disallowed_methods, reason = "secrets expire by wall-clock time")]
+        let now = std::time::SystemTime::now();
+        let (cache, inbox) = (self.seat.cache.clone(), self.seat.inbox.clone());
+        let work = async move {
+            match command {
+                ZrtpCommand::Store(update) => {
+                    if let Err(error) = cache.update(&update, now).await {
+                        tracing::error!(%error, "a ZRTP secret is not kept: its peer will see a new string next time");
+                    }
+                }
+                ZrtpCommand::Lookup { side, peer } => match cache.retained(peer, now).await {
+                    Ok(retained) => inbox.push(Input::Retained(ZrtpRetained { side, peer, retained })),
+                    // No answer: without its secrets the call would look like an attack to the peer.
+                    Err(error) => tracing::error!(%error, "ZRTP cannot go on"),
+                },
             }
-        }
+        };
+        tokio::spawn(work.in_current_span());
     }
     /// One line for each phase.
     fn note(&self, event: &CallEvent) {

@@ -8,8 +8,8 @@ use super::{
     inbox::inbox,
     maps::{Census, Maps, Origination},
     redact::Redacted,
-    secrets::Secrets,
     standalone::{Answerer, reply},
+    zid_cache::ZidCache,
 };
 use crate::{
     call::{Cause, Command, Incoming, Input, Origin, Side, Transmit, Unsent, failure::Kind},
@@ -58,7 +58,7 @@ pub(super) struct Dispatcher {
     pub(super) answerer: Arc<Answerer>,
     pub(super) policy: Policy,
     pub(super) dtls: Dtls,
-    pub(super) secrets: Arc<Secrets>,
+    pub(super) cache: Arc<ZidCache>,
     pub(super) ids: Ids,
     pub(super) control: mpsc::UnboundedSender<Control>,
     pub(super) census: watch::Sender<Census>,
@@ -266,7 +266,7 @@ impl Dispatcher {
             gauges: self.gauges.clone(),
             answerer: self.answerer.clone(),
             settings: self.policy.calls.clone(),
-            secrets: self.secrets.clone(),
+            cache: self.cache.clone(),
             dtls: Shared {
                 dtls: self.dtls.clone(),
                 identity: self.policy.identity.clone(),

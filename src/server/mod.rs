@@ -9,7 +9,6 @@ mod handshakes;
 mod inbox;
 mod maps;
 mod redact;
-mod secrets;
 pub mod settings;
 mod shutdown;
 mod standalone;
@@ -25,6 +24,7 @@ use crate::{
     media::{
         dtls::{self, Dtls},
         relay::{Relay, RelayConfig},
+        zrtp::Zid,
     },
     net::{Limits, Net},
     sip::{Ids, routing::Transport},
@@ -32,7 +32,6 @@ use crate::{
 use admission::Policy;
 use dispatch::{Control, Dispatcher};
 use maps::{Census, Maps};
-use secrets::Secrets;
 use standalone::Answerer;
 use std::{
     io,
@@ -41,6 +40,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync, task::JoinHandle};
+use zid_cache::ZidCache;
 
 /// Messages that may wait for the dispatcher. At half of it new calls are refused, so that those that exist find room.
 const QUEUE: usize = 4096;
@@ -52,9 +52,19 @@ pub enum StartError {
     /// An address that cannot be listened on (named in the error).
     #[error("cannot listen: {0}")]
     Listen(io::Error),
+    /// There is no memory for ZRTP's retained secrets.
+    #[error("cannot keep what ZRTP retains: {0}")]
+    ZidCache(zid_cache::ZidCacheError),
     /// The kernel gives no thread for media.
     #[error("cannot start the media relay: {0}")]
     Relay(io::Error),
+}
+
+/// A ZRTP identifier that nobody has.
+pub fn fresh_zid(ids: &mut Ids) -> Zid {
+    let mut zid = [0; 12];
+    ids.fill(&mut zid);
+    Zid(zid)
 }
 
 /// A running server. Dropping it ends it without a word to anyone; see [`Self::drain`].
@@ -99,7 +109,14 @@ impl Server {
         .map_err(StartError::Listen)?;
         let gauges = Arc::new(Gauges::default());
         let mut ids = Ids::from_system();
-        let secrets = Arc::new(Secrets::new(&mut ids));
+        let cache = match &settings.zid_cache {
+            Some(cache) => cache.clone(),
+            None => {
+                let fresh = fresh_zid(&mut ids);
+                let cache = ZidCache::in_memory(fresh).await.map_err(StartError::ZidCache)?;
+                Arc::new(cache)
+            }
+        };
         let mut secret = [0; 16];
         ids.fill(&mut secret);
         let dispatcher = Dispatcher {
@@ -109,7 +126,7 @@ impl Server {
             answerer: Arc::new(Answerer::new(secret, settings.calls.profile.user_agent.clone())),
             policy: Policy::new(&settings, app),
             dtls: Dtls::new(dtls::Limits::default()),
-            secrets,
+            cache,
             ids,
             control: control.clone(),
             census: census_sender,

@@ -1,5 +1,6 @@
 //! What a server is told at start and at a reload.
 
+use super::zid_cache::ZidCache;
 use crate::{call::bridge::CallSettings, config::Networks, media::dtls::Identity, net::Listen};
 use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -16,6 +17,8 @@ pub struct ServerSettings {
     pub calls: Arc<CallSettings>,
     /// The certificate whose fingerprint `calls` has. Reloaded, for new calls.
     pub identity: Option<Arc<Identity>>,
+    /// What ZRTP retains of peers; without one it is kept in memory, for as long as the server lives.
+    pub zid_cache: Option<Arc<ZidCache>>,
     /// Threads of the media relay, at least 1.
     pub relay_threads: usize,
     /// Ports of audio streams, inclusive; `0..=0` lets the kernel choose.

@@ -81,6 +81,7 @@ fn settings() -> ServerSettings {
             fingerprint: None,
         }),
         identity: None,
+        zid_cache: None,
         relay_threads: 1,
         audio_ports: 0..=0,
         video_ports: 0..=0,
