@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) outbound_proxy: String,
     /// Who may place calls.
     pub(crate) trusted_hosts: String,
+    /// Where it keeps what outlives it, or `none`.
+    pub(crate) data: String,
     /// Lines of `[b2bua-server::trenscrypter]`.
     pub(crate) trenscrypter: String,
 }
@@ -41,6 +43,7 @@ impl Config {
             transport,
             outbound_proxy,
             trusted_hosts,
+            data: "none".to_owned(),
             trenscrypter: String::new(),
         }
     }
@@ -60,10 +63,10 @@ impl Config {
     fn file(&self) -> String {
         format!(
             "[global]\nlog-level=trace\nlog-directory=\n\
-             [b2bua-server]\napplication=trenscrypter\nenable-ice=false\ndata-directory=none\n\
+             [b2bua-server]\napplication=trenscrypter\nenable-ice=false\ndata-directory={}\n\
              transport={}\noutbound-proxy={}\naudio-port={MEDIA_PORTS}\nvideo-port={MEDIA_PORTS}\ntrusted-hosts={}\n\
              [b2bua-server::trenscrypter]\n{}\n",
-            self.transport, self.outbound_proxy, self.trusted_hosts, self.trenscrypter
+            self.data, self.transport, self.outbound_proxy, self.trusted_hosts, self.trenscrypter
         )
     }
 }
@@ -115,6 +118,11 @@ impl Server {
         let server = Self { process, path };
         ready?;
         Ok(server)
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.output()
     }
 
     /// Stops it as an operator does; it must end well, and must not have panicked.
