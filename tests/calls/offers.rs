@@ -1,10 +1,10 @@
 //! Offers in mid-call: video, keys, late offers, refreshes, refusals. Acceptance #12, #13.
 
 use b2bua::{
-    call::{CallEvent, Encryption, Side},
+    call::{CallEvent, Encryption, EncryptionPolicy, Side},
     media::StreamId,
     sip::Message,
-    testing::{Scene, peer::read},
+    testing::{Scene, Sim, Verdicts, peer::read},
 };
 use std::time::Duration;
 
@@ -260,6 +260,38 @@ fn info_and_message_cross_with_their_bodies_and_so_do_the_answers() {
             "{method}\n{}",
             scene.sim.ladder()
         );
+    }
+}
+
+#[test]
+fn a_callee_that_hangs_up_while_ports_open_for_its_late_offer_was_never_there() {
+    for routes in [1, 2] {
+        let mut sim = Sim::new(Verdicts::routes(move |invite| {
+            let route = || Verdicts::outgoing(invite, EncryptionPolicy::Only(Encryption::None));
+            (0..routes).map(|_| route()).collect()
+        }));
+        sim.think = Duration::from_millis(100);
+        let invite = sim.a.invite("sip:bob@example.org", "", "");
+        sim.send(Side::A, invite);
+        sim.run(Duration::from_millis(500));
+        for attempt in 0..routes {
+            let invite = sim.b.take_request("INVITE").expect("the next route is tried");
+            assert_eq!(&invite.body[..], b"", "attempt {attempt} is asked for an offer");
+            let offer = "v=0\r\no=bob-device 1 1 IN IP4 192.0.2.200\r\ns=-\r\nc=IN IP4 192.0.2.200\r\nt=0 0\r\n\
+                         m=audio 40000 RTP/AVP 0\r\n";
+            let answer = sim.b.respond_to(&invite, 200, "", "", offer);
+            sim.send(Side::B, answer);
+            let bye = sim.b.request("BYE", "", "");
+            sim.send(Side::B, bye);
+            sim.run(Duration::from_millis(1_000));
+            assert!(sim.b.response(200).is_some(), "its BYE is answered");
+        }
+        assert!(sim.a.response(200).is_none(), "nobody is there to talk to");
+        assert!(sim.a.response(603).is_some());
+        let ack = sim.a.ack_failure();
+        sim.send(Side::A, ack);
+        sim.run(Duration::from_secs(100));
+        sim.assert_done();
     }
 }
 

@@ -157,6 +157,19 @@ impl Call {
         Ok(())
     }
 
+    /// A callee that was invited without offer, and made one, is gone before ports for it were open: it goes no further, and
+    /// whoever is tried next is asked for an offer as well.
+    fn forget_late_offer(&mut self) {
+        if let Some(exchange) = &mut self.exchange
+            && exchange.offerer == Some(Side::B)
+        {
+            exchange.offerer = None;
+            exchange.offer = None;
+            exchange.ports = false;
+            self.relay.opening.clear();
+        }
+    }
+
     /// The current leg B is no longer leg A's other end. With a cause it is hung up; it cleans up by itself.
     pub(super) fn retire(&mut self, cause: Option<Cause>, env: &mut Env<'_>) {
         if let Some(b) = self.b.iter_mut().find(|b| b.current) {
@@ -181,6 +194,7 @@ impl Call {
     pub(super) fn attempt_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
         tracing::info!(status = %failure.status, kind = failure.kind.label(), "leg B failed");
         self.no_answer = None;
+        self.forget_late_offer();
         // RFC 3263 §4.3: a transport failure, a timeout or a 503 sends the request to the next address.
         let unreachable = matches!(failure.kind, Kind::Unreachable | Kind::Timeout)
             || failure.status == Status::SERVICE_UNAVAILABLE;
