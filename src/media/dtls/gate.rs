@@ -2,12 +2,13 @@
 //!
 //! Until the keys are there everything is in the clear, and anyone who can send from the peer's address can send
 //! anything. RFC 6347 §4.1.2.7 wants invalid records discarded in silence; webrtc-dtls 0.12.0 instead gives up on some
-//! of them, keeps fragments and early records without end, and puts fragments together by recursion. So it gets only
+//! of them, panics on others, keeps fragments and early records without end, and puts fragments together by recursion. So it gets only
 //! what can belong to this handshake, handshake messages whole and in records of our own numbering, and a bounded amount
 //! of it all.
 
 use super::{
     Role,
+    body::is_readable,
     record::{Content, Fragment, clear_record, records},
 };
 use std::collections::VecDeque;
@@ -142,6 +143,9 @@ impl Gate {
     }
     /// Hands a whole message on, in parts that fit into the library's buffer.
     fn message(&mut self, kind: u8, sequence: u16, message: &[u8], passed: &mut Vec<Vec<u8>>) {
+        if !is_readable(kind, message) {
+            return;
+        }
         let mut offset = 0;
         loop {
             let rest = message.get(offset..).unwrap_or_default();

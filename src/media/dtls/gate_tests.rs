@@ -14,8 +14,12 @@ fn part(kind: u8, message: &[u8], range: std::ops::Range<usize>) -> Vec<u8> {
     .print()
 }
 
+/// A Certificate message of that length.
 fn message(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at % 251) as u8).collect()
+    let mut message: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+    message[..3].copy_from_slice(&(length as u32 - 3).to_be_bytes()[1..]);
+    message[3..6].copy_from_slice(&(length as u32 - 6).to_be_bytes()[1..]);
+    message
 }
 
 /// The messages in what was passed, put together again.
@@ -50,7 +54,10 @@ fn fragments_are_put_together_in_any_order_and_number() {
             let datagram = clear_record(22, 9, &part(11, &whole, cut));
             passed.extend(gate.pass(&datagram).unwrap());
         }
-        assert_eq!(messages(&passed), [(11, whole.clone())], "rotated by {rotation}");
+        assert!(
+            messages(&passed) == [(11, whole.clone())],
+            "rotated by {rotation}"
+        );
     }
 }
 
@@ -87,15 +94,15 @@ fn a_long_message_is_handed_on_in_parts_that_fit() {
             .iter()
             .all(|datagram| datagram.len() <= PART + FRAGMENT_HEADER + 13)
     );
-    assert_eq!(messages(&passed), [(11, whole)]);
+    assert!(messages(&passed) == [(11, whole)]);
 }
 
 #[test]
 fn a_retransmission_passes_again() {
-    let hello = clear_record(22, 0, &part(1, &message(100), 0..100));
+    let exchange = clear_record(22, 0, &part(16, &message(100), 0..100));
     let mut gate = Gate::new(Role::Server);
-    let first = gate.pass(&hello).unwrap();
-    let second = gate.pass(&hello).unwrap();
+    let first = gate.pass(&exchange).unwrap();
+    let second = gate.pass(&exchange).unwrap();
     assert_eq!(messages(&first), messages(&second));
     assert_ne!(first, second, "numbered anew, or the library takes it for a copy");
 }

@@ -15,6 +15,7 @@
 
 mod admission;
 mod association;
+mod body;
 mod error;
 mod gate;
 mod handshake;
