@@ -231,6 +231,16 @@ fn remembered(scene: &Scene) -> Outcome {
         if !line.contains(&format!("mismatch={mismatch}")) {
             return Err(format!("the {turn} call: {line:?}, expected mismatch={mismatch}"));
         }
+        let sas = line
+            .split("sas=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        let seen = std::fs::read_to_string(scene.dir.join("linphone-a/log")).unwrap_or_default();
+        if !sas.is_some_and(|sas| seen.contains(&format!("SAS is {sas} "))) {
+            return Err(format!(
+                "the {turn} call: Linphone shows another string than {sas:?}"
+            ));
+        }
         server.finish()?;
     }
     Ok(())
