@@ -102,6 +102,9 @@ fn targets(level: LogLevel, debug: bool) -> Targets {
     };
     Targets::new()
         .with_target("b2bua", level)
+        // It warns of every extension and record that it does not know: what a stranger sends does not fill the log. What
+        // becomes of a handshake we say ourselves.
+        .with_target("webrtc_dtls", LevelFilter::OFF)
         .with_default(LevelFilter::WARN.min(LevelFilter::from_level(level)))
 }
 
