@@ -1,5 +1,5 @@
 //! ZRTP (RFC 6189): keys that two endpoints agree on in the media path. Without socket, clock and task, and without
-//! anything of this server but [`Suite`](super::Suite) and [`SrtpKey`](super::SrtpKey): it could be a crate of its own.
+//! anything of this server but [`Suite`](super::Suite) and [`SrtpKey`]: it could be a crate of its own.
 //!
 //! An [`Association`] is one endpoint's talk with one peer: a leg. Each media stream of it has its own exchange. The first
 //! agrees on a key by Diffie-Hellman and shows a Short Authentication String; those that follow derive theirs from it
