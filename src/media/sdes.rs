@@ -103,7 +103,7 @@ impl Sdes {
     }
 
     /// The lines of our offer: one per suite, then the other spelling of those that have two. To a peer whose suite is known
-    /// that one comes first, so that it is chosen again, and of the others only [`COMMON`]: an offer inside a call shall fit into
+    /// that one comes first, so that it is chosen again, and of the others only the common one: an offer inside a call shall fit into
     /// a datagram (RFC 3261 §18.1.1). Tags and keys are the same in each offer.
     pub fn offer(&mut self, ids: &mut Ids) -> Vec<Crypto> {
         let agreed = self.agreed.as_ref().map(|agreed| agreed.send.suite);

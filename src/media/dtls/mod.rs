@@ -1,7 +1,7 @@
 //! DTLS-SRTP (RFC 5763, RFC 5764): one DTLS 1.2 handshake for one component of a stream, and the SRTP keys out of it.
 //!
 //! The handshake itself is webrtc-dtls, which needs somebody to look after it, and that is this module: a deadline, a
-//! limit of handshakes ([`Limits`]), a [`gate`] before it for what strangers may send, the check of the peer's certificate
+//! limit of handshakes ([`Limits`]), a gate before it for what strangers may send, the check of the peer's certificate
 //! against its description ([`Fingerprint`]), the split of the keys, and what has to be done once it is over
 //! ([`Association`]). It knows no socket and no call: datagrams come in by [`Association::receive`], and go out by the
 //! [`Sink`] that the handshake was begun with.
