@@ -89,7 +89,8 @@ fn what_is_no_audio_session_is_refused_with_the_reason() {
     for (from, to, part) in [
         ("m=audio 4000", "m=audio 0", "refused"),
         ("m=audio", "m=video", "audio"),
-        ("RTP/AVP", "UDP/TLS/RTP/SAVP", "profile"),
+        ("RTP/AVP", "TCP/RTP/AVP", "profile"),
+        ("RTP/AVP", "UDP/TLS/RTP/SAVP", "fingerprint"),
         ("RTP/AVP", "RTP/SAVP", "key"),
         ("c=IN IP4 127.0.0.1\r\n", "", "c="),
     ] {
