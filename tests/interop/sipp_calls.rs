@@ -51,7 +51,10 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("sipp::a_refusal_keeps_its_words_and_headers", |s| {
         pair(s, "uac_480", "uas_480")
     }),
-    Test::new("sipp::an_offer_of_dtls_gets_488_and_nobody_is_called", dtls),
+    Test::new(
+        "sipp::dtls_without_a_fingerprint_gets_488_and_nobody_is_called",
+        dtls,
+    ),
     Test::new("sipp::tcp_on_both_legs", |s| by_tcp(s, true, true)),
     Test::new("sipp::tcp_to_udp", |s| by_tcp(s, true, false)),
     Test::new("sipp::udp_to_tcp", |s| by_tcp(s, false, true)),
@@ -201,7 +204,7 @@ fn looped(scene: &Scene) -> Outcome {
     servers.into_iter().try_for_each(Server::finish)
 }
 
-/// Until DTLS-SRTP is there, it is refused, and not taken for something else.
+/// Who is at the other end of the handshake could not be told: it is refused, and not taken for something else.
 fn dtls(scene: &Scene) -> Outcome {
     let captures = scene.capture()?;
     let config = Config::new(&format!("sip:{}", Run::callee("uas").at));
