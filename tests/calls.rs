@@ -29,7 +29,8 @@ mod offers;
 mod properties;
 #[path = "calls/setup.rs"]
 mod setup;
-
+#[path = "calls/unkeyed.rs"]
+mod unkeyed;
 #[path = "calls/zrtp.rs"]
 mod zrtp;
 

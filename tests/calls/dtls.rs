@@ -1,5 +1,6 @@
 //! DTLS-SRTP: roles, associations and their keys: acceptance #4, #5, #6, #9.
 
+use super::unkeyed::{bob_says, ends_and_nothing_passed};
 use b2bua::{
     call::{CallEvent, Encryption, Input, Side, media_plan::Role},
     media::{Component, MediaEvent, Protection, StreamId},
@@ -239,24 +240,7 @@ fn acceptance_9_without_keys_the_call_ends_and_nothing_was_in_the_clear() {
         // Another one is there than the description says.
         scene.sim.handshakes.forged = ("sha-256 ".to_owned() + &["00"; 32].join(":")).parse().ok();
         scene.call();
-        for _ in 0..1700 {
-            scene.run(Duration::from_millis(10));
-            if let Some(connect) = scene.sim.relay.side(side, 0) {
-                assert_eq!(
-                    (&connect.receive, &connect.send),
-                    (&Protection::Blocked, &Protection::Blocked)
-                );
-            }
-        }
-        assert!(scene.a.ended && scene.b.ended, "{side:?}\n{}", scene.sim.ladder());
-        let reason = scene
-            .sim
-            .wire
-            .iter()
-            .filter(|(_, _, inwards, bytes)| !inwards && bytes.starts_with(b"BYE"))
-            .all(|(.., bytes)| String::from_utf8_lossy(bytes).contains("Reason: "));
-        assert!(reason, "{}", scene.sim.ladder());
-        scene.assert_ends();
+        ends_and_nothing_passed(&mut scene, side);
     }
 }
 
@@ -283,11 +267,7 @@ fn acceptance_9_an_answer_without_a_fingerprint_or_in_the_clear_is_refused() {
         let mut scene = Scene::new(Encryption::None, Encryption::DtlsSrtp);
         scene.call();
         scene.sim.run(Duration::from_millis(20));
-        let body = format!(
-            "v=0\r\no=bob-login 1 1 IN IP4 192.0.2.200\r\ns=-\r\nc=IN IP4 192.0.2.200\r\nt=0 0\r\n{answer}"
-        );
-        let ok = scene.sim.b.respond("INVITE", 200, "", "", &body);
-        scene.sim.send(Side::B, ok);
+        bob_says(&mut scene, 200, &answer);
         scene.run(Duration::from_secs(2));
         assert_eq!(scene.a.failed, Some(488), "{why}\n{}", scene.sim.ladder());
         assert!(scene.sim.relay.connected.is_empty(), "{why}: nothing flows");
@@ -304,28 +284,18 @@ fn early_media_is_keyed_before_the_answer() {
     scene.sim.run(Duration::from_millis(20));
     let fingerprint = scene.b.dtls.as_ref().unwrap().fingerprint();
     scene.b.show_certificate(&mut scene.sim);
-    let body = format!(
-        "v=0\r\no=bob-login 7701 1 IN IP4 192.0.2.200\r\ns=-\r\nc=IN IP4 192.0.2.200\r\nt=0 0\r\n\
-         m=audio 40000 UDP/TLS/RTP/SAVP 0\r\na=setup:passive\r\na=fingerprint:{fingerprint}\r\n"
-    );
-    let progress = scene.sim.b.respond("INVITE", 183, "", "", &body);
-    scene.sim.send(Side::B, progress);
-    scene.sim.run(Duration::from_millis(200));
-    let connect = scene.sim.relay.side(Side::B, 0).unwrap();
-    assert!(
-        matches!(connect.receive, Protection::Srtp(_)),
-        "{}",
-        scene.sim.ladder()
-    );
-    let ok = scene.sim.b.respond("INVITE", 200, "", "", &body);
-    scene.sim.send(Side::B, ok);
-    scene.sim.run(Duration::from_millis(200));
-    let connect = scene.sim.relay.side(Side::B, 0).unwrap();
-    assert!(
-        matches!(connect.receive, Protection::Srtp(_)),
-        "{}",
-        scene.sim.ladder()
-    );
+    let media =
+        format!("m=audio 40000 UDP/TLS/RTP/SAVP 0\r\na=setup:passive\r\na=fingerprint:{fingerprint}\r\n");
+    for status in [183, 200] {
+        bob_says(&mut scene, status, &media);
+        scene.sim.run(Duration::from_millis(200));
+        let connect = scene.sim.relay.side(Side::B, 0).unwrap();
+        assert!(
+            matches!(connect.receive, Protection::Srtp(_)),
+            "{status}\n{}",
+            scene.sim.ladder()
+        );
+    }
     assert_eq!(begun(&scene, Side::B).len(), 2, "the same association");
 }
 

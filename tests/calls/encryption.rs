@@ -1,6 +1,6 @@
 //! Keys and the refusal to go without: acceptance #1, #7, #9.
 
-use super::offers::requests;
+use super::{offers::requests, unkeyed::bob_says};
 use b2bua::{
     call::{Encryption, Side},
     media::Protection,
@@ -152,11 +152,7 @@ fn acceptance_9_a_leg_that_is_encrypted_is_encrypted_or_fails() {
         let mut scene = Scene::new(Encryption::None, Encryption::Sdes);
         scene.call();
         scene.sim.run(Duration::from_millis(20));
-        let body = format!(
-            "v=0\r\no=bob-login 1 1 IN IP4 192.0.2.200\r\ns=-\r\nc=IN IP4 192.0.2.200\r\nt=0 0\r\n{answer}"
-        );
-        let ok = scene.sim.b.respond("INVITE", 200, "", "", &body);
-        scene.sim.send(Side::B, ok);
+        bob_says(&mut scene, 200, answer);
         scene.run(Duration::from_secs(2));
         assert_eq!(scene.a.failed, Some(488), "{why}\n{}", scene.sim.ladder());
         assert!(

@@ -86,8 +86,8 @@ fn routes_are_tried_in_turn_until_one_answers_or_a_stop_code_ends_the_hunt() {
     }
 }
 
-#[test]
-fn a_route_that_rings_too_long_gives_way_to_the_next_and_is_cancelled() {
+/// Two routes; the first is given up after 10 s, while who is called needs 13 s to answer.
+fn first_route_rings_too_long() -> Scene {
     let mut scene = scene(Verdicts::routes(|invite| {
         let mut first = Verdicts::outgoing(invite, PLAIN);
         first.limits.no_answer = Some(Duration::from_secs(10));
@@ -95,6 +95,12 @@ fn a_route_that_rings_too_long_gives_way_to_the_next_and_is_cancelled() {
     }));
     scene.b.rings = Duration::from_secs(13);
     scene.call();
+    scene
+}
+
+#[test]
+fn a_route_that_rings_too_long_gives_way_to_the_next_and_is_cancelled() {
+    let mut scene = first_route_rings_too_long();
     scene.run(Duration::from_secs(40));
     assert_eq!(invites(&scene).len(), 2);
     assert!(
@@ -107,13 +113,7 @@ fn a_route_that_rings_too_long_gives_way_to_the_next_and_is_cancelled() {
 
 #[test]
 fn what_could_not_be_sent_concerns_the_attempt_that_it_was_of_and_no_other_at_that_address() {
-    let mut scene = scene(Verdicts::routes(|invite| {
-        let mut first = Verdicts::outgoing(invite, PLAIN);
-        first.limits.no_answer = Some(Duration::from_secs(10));
-        vec![first, Verdicts::outgoing(invite, PLAIN)]
-    }));
-    scene.b.rings = Duration::from_secs(13);
-    scene.call();
+    let mut scene = first_route_rings_too_long();
     while invites(&scene).len() < 2 {
         assert!(!scene.a.ended, "{}", scene.sim.ladder());
         scene.run(Duration::from_millis(1));

@@ -4,7 +4,7 @@ use super::super::super::{
     message::{ErrorCode, Message},
     packet::Packet,
 };
-use super::rig::{AUDIO, Net};
+use super::rig::{AUDIO, Net, STRANGER};
 use std::time::Duration;
 
 fn both(settings: &Settings) -> [Settings; 2] {
@@ -176,22 +176,14 @@ fn a_ping_is_answered_at_any_time() {
     let mut net = Net::pair(1, both(&Settings::default()));
     net.run();
     let ping = Message::Ping { endpoint: [5; 8] }.encode();
-    let datagram = Packet {
-        sequence: 9,
-        ssrc: 77,
-        message: &ping,
-    }
-    .encode();
-    net.act(0, |association, env| {
-        association.handle_packet(AUDIO, &datagram, env)
-    });
+    net.slip_in(0, &ping);
     let answer = net.flights.pop().unwrap().bytes;
     assert_eq!(
         Message::parse(Packet::parse(&answer).unwrap().message),
         Ok(Message::PingAck {
             endpoint: [1; 8],
             asker: [5; 8],
-            ssrc: 77
+            ssrc: STRANGER
         })
     );
 }

@@ -92,15 +92,7 @@ fn without_the_hash_forged_hellos_are_told_apart_by_the_commit() {
         for stranger in 0..3 {
             for end in [0, 1] {
                 let message = strange_hello(stranger);
-                let packet = Packet {
-                    sequence: 1,
-                    ssrc: 2,
-                    message: &message,
-                };
-                let bytes = packet.encode();
-                net.act(end, |association, env| {
-                    association.handle_packet(AUDIO, &bytes, env)
-                });
+                net.slip_in(end, &message);
             }
         }
         net.run();
@@ -210,15 +202,7 @@ fn a_forged_go_clear_is_not_even_answered() {
     net.run();
     net.assert_secured(AUDIO);
     let message = Message::GoClear([1; 8]).encode();
-    let packet = Packet {
-        sequence: 5,
-        ssrc: 5,
-        message: &message,
-    };
-    let bytes = packet.encode();
-    net.act(0, |association, env| {
-        association.handle_packet(AUDIO, &bytes, env)
-    });
+    net.slip_in(0, &message);
     assert!(net.flights.is_empty() && net.ends[0].failed.is_empty());
 }
 
@@ -243,30 +227,14 @@ fn the_peers_own_go_clear_is_refused_and_its_relayed_sas_taken_for_nothing() {
     ];
     for (message, answer) in rows {
         let message = message.encode();
-        let packet = Packet {
-            sequence: 5,
-            ssrc: 5,
-            message: &message,
-        };
-        let bytes = packet.encode();
-        net.act(0, |association, env| {
-            association.handle_packet(AUDIO, &bytes, env)
-        });
+        net.slip_in(0, &message);
         let answered = net.flights.pop().unwrap();
         assert_eq!(message_of(&answered), answer);
         assert!(net.flights.is_empty() && net.ends[0].failed.is_empty());
     }
     // The refusal is an Error, which the other side, secured, lives with.
     let refusal = Message::Error(ErrorCode::GO_CLEAR).encode();
-    let packet = Packet {
-        sequence: 6,
-        ssrc: 6,
-        message: &refusal,
-    };
-    let bytes = packet.encode();
-    net.act(1, |association, env| {
-        association.handle_packet(AUDIO, &bytes, env)
-    });
+    net.slip_in(1, &refusal);
     net.run();
     net.assert_secured(AUDIO);
 }
@@ -292,15 +260,7 @@ fn a_new_hello_after_all_is_reported_once() {
     net.run();
     for stranger in [1, 2, 2] {
         let message = strange_hello(stranger);
-        let bytes = Packet {
-            sequence: 5,
-            ssrc: 5,
-            message: &message,
-        }
-        .encode();
-        net.act(0, |association, env| {
-            association.handle_packet(AUDIO, &bytes, env)
-        });
+        net.slip_in(0, &message);
     }
     assert_eq!(net.ends[0].other_hellos, [AUDIO]);
     assert!(net.ends[0].failed.is_empty());

@@ -1,8 +1,8 @@
 //! Two endpoints and a network between them, on virtual time.
 
 use super::super::super::{
-    Association, Env, Failure, HelloHash, Lifetime, Output, Retained, Secured, Settings, StreamIndex, Update,
-    Zid,
+    Association, Env, Failure, HelloHash, Lifetime, Output, Packet, Retained, Secured, Settings, StreamIndex,
+    Update, Zid,
 };
 use crate::media::SrtpKey;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
@@ -13,6 +13,8 @@ use std::{
 
 pub(super) const AUDIO: StreamIndex = StreamIndex(0);
 pub(super) const VIDEO: StreamIndex = StreamIndex(1);
+/// The SSRC of packets that no end has sent.
+pub(super) const STRANGER: u32 = 77;
 
 /// What the network does to a packet.
 #[derive(Clone, Copy)]
@@ -128,6 +130,19 @@ impl Net {
     /// Two of ours that never met, with one stream on each side that has begun.
     pub(super) fn pair(seed: u64, settings: [Settings; 2]) -> Self {
         Self::with_stores(seed, settings, [BTreeMap::new(), BTreeMap::new()])
+    }
+
+    /// Hands an end a message that its peer never sent, in a packet as it must be.
+    pub(super) fn slip_in(&mut self, to: usize, message: &[u8]) {
+        let bytes = Packet {
+            sequence: 5,
+            ssrc: STRANGER,
+            message,
+        }
+        .encode();
+        self.act(to, |association, env| {
+            association.handle_packet(AUDIO, &bytes, env)
+        });
     }
 
     pub(super) fn with_stores(
