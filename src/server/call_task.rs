@@ -7,6 +7,7 @@ use super::{
     handshakes::{Handshakes, Shared},
     inbox::{Inbox, InboxReceiver},
     redact::Redacted,
+    retained,
     standalone::{Answerer, reply},
     watch::Watch,
     zid_cache::ZidCache,
@@ -15,9 +16,7 @@ use crate::{
     app::{Bound, CallState},
     call::{
         Call, CallEvent, Cause, Command, Env, Incoming, Input, Origin, Output, Question, Side, Transmit,
-        bridge::CallSettings,
-        failure::Kind,
-        handshake::{ZrtpCommand, ZrtpRetained},
+        bridge::CallSettings, failure::Kind,
     },
     media::{
         MediaCommand, MediaEvent,
@@ -287,7 +286,7 @@ impl CallTask {
                         self.note(&event);
                         observe(&event);
                     }
-                    Output::Zrtp(command) => self.zrtp(command),
+                    Output::Zrtp(command) => retained::obey(&self.seat.cache, command, &self.seat.inbox),
                     Output::Dialog(side, key) => {
                         if side == Side::A {
                             self.remains.tag = Some(key.local_tag.clone());
@@ -348,27 +347,6 @@ impl CallTask {
             })))
         });
         session.send(command);
-    }
-    /// Asks the cache, or gives it something to keep.
-    fn zrtp(&self, command: ZrtpCommand) {
-        #[expect(clippy::disallowed_methods, reason = "secrets expire by wall-clock time")]
-        let now = std::time::SystemTime::now();
-        let (cache, inbox) = (self.seat.cache.clone(), self.seat.inbox.clone());
-        let work = async move {
-            match command {
-                ZrtpCommand::Store(update) => {
-                    if let Err(error) = cache.update(&update, now).await {
-                        tracing::error!(%error, "a ZRTP secret is not kept: its peer will see a new string next time");
-                    }
-                }
-                ZrtpCommand::Lookup { side, peer } => match cache.retained(peer, now).await {
-                    Ok(retained) => inbox.push(Input::Retained(ZrtpRetained { side, peer, retained })),
-                    // No answer: without its secrets the call would look like an attack to the peer.
-                    Err(error) => tracing::error!(%error, "ZRTP cannot go on"),
-                },
-            }
-        };
-        tokio::spawn(work.in_current_span());
     }
     /// One line for each phase.
     fn note(&self, event: &CallEvent) {

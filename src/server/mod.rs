@@ -9,6 +9,7 @@ mod handshakes;
 mod inbox;
 mod maps;
 mod redact;
+mod retained;
 pub mod settings;
 mod shutdown;
 mod standalone;

@@ -4,6 +4,7 @@
 //! writes down what it is told. Its parties are [`Phone`]s, which behave, or [`Peer`]s, which say what a test wants. After every
 //! message the sim looks for what must never be on a wire: see [`privacy`].
 
+pub mod cache;
 pub mod fuzz;
 pub mod handshakes;
 pub mod legs;
@@ -16,6 +17,7 @@ pub mod script;
 pub mod sim;
 pub mod verdicts;
 
+pub use cache::FakeCache;
 pub use handshakes::FakeHandshakes;
 pub use peer::Peer;
 pub use phone::{Hold, Phone};

@@ -2,7 +2,7 @@
 
 mod judge;
 
-use super::{FakeHandshakes, Peer, Verdicts, peer::read, privacy::Privacy, relay::FakeRelay};
+use super::{FakeCache, FakeHandshakes, Peer, Verdicts, peer::read, privacy::Privacy, relay::FakeRelay};
 use crate::{
     call::{
         Call, CallEvent, Command, Env, Incoming, Input, LookupError, Output, Side, Summary, Transmit, Unsent,
@@ -11,10 +11,7 @@ use crate::{
         handshake::{HandshakeResult, ZrtpCommand, ZrtpRetained},
         leg::Profile,
     },
-    media::{
-        MediaEvent,
-        zrtp::{Retained, Update, Zid},
-    },
+    media::{MediaEvent, zrtp::Zid},
     sip::{
         Ids, Message,
         routing::{Destination, FlowId, NextHop, Source, Target, Transport},
@@ -94,7 +91,7 @@ pub struct Sim {
     /// Where each lookup leads, instead of to the callee.
     pub targets: Option<Result<Vec<Target>, LookupError>>,
     /// The store of ZRTP's secrets.
-    pub retained: BTreeMap<Zid, Retained>,
+    pub retained: FakeCache,
     /// What happened.
     pub events: Vec<CallEvent>,
     /// The last output.
@@ -138,7 +135,7 @@ impl Sim {
             think: Duration::ZERO,
             trusted: false,
             targets: None,
-            retained: BTreeMap::new(),
+            retained: FakeCache::default(),
             events: Vec::new(),
             summary: None,
             wire: Vec::new(),
@@ -360,11 +357,11 @@ impl Sim {
                     }
                 }
                 Output::Zrtp(ZrtpCommand::Lookup { side, peer }) => {
-                    let retained = self.retained.get(&peer).cloned().unwrap_or_default();
+                    let retained = self.retained.of(peer);
                     let answer = ZrtpRetained { side, peer, retained };
                     self.schedule(self.think, Event::Retained(answer));
                 }
-                Output::Zrtp(ZrtpCommand::Store(update)) => self.retain(update),
+                Output::Zrtp(ZrtpCommand::Store(update)) => self.retained.update(update),
                 Output::Dialog(..) | Output::Tombstone(..) => {}
                 Output::Finished(summary) => {
                     assert_eq!(
@@ -376,22 +373,6 @@ impl Sim {
                     self.summary = Some(*summary);
                     self.call = None;
                 }
-            }
-        }
-    }
-
-    fn retain(&mut self, update: Update) {
-        match update {
-            Update::Secrets { peer, retained, .. } => {
-                self.retained.insert(peer, retained);
-            }
-            Update::Verified { peer, verified } => {
-                if let Some(retained) = self.retained.get_mut(&peer) {
-                    retained.verified = verified;
-                }
-            }
-            Update::Forget { peer } => {
-                self.retained.remove(&peer);
             }
         }
     }

@@ -26,10 +26,13 @@ pub(crate) fn ends_and_nothing_passed(scene: &mut Scene, side: Side) {
     assert!(looks > 0, "the relay was told of the leg\n{}", scene.sim.ladder());
     assert!(scene.a.ended && scene.b.ended, "{side:?}\n{}", scene.sim.ladder());
     for on in [Side::A, Side::B] {
-        let byes = scene.sim.wire.iter().filter_map(|(_, of, inwards, bytes)| {
-            (*of == on && !inwards && bytes.starts_with(b"BYE")).then(|| String::from_utf8_lossy(bytes))
-        });
-        let told: Vec<bool> = byes.map(|bye| bye.contains("Reason: ")).collect();
+        let told: Vec<bool> = scene
+            .sim
+            .wire
+            .iter()
+            .filter(|(_, of, inwards, bytes)| *of == on && !inwards && bytes.starts_with(b"BYE"))
+            .map(|(.., bytes)| String::from_utf8_lossy(bytes).contains("Reason: "))
+            .collect();
         assert!(
             !told.is_empty() && told.iter().all(|told| *told),
             "{on:?}\n{}",

@@ -5,11 +5,11 @@ use crate::{
     call::{Input, Side},
     media::{
         Component, MediaEvent, SrtpKey, StreamId,
-        zrtp::{Association, Env, Output, Retained, Sas, Settings, StreamIndex, Update, Zid},
+        zrtp::{Association, Env, Output, Sas, Settings, StreamIndex, Zid},
     },
     sdp::Sdp,
     sip::Ids,
-    testing::Sim,
+    testing::{FakeCache, Sim},
 };
 use std::{
     collections::BTreeMap,
@@ -38,7 +38,7 @@ pub struct ZrtpPhone {
     /// What its user sees.
     pub sas: Option<Sas>,
     /// What it keeps of its peers.
-    pub retained: BTreeMap<Zid, Retained>,
+    pub retained: FakeCache,
     /// On their way: to it or from it.
     queue: BTreeMap<(Instant, u64), (bool, usize, Vec<u8>)>,
     count: u64,
@@ -67,7 +67,7 @@ impl ZrtpPhone {
             receive: BTreeMap::new(),
             send: BTreeMap::new(),
             sas: None,
-            retained: BTreeMap::new(),
+            retained: FakeCache::default(),
             queue: BTreeMap::new(),
             count: 0,
         }
@@ -118,7 +118,7 @@ impl ZrtpPhone {
                 Output::Send(..) if self.mute => {}
                 Output::Send(StreamIndex(index), bytes) => self.put(false, index, bytes),
                 Output::Lookup(peer) => {
-                    let retained = self.retained.get(&peer).cloned().unwrap_or_default();
+                    let retained = self.retained.of(peer);
                     self.with(|association, env| association.handle_retained(peer, retained, env));
                 }
                 Output::ReceiveKey(StreamIndex(index), key) => {
@@ -128,10 +128,8 @@ impl ZrtpPhone {
                     self.send.insert(index, key);
                 }
                 Output::Secured(_, secured) => self.sas = secured.sas.or(self.sas.take()),
-                Output::Store(Update::Secrets { peer, retained, .. }) => {
-                    self.retained.insert(peer, retained);
-                }
-                Output::Store(_) | Output::Unanswered(_) | Output::OtherHello(_) => {}
+                Output::Store(update) => self.retained.update(update),
+                Output::Unanswered(_) | Output::OtherHello(_) => {}
                 Output::Failed(_, failure) => panic!("the phone's ZRTP failed: {failure}"),
             }
         }
