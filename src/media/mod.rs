@@ -152,6 +152,14 @@ pub enum MediaEvent {
         /// The datagram.
         bytes: Vec<u8>,
     },
+    /// The first packet came that authenticates under a key which ZRTP gave: who sealed it has confirmed (RFC 6189 §4.6).
+    /// Once for each such key.
+    Authenticated {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+    },
     /// Nothing came for the time that `Connect` gave. Reported once, until a packet comes again.
     Silent {
         /// Which leg.

@@ -2,8 +2,8 @@
 
 use super::unkeyed::ends_and_nothing_passed;
 use b2bua::{
-    call::{CallEvent, Encryption, Sas, Side},
-    media::Protection,
+    call::{CallEvent, Encryption, Input, Sas, Side},
+    media::{MediaEvent, Protection, StreamId},
     testing::{Scene, settings},
 };
 use std::time::Duration;
@@ -176,4 +176,34 @@ fn a_callee_that_does_zrtp_without_announcing_it_is_keyed_by_its_hello() {
     scene.assert_media();
     scene.hang_up(Side::A);
     scene.assert_ends();
+}
+
+/// RFC 6189 §4.6: the first packet under the new keys counts as Conf2ACK.
+#[test]
+fn a_conf2ack_that_never_arrives_is_made_up_for_by_media() {
+    for side in BOTH {
+        let (a, b) = only(side, Encryption::Zrtp);
+        let mut scene = Scene::new(a, b);
+        let zrtp = scene.phone(side).0.zrtp.as_mut().unwrap();
+        zrtp.waits();
+        zrtp.unacknowledged = true;
+        let mut scene = scene.answered();
+        scene.run(SECOND);
+        let phone = scene.phone(side).0.zrtp.as_ref().unwrap();
+        let sealed = Protection::Srtp(phone.send[&0].clone());
+        let connect = scene.sim.relay.side(side, 0).unwrap();
+        assert_eq!(connect.receive, sealed, "what it sends can be opened already");
+        assert_eq!(connect.send, Protection::Blocked);
+        assert_eq!(sas(&scene, side), None);
+        let stream = StreamId(0);
+        scene
+            .sim
+            .feed(Input::Media(MediaEvent::Authenticated { side, stream }));
+        scene.assert_media();
+        assert!(sas(&scene, side).is_some());
+        scene.run(30 * SECOND);
+        scene.assert_media();
+        scene.hang_up(side);
+        scene.assert_ends();
+    }
 }

@@ -54,6 +54,10 @@ impl Call {
                 from,
                 bytes,
             } => self.control((side, stream), component, from, bytes, env),
+            MediaEvent::Authenticated { side, stream } => {
+                self.media.zrtp_proved(side, stream, env);
+                self.drain_zrtp(env);
+            }
             MediaEvent::Silent { side, stream } => {
                 tracing::info!(?side, ?stream, "no media, call ends");
                 if matches!(self.phase, Phase::Up) {

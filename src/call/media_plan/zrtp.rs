@@ -162,6 +162,14 @@ impl MediaPlan {
             .handle_packet(StreamIndex(stream.0), bytes, outside!(env));
     }
 
+    /// A packet of the peer came under the key that the association gave.
+    pub fn zrtp_proved(&mut self, side: Side, stream: StreamId, env: &mut Env<'_>) {
+        if let Some(zrtp) = &mut self.voice_mut(side).zrtp {
+            zrtp.association
+                .handle_media(StreamIndex(stream.0), outside!(env));
+        }
+    }
+
     /// Where a stream's packets go to.
     pub fn zrtp_target(&self, side: Side, stream: StreamId) -> Option<SocketAddr> {
         let seen = self.voice(side).zrtp.as_ref()?.sources.get(&stream.0).copied();

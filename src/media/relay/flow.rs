@@ -12,7 +12,7 @@ use super::{
 use crate::{
     call::Side,
     media::{
-        Component, Connect, KeyAgreement, StreamId, StreamKind,
+        Component, Connect, KeyAgreement, Protection, StreamId, StreamKind,
         packet::{self, Discard, Kind, Packet, RtpHeader},
     },
 };
@@ -48,7 +48,20 @@ pub(crate) struct End {
     is_apart: bool,
     agreement: Option<KeyAgreement>,
     gates: [Gate; 2],
+    proof: Proof,
     silence: Silence,
+}
+
+/// Whether the peer has shown that it has the key that ZRTP gave: its first packet does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Proof {
+    /// Told, or nobody waits for it.
+    #[default]
+    Told,
+    /// Nothing has come under the key yet.
+    Awaited,
+    /// Something has.
+    Given,
 }
 
 /// What became of a packet that was not discarded.
@@ -164,6 +177,14 @@ impl End {
         self.mux = remote.mux;
         let moved = self.rtp.connect(remote.rtp, remote, now);
         self.rtcp.connect(remote.rtcp, remote, now);
+        if connect.agreement != Some(KeyAgreement::Zrtp) {
+            self.proof = Proof::Told;
+        } else if !self.receiving.is_under(&connect.receive) {
+            self.proof = match connect.receive {
+                Protection::Srtp(_) => Proof::Awaited,
+                Protection::Clear | Protection::Blocked => Proof::Told,
+            };
+        }
         let rekeyed = self.receiving.set(&connect.receive, moved, now);
         self.sending.set(&connect.send, moved || rekeyed);
         self.is_apart = connect.rtcp.is_some();
@@ -178,6 +199,16 @@ impl End {
             heard: Some(now),
             reported: false,
         };
+    }
+
+    /// Whether the first packet under a key that ZRTP gave has come. Told once for each key.
+    #[inline]
+    pub(crate) fn has_proved(&mut self) -> bool {
+        let given = self.proof == Proof::Given;
+        if given {
+            self.proof = Proof::Told;
+        }
+        given
     }
 
     /// Whether it has just become silent: nothing came for the time that `Connect` gave. Told once.
@@ -376,6 +407,9 @@ impl Flow<'_> {
                 let (header, accepted) = keys.open_rtp(packet, now)?;
                 if accepted.is_some_and(|accepted| accepted.restarted) {
                     end.sending.peer_began_again();
+                }
+                if accepted.is_some_and(|accepted| accepted.first) && end.proof == Proof::Awaited {
+                    end.proof = Proof::Given;
                 }
                 (
                     Opened::Rtp(header),

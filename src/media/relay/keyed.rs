@@ -132,6 +132,11 @@ impl Receiving {
         false
     }
 
+    /// Whether this is the key that it has.
+    pub(crate) fn is_under(&self, protection: &Protection) -> bool {
+        matches!(protection, Protection::Srtp(key) if self.key.as_ref() == Some(key))
+    }
+
     /// Opens an SRTP packet under the key, or for a while after a change under the one before. `None`, when it was the
     /// old one: that says nothing about where the peer is now.
     #[inline]

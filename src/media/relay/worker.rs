@@ -191,6 +191,12 @@ impl Worker {
                 return;
             };
             let outcome = stream.flow(side).relay(&mut self.packet, component, source, now);
+            if stream.end(side).has_proved()
+                && let Some(entry) = self.sessions.get(&stream.session)
+            {
+                let stream = stream.id;
+                (entry.events)(MediaEvent::Authenticated { side, stream });
+            }
             match outcome {
                 Ok(Passed::Relayed) => self.batch.count(Ok(())),
                 Err(why) => self.batch.count(Err(why)),

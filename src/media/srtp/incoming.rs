@@ -72,6 +72,8 @@ pub struct Accepted {
     pub newest: bool,
     /// The peer began again at rollover counter 0 with an SSRC that was beyond it: it will expect the same of us.
     pub restarted: bool,
+    /// It is the first of its SSRC.
+    pub first: bool,
 }
 
 impl SrtpIn {
@@ -152,6 +154,7 @@ impl SrtpIn {
             header,
             newest,
             restarted,
+            first: false,
         })
     }
 
@@ -220,6 +223,7 @@ impl SrtpIn {
                 header,
                 newest: true,
                 restarted,
+                first: true,
             });
         }
         Err(Discard::Auth)

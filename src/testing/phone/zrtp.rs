@@ -31,6 +31,8 @@ pub struct ZrtpPhone {
     pub mute: bool,
     /// It announces nothing.
     pub silent: bool,
+    /// None of its Conf2ACKs arrives.
+    pub unacknowledged: bool,
     /// By which each stream's packets to it are opened.
     pub receive: BTreeMap<usize, SrtpKey>,
     /// By which its own are sealed.
@@ -64,6 +66,7 @@ impl ZrtpPhone {
             loss: 0,
             mute: false,
             silent: false,
+            unacknowledged: false,
             receive: BTreeMap::new(),
             send: BTreeMap::new(),
             sas: None,
@@ -71,6 +74,14 @@ impl ZrtpPhone {
             queue: BTreeMap::new(),
             count: 0,
         }
+    }
+    /// It lets the other end be the initiator.
+    pub fn waits(&mut self) {
+        let settings = Settings {
+            passive: true,
+            ..Settings::default()
+        };
+        self.association = Association::new(self.zid, settings);
     }
     /// Another device from now on.
     pub fn replace(&mut self) {
@@ -98,7 +109,8 @@ impl ZrtpPhone {
         hash.expect("few streams").to_string()
     }
     fn put(&mut self, inwards: bool, stream: usize, bytes: Vec<u8>) {
-        if self.dice.0.below(100) < self.loss {
+        let lost = self.unacknowledged && !inwards && bytes.windows(8).any(|word| word == b"Conf2ACK");
+        if lost || self.dice.0.below(100) < self.loss {
             return;
         }
         // Up to 30 ms: what is sent later may be there earlier, where packets are lost.

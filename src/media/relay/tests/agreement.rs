@@ -177,3 +177,51 @@ fn nothing_passes_before_the_keys_and_rtcp_may_have_its_own() {
     assert_eq!(discarded(&a, Discard::Replay), 1);
     assert_eq!(discarded(&a, Discard::Auth), 1);
 }
+
+/// RFC 6189 §4.6: media under the new key says what a Conf2ACK says.
+#[test]
+fn the_first_packet_that_authenticates_under_a_key_of_zrtp_is_told_once() {
+    let suite = Suite::AesCm128HmacSha1_80;
+    let rig = rig(KeyAgreement::Zrtp);
+    let connect = |own: u8, agreement| {
+        let (own, relays) = (key(suite, own), key(suite, own + 1));
+        let crypto = Crypto::new(&own, &relays);
+        let mut connect = rig.a.connect(Protection::Srtp(own), Protection::Srtp(relays));
+        connect.agreement = agreement;
+        rig.connect(connect.clone());
+        (connect, crypto)
+    };
+    let told = || {
+        let event = rig.event();
+        assert!(
+            matches!(event, MediaEvent::Authenticated { side: Side::A, stream } if stream == super::rig::STREAM),
+            "{event:?}"
+        );
+    };
+    let (first, mut phone) = connect(1, Some(KeyAgreement::Zrtp));
+    let (_, mut stranger) = (0, Crypto::new(&key(suite, 8), &key(suite, 9)));
+    rig.a.send(&stranger.seal(&rtp(1, 1)));
+    rig.handled(1);
+    assert!(rig.events.is_empty(), "forged");
+    // Leg B cannot take it yet: that it authenticated is told all the same.
+    let mut nowhere = rig.b.connect(BLOCKED, BLOCKED);
+    nowhere.remote.rtp = None;
+    rig.connect(nowhere);
+    rig.a.send(&phone.seal(&rtp(1, 1)));
+    told();
+    rig.connect(rig.b.connect(CLEAR, CLEAR));
+    rig.connect(first);
+    for ssrc in 1..4 {
+        rig.a.send(&phone.seal(&rtp(ssrc, 2)));
+        assert_eq!(rig.b.receive(), rtp(ssrc, 2));
+    }
+    assert!(rig.events.is_empty(), "once");
+    let (_, mut phone) = connect(3, Some(KeyAgreement::Zrtp));
+    rig.a.send(&phone.seal(&rtp(1, 3)));
+    told();
+    // Nobody waits for it where the key is another's.
+    let (_, mut phone) = connect(5, None);
+    rig.a.send(&phone.seal(&rtp(1, 4)));
+    rig.handled(7);
+    assert!(rig.events.is_empty());
+}
