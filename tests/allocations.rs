@@ -121,6 +121,8 @@ fn relaying_allocates_nothing_in_steady_state() {
                 send,
                 rtcp: None,
                 agreement: None,
+                payloads: None,
+                feedback: true,
                 silence: None,
             };
             session.send(MediaCommand::Connect(Box::new(connect)));

@@ -3,6 +3,7 @@
 pub mod dtls;
 pub mod keying;
 pub mod packet;
+mod payload;
 pub mod relay;
 pub mod sdes;
 pub mod srtp;
@@ -10,6 +11,7 @@ pub mod suite;
 pub mod zrtp;
 
 pub use keying::{KeyAgreement, Protection, Protections, SrtpKey, SrtpKeys};
+pub use payload::PayloadMap;
 pub use suite::Suite;
 
 use crate::call::Side;
@@ -96,6 +98,10 @@ pub struct Connect {
     pub rtcp: Option<Box<Protections>>,
     /// The key agreement that goes on at these ports: its packets are handed up as `Control`, others are discarded.
     pub agreement: Option<KeyAgreement>,
+    /// How the payload types of packets that come from this side are renumbered for the other; `None`: they are not.
+    pub payloads: Option<Box<PayloadMap>>,
+    /// This side speaks RTCP feedback (RFC 4585); where it does not, feedback is taken out of what goes to it.
+    pub feedback: bool,
     /// Report `Silent` when nothing came from this side for that long; `None` while it is on hold or before answer.
     pub silence: Option<Duration>,
 }

@@ -73,13 +73,17 @@ pub enum Discard {
     Zrtp,
     /// Packets of a key agreement, more than one has.
     Flood,
+    /// Its payload type was not agreed on and means something else on the other leg.
+    PayloadType,
+    /// RTCP feedback, for a leg that does not speak it.
+    Feedback,
     /// The kernel did not take it.
     NotSent,
 }
 
 impl Discard {
     /// All of them, in the order of [`Self::index`].
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::WrongPeer,
         Self::Held,
@@ -91,6 +95,8 @@ impl Discard {
         Self::Dtls,
         Self::Zrtp,
         Self::Flood,
+        Self::PayloadType,
+        Self::Feedback,
         Self::NotSent,
     ];
 
@@ -113,6 +119,8 @@ impl Discard {
             Self::Dtls => "dtls",
             Self::Zrtp => "zrtp",
             Self::Flood => "flood",
+            Self::PayloadType => "payload-type",
+            Self::Feedback => "feedback",
             Self::NotSent => "not-sent",
         }
     }

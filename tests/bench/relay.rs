@@ -114,6 +114,8 @@ fn real(sender: SocketAddr, receiver: SocketAddr, keys: &[SrtpKey]) -> (Candidat
                 send,
                 rtcp: None,
                 agreement: None,
+                payloads: None,
+                feedback: true,
                 silence,
             })));
         }

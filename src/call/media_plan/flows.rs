@@ -126,6 +126,8 @@ impl MediaPlan {
             send: protections.send,
             rtcp: apart.map(Box::new),
             agreement,
+            payloads: None,
+            feedback: true,
             // Only who is to send can be silent; video may pause as it likes.
             silence: self
                 .no_rtp

@@ -3,6 +3,7 @@
 
 use super::{
     control::Gate,
+    edit::Edit,
     keyed::{Open, Receiving, Sending},
     peer::{Peer, Source},
     ports::PortPair,
@@ -47,6 +48,7 @@ pub(crate) struct End {
     /// Whether it has now. Keys stay meanwhile: should they come back, their numbers go on.
     is_apart: bool,
     agreement: Option<KeyAgreement>,
+    edit: Edit,
     gates: [Gate; 2],
     proof: Proof,
     silence: Silence,
@@ -194,6 +196,7 @@ impl End {
             sending.set(&keys.send, moved || rekeyed);
         }
         self.agreement = connect.agreement;
+        self.edit.set(connect);
         self.silence = Silence {
             limit: connect.silence,
             heard: Some(now),
@@ -345,8 +348,12 @@ impl Flow<'_> {
         let to = &mut *self.to;
         let (by, address) = to.destination(header.is_none()).ok_or(Discard::Held)?;
         match &header {
-            Some(header) => to.sending.seal_rtp(packet, header)?,
+            Some(header) => {
+                self.from.edit.rtp(packet, header)?;
+                to.sending.seal_rtp(packet, header)?;
+            }
             None => {
+                self.from.edit.rtcp(packet, &to.edit)?;
                 let (towards, back) = (&to.sending.numbering, &self.from.sending.numbering);
                 if towards.changes() || back.changes() {
                     rtcp::rewrite(packet.bytes_mut(), towards, back);

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     call::Side,
     media::{
-        Component, Connect, KeyAgreement, Protection, Remote, SrtpKey, StreamId, Suite,
+        Component, Connect, KeyAgreement, PayloadMap, Protection, Remote, SrtpKey, StreamId, Suite,
         packet::{self, Packet},
         srtp::SrtpIn,
     },
@@ -110,6 +110,17 @@ fn stranger() -> SocketAddr {
     (Ipv4Addr::new(203, 0, 113, 9), 666).into()
 }
 
+/// Renumbers, discards, and takes something for RED.
+fn payloads(choice: u8) -> PayloadMap {
+    let mut map = PayloadMap::identity();
+    (0..128)
+        .step_by(3)
+        .for_each(|number| map.map(number, number ^ (choice & 0x7f)));
+    map.discard(choice);
+    map.mark_redundant(choice.wrapping_mul(5), choice & 1 == 0);
+    map
+}
+
 fn connect(side: Side, choice: u8) -> Connect {
     let suite = Suite::ALL[usize::from(choice >> 2) % Suite::ALL.len()];
     let protection = |seed| match choice & 3 {
@@ -140,6 +151,8 @@ fn connect(side: Side, choice: u8) -> Connect {
             1 => Some(KeyAgreement::Dtls),
             _ => Some(KeyAgreement::Zrtp),
         },
+        payloads: (choice & 0x10 != 0).then(|| Box::new(payloads(choice))),
+        feedback: choice & 0x08 == 0,
         silence: Some(Duration::from_secs(1)),
     }
 }

@@ -4,6 +4,8 @@
 //! locks. Commands go in, facts come out. Per packet there is no lock, no allocation, no clock and no other thread.
 
 mod control;
+mod edit;
+mod feedback;
 mod flow;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod fuzz;

@@ -5,13 +5,13 @@ use super::numbering::Numbering;
 use crate::media::packet::{word16, word32};
 
 /// Packet types (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2).
-mod types {
-    pub(super) const SENDER_REPORT: u8 = 200;
-    pub(super) const RECEIVER_REPORT: u8 = 201;
-    pub(super) const SOURCE_DESCRIPTION: u8 = 202;
-    pub(super) const BYE: u8 = 203;
-    pub(super) const TRANSPORT_FEEDBACK: u8 = 205;
-    pub(super) const PAYLOAD_FEEDBACK: u8 = 206;
+pub(super) mod types {
+    pub(in super::super) const SENDER_REPORT: u8 = 200;
+    pub(in super::super) const RECEIVER_REPORT: u8 = 201;
+    pub(in super::super) const SOURCE_DESCRIPTION: u8 = 202;
+    pub(in super::super) const BYE: u8 = 203;
+    pub(in super::super) const TRANSPORT_FEEDBACK: u8 = 205;
+    pub(in super::super) const PAYLOAD_FEEDBACK: u8 = 206;
 }
 
 /// Whether a compound packet is what its lengths say (RFC 3550 §A.2, and RFC 5506: it need not begin with a report).
@@ -40,7 +40,7 @@ pub(crate) fn rewrite(bytes: &mut [u8], towards: &Numbering, back: &Numbering) {
 }
 
 /// The first packet of a compound one and the rest. `None`: nothing there, or cut short.
-fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let words = word16(bytes, 2)?;
     bytes.split_at_checked(4 + 4 * usize::from(words))
 }

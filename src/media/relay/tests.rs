@@ -5,6 +5,7 @@
 )]
 
 mod agreement;
+mod edit;
 mod keyed;
 mod plain;
 mod rekey;

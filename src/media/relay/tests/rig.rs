@@ -88,6 +88,8 @@ impl Phone {
             send,
             rtcp: None,
             agreement: None,
+            payloads: None,
+            feedback: true,
             silence: None,
         }
     }
