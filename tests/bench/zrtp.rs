@@ -61,6 +61,7 @@ fn main() -> ExitCode {
     for (agreement, least) in [
         (KeyAgreement::X255, 500.0),
         (KeyAgreement::Ec25, 0.0),
+        (KeyAgreement::X448, 0.0),
         (KeyAgreement::Ec38, 0.0),
         (KeyAgreement::Dh2k, 0.0),
         (KeyAgreement::Dh3k, 100.0),

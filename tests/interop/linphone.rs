@@ -100,12 +100,12 @@ fn rc_file(setup: &Setup) -> String {
     for (n, (name, rate, channels)) in (2..).zip(unwanted) {
         rc += &format!("[audio_codec_{n}]\nmime={name}\nrate={rate}\nchannels={channels}\nenabled=0\n");
     }
-    if !setup.suites.is_empty() {
-        rc = rc.replacen(
-            "[sip]\n",
-            &format!("[sip]\nsrtp_crypto_suites={}\n", setup.suites),
-            1,
-        );
+    let chosen = [
+        ("srtp_crypto_suites", setup.suites),
+        ("zrtp_key_agreements_suites", setup.key_agreement),
+    ];
+    for (key, value) in chosen.iter().filter(|(_, value)| !value.is_empty()) {
+        rc = rc.replacen("[sip]\n", &format!("[sip]\n{key}={value}\n"), 1);
     }
     if let Some(proxy) = &setup.proxy {
         rc += &format!(

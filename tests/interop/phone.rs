@@ -51,6 +51,8 @@ pub(crate) struct Setup {
     pub(crate) keys: Keys,
     /// The suites that it offers, where that can be set (Linphone); empty: its own choice.
     pub(crate) suites: &'static str,
+    /// By what alone it agrees on keys in ZRTP, in the phone's words (Linphone); empty: its own choice.
+    pub(crate) key_agreement: &'static str,
     /// It offers every codec that it has (Linphone); else PCMU and PCMA, which the wire's judge decodes.
     pub(crate) every_codec: bool,
     /// The tone that it plays, in hertz; 0 is silence.
@@ -72,6 +74,7 @@ impl Setup {
             dir: dir.to_owned(),
             keys: Keys::None,
             suites: "",
+            key_agreement: "",
             every_codec: false,
             tone: if side == Side::A {
                 tone::CALLER

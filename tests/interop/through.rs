@@ -62,6 +62,7 @@ pub(crate) const TESTS: &[Test] = &[
         "call::zrtp_remembers_a_phone_over_restarts_and_notices_other_secrets",
         remembered,
     ),
+    Test::new("call::zrtp_by_x448", x448),
     Test::new("call::between_kamailio_before_and_after", kamailio),
     Test::new("call::from_ipv4_to_ipv6", ipv6),
     Test::new("call::by_srv_past_a_dead_target_and_one_that_says_503", srv),
@@ -195,6 +196,27 @@ fn as_it_comes(scene: &Scene) -> Outcome {
     reports(&wire_a, &wire_b, &call)?;
     privacy::scan(&wire_a, &wire_b, &call.shared)?;
     server.finish()
+}
+
+/// A phone that agrees by X448 alone, so that both sides must commit to it.
+fn x448(scene: &Scene) -> Outcome {
+    let mut call = Call::new(scene, Make::Linphone, Make::Linphone).keyed(Keys::Zrtp, Keys::None);
+    call.a.key_agreement = "MS_ZRTP_KEY_AGREEMENT_X448";
+    let [wire, _] = through(scene, call)?;
+    // RFC 6189 §5.4: the names of hash, cipher, tag and key agreement, in this order.
+    let commits: Vec<&[u8]> = wire
+        .payloads
+        .iter()
+        .filter_map(|payload| {
+            let at = memchr::memmem::find(&payload.bytes, b"Commit  ")?;
+            payload.bytes.get(at + 8 + 32 + 12 + 12..)?.get(..4)
+        })
+        .collect();
+    // Further streams take their keys from the first.
+    if !commits.contains(&&b"X448"[..]) || commits.iter().any(|name| !matches!(*name, b"X448" | b"Mult")) {
+        return Err(format!("commits to {commits:?}, expected X448"));
+    }
+    Ok(())
 }
 
 /// Calls of one phone, each with a server that was started anew: it knows the phone again. For the last one the server is given

@@ -88,6 +88,8 @@ algorithms! {
         X255 = b"X255",
         /// P-256.
         Ec25 = b"EC25",
+        /// X448 (RFC 7748), as Linphone has it.
+        X448 = b"X448",
         /// Diffie-Hellman modulo the prime of 3072 bits (RFC 3526 §4).
         Dh3k = b"DH3k",
         /// P-384.
@@ -125,6 +127,7 @@ impl KeyAgreement {
             Self::Dh3k => 384,
             Self::X255 => 32,
             Self::Ec25 => 64,
+            Self::X448 => 56,
             Self::Ec38 => 96,
             Self::Mult => 0,
         }

@@ -7,6 +7,7 @@ use super::algorithm::{Cipher, KeyAgreement};
 use super::digest::SecretBytes;
 use modp::{Modp2048, Modp3072};
 use p256::elliptic_curve::sec1::ToSec1Point;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// The peer's public value is none: out of range, not on the curve, or of small order.
@@ -23,6 +24,7 @@ enum Secret {
     Modp2048(Modp2048),
     Modp3072(Modp3072),
     X25519(x25519_dalek::StaticSecret),
+    X448(x448::StaticSecret),
     P256(p256::SecretKey),
     P384(p384::SecretKey),
 }
@@ -43,6 +45,11 @@ impl KeyPair {
                 let secret = x25519_dalek::StaticSecret::from(env.array());
                 let public = x25519_dalek::PublicKey::from(&secret);
                 (public.as_bytes().to_vec(), Secret::X25519(secret))
+            }
+            KeyAgreement::X448 => {
+                let secret = x448::StaticSecret::from(env.array());
+                let public = x448::PublicKey::from(&secret);
+                (public.as_bytes().to_vec(), Secret::X448(secret))
             }
             KeyAgreement::Ec25 => {
                 let secret = points::scalar(env, |bytes: &[u8; 32]| p256::SecretKey::from_slice(bytes).ok());
@@ -78,6 +85,15 @@ impl KeyPair {
                 let shared = secret.diffie_hellman(&peer.into());
                 // RFC 7748 §6.1: all zero tells that the peer's value has small order.
                 if !shared.was_contributory() {
+                    return Err(BadPublicValue);
+                }
+                Ok(Zeroizing::new(shared.as_bytes().to_vec()))
+            }
+            Secret::X448(secret) => {
+                let peer = x448::PublicKey::from_bytes(peer).ok_or(BadPublicValue)?;
+                let shared = secret.diffie_hellman(&peer);
+                // RFC 7748 §6.2: as for X25519. The crate knows the values of small order by their usual spelling only.
+                if shared.as_bytes().ct_eq(&[0; 56]).into() {
                     return Err(BadPublicValue);
                 }
                 Ok(Zeroizing::new(shared.as_bytes().to_vec()))

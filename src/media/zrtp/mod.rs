@@ -20,6 +20,9 @@
 //! the hash chain (§9) tells which is real, or `a=zrtp-hash` tells at once. After that, what does not fit the chain is dropped.
 //! Error messages and the like carry no proof: they end an exchange only if the real peer stays silent for two seconds.
 //! GoClear is never granted; Preshared mode, PBX enrolment and relayed SAS are not offered.
+//!
+//! **Not here.** The hybrid agreements of some Linphone builds (`KYB1`, `K255` with Kyber or HQC): they are made of Kyber as it was
+//! before FIPS 203, which no maintained crate has, and spread messages over several packets. Such a Linphone has X255 as well.
 
 mod algorithm;
 mod association;
@@ -119,6 +122,7 @@ impl Default for Settings {
             key_agreements: vec![
                 KeyAgreement::X255,
                 KeyAgreement::Ec25,
+                KeyAgreement::X448,
                 KeyAgreement::Dh3k,
                 KeyAgreement::Ec38,
                 KeyAgreement::Mult,

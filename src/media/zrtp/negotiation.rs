@@ -53,7 +53,7 @@ pub(super) fn choose(settings: &Settings, peer: &Hello) -> Result<Choice, ErrorC
     let key_agreement = key_agreement(settings, peer)?;
     let mut hash = best(&settings.hashes, &peer.hashes, ErrorCode::HASH)?;
     let mut cipher = best(&settings.ciphers, &peer.ciphers, ErrorCode::CIPHER)?;
-    if key_agreement == KeyAgreement::Ec38 {
+    if matches!(key_agreement, KeyAgreement::Ec38 | KeyAgreement::X448) {
         // §5.1.5: a hash and a cipher of the curve's strength go with it.
         let strong = settings.hashes.contains(&Hash::S384) && has(&peer.hashes, Hash::S384);
         hash = if strong { Hash::S384 } else { hash };

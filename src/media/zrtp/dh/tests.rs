@@ -129,3 +129,54 @@ fn a_source_of_zeros_still_gives_a_key() {
         assert!(KeyPair::generate(agreement, Cipher::Aes1, &mut env).is_some());
     }
 }
+
+/// RFC 7748 §6.2.
+#[test]
+fn x448_agrees_as_the_rfc_shows() {
+    let octets = |text: &str| hex::decode(text.replace(char::is_whitespace, "")).unwrap();
+    let alice = octets(
+        "9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28d\
+         d9c9baf574a9419744897391006382a6f127ab1d9ac2d8c0a598726b",
+    );
+    let alices_public = octets(
+        "9b08f7cc31b7e3e67d22d5aea121074a273bd2b83de09c63faa73d2c\
+         22c5d9bbc836647241d953d40c5b12da88120d53177f80e532c41fa0",
+    );
+    let bobs_public = octets(
+        "3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b430\
+         27d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609",
+    );
+    let shared = octets(
+        "07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282b\
+         b60c0b56fd2464c335543936521c24403085d59a449a5037514a879d",
+    );
+    let mut random = |bytes: &mut [u8]| bytes.copy_from_slice(&alice);
+    let mut env = Env {
+        #[expect(clippy::disallowed_methods, reason = "any time will do")]
+        now: std::time::Instant::now(),
+        random: &mut random,
+    };
+    let own = KeyPair::generate(KeyAgreement::X448, Cipher::Aes1, &mut env).unwrap();
+    assert_eq!(own.public(), alices_public);
+    assert_eq!(*own.agree(&bobs_public).unwrap(), shared);
+}
+
+/// Values of small order, also where they are written as no sender would: zero as the prime, one as the prime and one.
+#[test]
+fn x448_refuses_values_of_small_order_in_any_spelling() {
+    let own = pair(KeyAgreement::X448, Cipher::Aes1, 1);
+    // 2^448 - 2^224 - 1, least octet first.
+    let mut prime = [0xff; 56];
+    prime[28] = 0xfe;
+    let mut less_one = prime;
+    less_one[0] = 0xfe;
+    let mut zero_again = [0; 56];
+    zero_again.copy_from_slice(&prime);
+    let mut one = [0; 56];
+    one[0] = 1;
+    let mut one_again = [0; 56];
+    one_again[28..].fill(0xff);
+    for value in [[0; 56], one, less_one, zero_again, one_again] {
+        assert_eq!(own.agree(&value), Err(BadPublicValue), "{value:02x?}");
+    }
+}
