@@ -167,6 +167,67 @@ async fn phones_hear_each_other_by_dtls_and_keep_their_roles_when_one_offers_aga
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn phones_hear_each_other_by_zrtp_show_the_same_string_and_keep_their_keys_over_a_hold() {
+    let alice = Phone::start(settings("alice", Security::Zrtp)).await.unwrap();
+    let bob = Security::AsOffered(Suite::ALL.to_vec());
+    let mut bob = Phone::start(settings("bob", bob)).await.unwrap();
+    let (mut a, mut b) = connect(&alice, &mut bob, None).await;
+    // They speak at once, and nothing is to be heard of it before there are keys.
+    shaken(&a, &b).await;
+    listen(Duration::from_millis(400)).await;
+    for direction in [Direction::SendOnly, Direction::SendRecv] {
+        b.offer(direction).await;
+        expect(&mut a, Happening::Offered(direction)).await;
+        expect(&mut b, Happening::Answered(direction.answered())).await;
+    }
+    listen(Duration::from_millis(400)).await;
+    let (a, b) = part(a, b).await;
+    assert_perfect(&a, b.sent);
+    assert_perfect(&b, a.sent);
+    assert_eq!((a.tally.clear, b.tally.clear), (0, 0));
+    assert!(a.suite.is_some() && a.suite == b.suite, "{a:?}");
+    assert!(a.sas.as_ref().is_some_and(|sas| sas.len() == 4), "{a:?}");
+    assert_eq!(a.sas, b.sas);
+    assert!(a.rtcp.read > 0 && a.rtcp.unreadable == 0, "{a:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hello_that_signalling_did_not_announce_gives_no_keys_and_nobody_speaks() {
+    let (a, b) = meddled(Security::Zrtp, |text| match text.find("a=zrtp-hash:1.10 ") {
+        Some(at) if text.starts_with("SIP/2.0 200") => {
+            let digit = at + "a=zrtp-hash:1.10 ".len();
+            let other = if &text[digit..=digit] == "0" { "1" } else { "0" };
+            format!("{}{other}{}", &text[..digit], &text[digit + 1..])
+        }
+        _ => text,
+    })
+    .await;
+    for heard in [a, b] {
+        assert!(!heard.ready && heard.sas.is_none(), "{heard:?}");
+        assert_eq!((heard.sent, heard.tally.received), (0, 0), "{heard:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_with_zrtp_takes_no_call_and_no_answer_without_it() {
+    let zoe = Phone::start(settings("zoe", Security::Zrtp)).await.unwrap();
+    let mut bob = Phone::start(settings("bob", Security::Clear)).await.unwrap();
+    let target = format!("sip:bob-5@{}", bob.address());
+    let mut to_bob = zoe.call(&target, bob.address(), 5).await.unwrap();
+    bob.incoming().await.unwrap().answer().await;
+    let answered = to_bob.next().await;
+    assert!(
+        matches!(&answered, Happening::Fault(what) if what.contains("zrtp-hash")),
+        "{answered:?}"
+    );
+    let mut zoe = zoe;
+    let target = format!("sip:zoe-5@{}", zoe.address());
+    let mut to_zoe = bob.call(&target, zoe.address(), 5).await.unwrap();
+    zoe.incoming().await.unwrap().answer().await;
+    expect(&mut to_zoe, Happening::Refused(488)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hold_silences_the_held_side_until_it_is_resumed() {
     let alice = Phone::start(settings("alice", sdes(Suite::AesCm128Sha1_80)))
         .await

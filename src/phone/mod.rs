@@ -1,6 +1,7 @@
 //! Built-in phones on rsip, sdp-rs, webrtc-srtp and webrtc-dtls: code that is not ours judges what is.
 //!
-//! Nothing of `sip`, `sdp`, `call` or `media` is used here, so that a fault of ours cannot cancel itself out.
+//! Nothing of `sip`, `sdp`, `call` or `media` is used here, so that a fault of ours cannot cancel itself out; but for ZRTP,
+//! of which there is no other in Rust.
 
 pub mod audio;
 pub mod child;
@@ -15,6 +16,7 @@ pub mod session;
 pub mod stream;
 pub mod tone;
 pub mod ua;
+pub mod zrtp;
 
 /// What can go wrong with a phone, or with what is said to it.
 #[derive(Debug, thiserror::Error)]

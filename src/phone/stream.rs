@@ -6,6 +6,7 @@ use super::crypto::{Key, Protect, Suite, Unprotect};
 use super::dtls::{self, Handshake, Keys};
 use super::session::Agreed;
 use super::tone::{Codec, Tone};
+use super::zrtp::{self, Zrtp};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,10 @@ pub struct Heard {
     pub rtcp: Reports,
     /// The suite by which the far end's packets were protected; none in clear or if no keys were agreed on.
     pub suite: Option<Suite>,
-    /// Whether packets can be read and sent: with DTLS, once the handshakes of RTP and RTCP are over.
+    /// ZRTP's string, as the phone shows it to its user.
+    pub sas: Option<String>,
+    /// Whether packets can be read and sent: with DTLS, once the handshakes of RTP and RTCP are over, with ZRTP, once
+    /// its keys are confirmed.
     pub ready: bool,
     /// The codec.
     pub codec: Option<Codec>,
@@ -143,6 +147,7 @@ struct Stream {
     /// The keys in use: a description that repeats them must not begin a stream anew.
     keys: Option<(Option<Key>, Option<Key>)>,
     dtls: Option<Dtls>,
+    zrtp: Option<Zrtp>,
     talking: bool,
     muted: bool,
     rtcp: Reports,
@@ -163,6 +168,7 @@ pub(super) async fn run(
     them: Voice,
     speech: Speech,
     ssrc: u32,
+    zrtp: Option<Zrtp>,
     mut orders: mpsc::Receiver<Order>,
 ) {
     let tone = Arc::new(Tone::new(hertz(them), Codec::Pcmu));
@@ -176,6 +182,7 @@ pub(super) async fn run(
         agreed: None,
         keys: None,
         dtls: None,
+        zrtp,
         talking: false,
         muted: false,
         rtcp: Reports::default(),
@@ -200,6 +207,7 @@ pub(super) async fn run(
             Some((component, keys)) = handshakes.recv() => stream.keyed(component, keys),
             Ok((length, from)) = stream.pair.rtp.recv_from(&mut rtp_buffer) => stream.hear(&rtp_buffer[..length], from),
             Ok((length, _)) = stream.pair.rtcp.recv_from(&mut rtcp_buffer) => stream.hear_rtcp(&rtcp_buffer[..length]),
+            () = sleep_until(stream.zrtp.as_ref().and_then(Zrtp::poll_timeout)) => stream.exchange(|zrtp, now| zrtp.handle_timeout(now)),
             _ = ticker.tick(), if stream.talking && !stream.muted => stream.speak().await,
         }
     }
@@ -233,9 +241,41 @@ impl Stream {
             self.agreed = Some(agreed);
             return;
         }
+        if let Some(hash) = agreed.zrtp.clone() {
+            self.agreed = Some(agreed);
+            return self.exchange(|zrtp, now| {
+                if let Err(error) = zrtp.begin(&hash, now) {
+                    tracing::error!(%error, "no keys");
+                }
+            });
+        }
         let keys = (agreed.ours.clone(), agreed.theirs.clone());
         self.key(&agreed, keys);
         self.agreed = Some(agreed);
+    }
+
+    /// Does something about ZRTP, and then what comes of it. What is sent before there are keys is lost: nobody speaks.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a phone is a driver: it reads the clock once per wake"
+    )]
+    fn exchange(&mut self, act: impl FnOnce(&mut Zrtp, std::time::Instant)) {
+        let (Some(zrtp), Some(agreed)) = (&mut self.zrtp, &self.agreed) else {
+            return;
+        };
+        act(zrtp, std::time::Instant::now());
+        let mut keyed = None;
+        while let Some(event) = zrtp.poll() {
+            match event {
+                // What is refused is lost, and sent again in time.
+                zrtp::Event::Send(datagram) => drop(self.pair.rtp.try_send_to(&datagram, agreed.remote.rtp)),
+                zrtp::Event::Keyed(keys) => keyed = Some(keys),
+                zrtp::Event::Failed(error) => tracing::error!(%error, "no keys"),
+            }
+        }
+        if let (Some(keys), Some(agreed)) = (keyed, self.agreed.clone()) {
+            self.key(&agreed, (Some(keys.0), Some(keys.1)));
+        }
     }
 
     /// A handshake is over. Without keys nothing is said and nothing is heard, which will be noticed.
@@ -292,6 +332,13 @@ impl Stream {
         // Before the answer is here there is no handshake yet: who begins will repeat it.
         if dtls::is_dtls(packet) {
             return self.dtls.iter().for_each(|dtls| dtls.rtp.take(packet));
+        }
+        if zrtp::is_zrtp(packet) {
+            let from_there = |agreed: &Box<Agreed>| agreed.remote.rtp == from;
+            if self.agreed.as_ref().is_some_and(from_there) {
+                self.exchange(|zrtp, now| zrtp.take(packet, now));
+            }
+            return;
         }
         let now = Instant::now();
         if let Some(last) = self.last.replace(now) {
@@ -351,11 +398,24 @@ impl Stream {
                 .as_ref()
                 .and_then(|(_, theirs)| theirs.as_ref())
                 .map(|key| key.suite),
+            sas: self.zrtp.as_ref().and_then(Zrtp::sas).map(str::to_owned),
             ready: self.keys.is_some(),
             codec: self.agreed.as_ref().map(|agreed| agreed.codec),
             strongest: self.listener.strongest(),
             expected: self.listener.expected_hertz(),
             gap: self.gap,
         }
+    }
+}
+
+/// Waits for a time that may never come.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a phone is a driver: it waits for its timers"
+)]
+pub(super) async fn sleep_until(due: Option<std::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }

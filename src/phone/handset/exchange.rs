@@ -5,9 +5,10 @@ use super::{Act, Command, Happening, Line, Passed, QUEUE, Settings, number};
 use crate::phone::Error;
 use crate::phone::audio::{Side, Voice};
 use crate::phone::message::{self, Inbound, Outline};
-use crate::phone::session::{Described, Direction, Local};
-use crate::phone::stream::{self, Order, Pair};
+use crate::phone::session::{Described, Direction, Local, Security};
+use crate::phone::stream::{self, Order, Pair, sleep_until};
 use crate::phone::ua::{Me, Ua};
+use crate::phone::zrtp::Zrtp;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use rsip::Method;
@@ -163,16 +164,24 @@ impl Exchange {
             side: other,
         };
         let (orders, queue) = mpsc::channel(QUEUE);
+        let can_zrtp = matches!(self.settings.security, Security::Zrtp | Security::AsOffered(_));
+        let zrtp = can_zrtp.then(|| Zrtp::new(None, now()));
+        let hash = zrtp.as_ref().map(Zrtp::hash);
         tokio::spawn(stream::run(
             pair,
             us,
             them,
             self.settings.speech,
             self.random.next_u32(),
+            zrtp,
             queue,
         ));
         let (codecs, security) = (self.settings.codecs.clone(), self.settings.security.clone());
-        Ok((Local::new(at, codecs, security, &mut self.random), orders))
+        let mut local = Local::new(at, codecs, security, &mut self.random);
+        if let Some(hash) = hash {
+            local = local.announcing(hash);
+        }
+        Ok((local, orders))
     }
 
     fn line(
@@ -352,17 +361,5 @@ impl Exchange {
                 message: message(),
             });
         }
-    }
-}
-
-/// Waits for a time that may never come.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a phone is a driver: it waits for its timers"
-)]
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -28,6 +28,10 @@ pub struct Local {
     mux: bool,
     /// Our role in DTLS, once it is agreed on; it stays.
     role: Option<Setup>,
+    /// The value of our `a=zrtp-hash`, where we can do ZRTP.
+    hash: Option<String>,
+    /// Whether ZRTP was agreed on; it stays.
+    zrtp: bool,
     /// The direction that was said last.
     pub direction: Direction,
 }
@@ -41,7 +45,9 @@ pub struct Agreed {
     pub remote: Described,
     /// Whether we begin the DTLS handshake that gives the keys; none without DTLS.
     pub begin_dtls: Option<bool>,
-    /// The key that we send under; none in clear, and none yet with DTLS.
+    /// The `a=zrtp-hash` of the peer, if ZRTP is to give the keys.
+    pub zrtp: Option<String>,
+    /// The key that we send under; none in clear, and none yet with DTLS or ZRTP.
     pub ours: Option<Key>,
     /// The key that the peer sends under; likewise.
     pub theirs: Option<Key>,
@@ -60,6 +66,8 @@ impl Local {
             security,
             keys: Vec::new(),
             role: None,
+            hash: None,
+            zrtp: false,
             mux: false,
             direction: Direction::SendRecv,
         }
@@ -68,6 +76,12 @@ impl Local {
     /// Offers and answers rtcp-mux: with DTLS one handshake does for both.
     pub fn muxed(mut self) -> Self {
         self.mux = true;
+        self
+    }
+
+    /// Can do ZRTP, by an endpoint with this `a=zrtp-hash`.
+    pub fn announcing(mut self, hash: String) -> Self {
+        self.hash = Some(hash);
         self
     }
 
@@ -88,6 +102,8 @@ impl Local {
             Profile::Dtls(Setup::Actpass)
         } else if self.offers_sdes() {
             Profile::Sdes
+        } else if self.offers_zrtp() {
+            Profile::Zrtp
         } else {
             Profile::Clear
         };
@@ -112,6 +128,10 @@ impl Local {
             }
             Security::Dtls | Security::AsOffered(_) if offer.dtls.is_some() => None,
             Security::Dtls => None,
+            Security::Zrtp if offer.secure || offer.zrtp.is_none() => {
+                return Err(session("an offer without ZRTP to a phone that insists on it"));
+            }
+            Security::Zrtp => None,
             Security::Clear if offer.secure => {
                 return Err(session("an encrypted offer to a phone without SRTP"));
             }
@@ -140,9 +160,11 @@ impl Local {
             (Setup::Passive | Setup::Actpass, _) => Setup::Active,
         });
         self.role = role;
+        self.zrtp = !offer.secure && offer.zrtp.is_some() && self.can_zrtp();
         let profile = match role {
             Some(role) => Profile::Dtls(role),
             None if offer.secure => Profile::Sdes,
+            None if self.zrtp => Profile::Zrtp,
             None => Profile::Clear,
         };
         let text = self.write(direction, profile, &self.keys.clone(), &[codec]);
@@ -152,6 +174,7 @@ impl Local {
                 codec,
                 remote: offer.clone(),
                 begin_dtls: role.map(|role| role == Setup::Active),
+                zrtp: offer.zrtp.clone().filter(|_| self.zrtp),
                 ours,
                 theirs,
             },
@@ -174,6 +197,10 @@ impl Local {
         {
             return Err(session("the answer has another profile than the offer"));
         }
+        if self.offers_zrtp() && answer.zrtp.is_none() {
+            return Err(session("the answer has no a=zrtp-hash"));
+        }
+        self.zrtp = self.offers_zrtp();
         let begin_dtls = match answer.dtls.as_ref().map(|dtls| dtls.setup) {
             None => None,
             Some(Setup::Passive) => Some(true),
@@ -202,6 +229,7 @@ impl Local {
             codec,
             remote: answer.clone(),
             begin_dtls,
+            zrtp: answer.zrtp.clone().filter(|_| self.zrtp),
             ours,
             theirs,
         })
@@ -210,7 +238,7 @@ impl Local {
     /// Whether our offers are encrypted.
     fn offers_sdes(&self) -> bool {
         match self.security {
-            Security::Clear | Security::Dtls => false,
+            Security::Clear | Security::Dtls | Security::Zrtp => false,
             Security::Sdes(_) => true,
             // As it was when it was called.
             Security::AsOffered(_) => !self.keys.is_empty(),
@@ -221,10 +249,21 @@ impl Local {
     fn offers_dtls(&self) -> bool {
         match self.security {
             Security::Dtls => true,
-            Security::Clear | Security::Sdes(_) => false,
+            Security::Clear | Security::Sdes(_) | Security::Zrtp => false,
             // As it was when it was called.
             Security::AsOffered(_) => self.role.is_some(),
         }
+    }
+
+    /// Whether ZRTP may be agreed on.
+    fn can_zrtp(&self) -> bool {
+        self.hash.is_some() && matches!(self.security, Security::Zrtp | Security::AsOffered(_))
+    }
+
+    /// Whether our offers are for ZRTP.
+    fn offers_zrtp(&self) -> bool {
+        // Who takes what it is offered stays with what it was when it was called.
+        self.can_zrtp() && (self.zrtp || self.security == Security::Zrtp)
     }
 
     fn write(&mut self, direction: Direction, profile: Profile, keys: &[Key], codecs: &[Codec]) -> String {
@@ -259,6 +298,9 @@ impl Local {
             other("fingerprint", dtls::fingerprint());
             other("setup", setup.word().to_owned());
         }
+        if let (Profile::Zrtp, Some(hash)) = (profile, &self.hash) {
+            attributes.push(Attribute::Other("zrtp-hash".into(), Some(hash.clone())));
+        }
         if self.mux {
             attributes.push(Attribute::Other("rtcp-mux".into(), None));
         }
@@ -270,7 +312,8 @@ impl Local {
                 port: self.port,
                 num_of_ports: None,
                 proto: match profile {
-                    Profile::Clear => ProtoType::RtpAvp,
+                    // Nothing but its attribute tells of ZRTP (RFC 6189 §8).
+                    Profile::Clear | Profile::Zrtp => ProtoType::RtpAvp,
                     Profile::Sdes => ProtoType::RtpSavp,
                     Profile::Dtls(_) => ProtoType::Other("UDP/TLS/RTP/SAVP".into()),
                 },
@@ -292,6 +335,7 @@ enum Profile {
     Clear,
     Sdes,
     Dtls(Setup),
+    Zrtp,
 }
 
 /// A session without any stream: the two only say that they may add some later (RFC 3264 §5).

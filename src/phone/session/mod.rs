@@ -25,7 +25,10 @@ pub enum Security {
     Sdes(Vec<Suite>),
     /// DTLS-SRTP.
     Dtls,
-    /// Called: DTLS-SRTP if it is offered, SDES with one of these suites if that is, else plain RTP. Calling: plain RTP.
+    /// ZRTP.
+    Zrtp,
+    /// Called: DTLS-SRTP if it is offered, SDES with one of these suites if that is, ZRTP if that is, else plain RTP.
+    /// Calling: plain RTP.
     AsOffered(Vec<Suite>),
 }
 
@@ -94,6 +97,8 @@ pub struct Described {
     pub secure: bool,
     /// What it says of DTLS, if that is its profile.
     pub dtls: Option<dtls::Described>,
+    /// The value of its `a=zrtp-hash`.
+    pub zrtp: Option<String>,
     /// The keys of those `a=crypto` lines that we can read.
     pub keys: Vec<Key>,
     /// The G.711 codecs, in their order.
@@ -153,6 +158,7 @@ impl Described {
                     // What no `a=setup` means in an offer and in an answer alike (RFC 4145 §4).
                     setup: dtls::Setup::Active,
                 }),
+            zrtp: None,
             keys: Vec::new(),
             codecs: Vec::new(),
             events: None,
@@ -202,6 +208,9 @@ impl Described {
                     let word = dtls::Setup::read(value.trim());
                     dtls.setup = word.ok_or_else(|| session(format!("a=setup:{value} is no role")))?;
                 }
+            }
+            Attribute::Other(name, Some(value)) if name == "zrtp-hash" => {
+                self.zrtp = Some(value.trim().into())
             }
             Attribute::Other(name, Some(value)) if name == "rtcp" => {
                 let port = value
