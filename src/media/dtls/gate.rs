@@ -23,8 +23,10 @@ const MOST_PARTIAL: usize = 8;
 const MOST_RANGES: usize = 64;
 /// Handshake messages are numbered from 0, a handshake has about ten from each side.
 const MOST_SEQUENCE: u16 = 32;
-/// Longest part of a message that is handed on in one record, shorter than the library's buffer of 8192.
+/// Longest part of a message that is handed on in one record, shorter than a datagram.
 const PART: usize = 4096;
+/// Longest datagram that is handed on: the library's buffer.
+const MOST_DATAGRAM: usize = 8192;
 /// Explicit nonce, at least one octet, tag: AES-GCM is the only cipher that we negotiate.
 const LEAST_SEALED: usize = 8 + 1 + 16;
 
@@ -67,7 +69,8 @@ impl Gate {
     pub(super) fn alert(&self) -> Option<u8> {
         self.alert
     }
-    /// Takes a datagram; gives the datagrams that the library gets instead.
+    /// Takes a datagram; gives the datagrams that the library gets instead. What came together goes on together: the library
+    /// looks through its whole flight for each datagram that it reads.
     ///
     /// # Errors
     /// When the peer has sent too much.
@@ -79,10 +82,11 @@ impl Gate {
         let mut passed = Vec::new();
         for record in records(datagram) {
             match (record.content, record.epoch, record.body()) {
-                (Content::ChangeCipherSpec, 0, [1]) => passed.push(self.clear(20, &[1])),
+                (Content::ChangeCipherSpec, 0, [1]) => append(&mut passed, &self.clear(20, &[1])),
                 // A warning in the clear means nothing, but for close_notify.
                 (Content::Alert, 0, &[level, description]) if level == 2 || description == 0 => {
                     self.alert = Some(description);
+                    // Alone, so that it can be taken out.
                     passed.push(self.clear(21, &[2, description]));
                 }
                 (Content::Handshake, 0, _) => {
@@ -91,7 +95,7 @@ impl Gate {
                     }
                 }
                 (Content::Alert | Content::Handshake, 1, body) if body.len() >= LEAST_SEALED => {
-                    passed.push(record.whole.to_vec());
+                    append(&mut passed, record.whole);
                 }
                 // Later epochs, application data, and what is malformed.
                 _ => {}
@@ -157,12 +161,22 @@ impl Gate {
                 offset,
                 part,
             };
-            passed.push(self.clear(22, &fragment.print()));
+            append(passed, &self.clear(22, &fragment.print()));
             offset += part.len();
             if offset >= message.len() {
                 return;
             }
         }
+    }
+}
+
+/// Adds a record to the last datagram, if it has room and does not end the handshake, or else to a new one.
+fn append(passed: &mut Vec<Vec<u8>>, record: &[u8]) {
+    match passed.last_mut() {
+        Some(last) if last.first() != Some(&21) && last.len() + record.len() <= MOST_DATAGRAM => {
+            last.extend_from_slice(record);
+        }
+        _ => passed.push(record.to_vec()),
     }
 }
 

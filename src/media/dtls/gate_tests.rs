@@ -74,7 +74,8 @@ fn several_messages_and_the_end_of_another_may_share_a_record() {
     assert!(passed.is_empty());
     passed.extend(gate.pass(&second).unwrap());
     assert_eq!(messages(&passed), [(11, certificate), (16, exchange)]);
-    assert_eq!(passed.last().unwrap()[0], 20);
+    let last = records(passed.last().unwrap()).last();
+    assert_eq!(last.unwrap().content, Content::ChangeCipherSpec);
 }
 
 #[test]
@@ -175,4 +176,28 @@ fn memory_is_bounded_whatever_comes() {
         }
     }
     assert!(flooded, "it ends");
+}
+
+#[test]
+fn what_came_together_goes_on_together_as_far_as_the_library_reads() {
+    let certificate = message(3000);
+    let part = part(11, &certificate, 0..3000);
+    let sealed = [&[22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 40][..], &[7; 40]].concat();
+    let flight = [
+        clear_record(22, 0, &part),
+        clear_record(22, 1, &part),
+        clear_record(20, 2, &[1]),
+        sealed.clone(),
+    ];
+    let passed = Gate::new(Role::Server).pass(&flight.concat()).unwrap();
+    assert_eq!(passed, [flight.concat()]);
+    // An alert is alone: before there is a handshake it is taken out.
+    let alert = clear_record(21, 1, &[2, 40]);
+    let passed = Gate::new(Role::Server).pass(&[&flight[0], &alert, &sealed].map(Vec::as_slice).concat());
+    assert_eq!(passed.unwrap(), [flight[0].clone(), alert, sealed]);
+    let thrice = [0, 1, 2].map(|number| clear_record(22, number, &part)).concat();
+    let passed = Gate::new(Role::Server).pass(&thrice).unwrap();
+    assert_eq!(passed.len(), 2);
+    assert!(passed.iter().all(|datagram| datagram.len() <= MOST_DATAGRAM));
+    assert_eq!(passed.concat(), thrice);
 }
