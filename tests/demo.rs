@@ -29,6 +29,9 @@ fn the_demo_hears_in_every_call_what_was_said() {
     for part in [
         "INVITE, SDES",
         "INVITE, DTLS",
+        "INVITE, ZRTP",
+        "of leg A: the same",
+        "of leg B: the same",
         "INVITE, plain",
         "183 Session Progress",
         "486",
@@ -52,6 +55,20 @@ fn the_demo_fails_when_the_callee_says_something_else() {
 fn the_demo_fails_when_the_callee_says_nothing() {
     let output = demo(&["--spoil", "silence"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+}
+
+#[test]
+fn the_demo_fails_when_the_server_does_not_say_its_string() {
+    // Below that level it says nothing of a call.
+    let output = demo(&["--set", "global/log-level=error"]);
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in [
+        "the server says nothing of leg A",
+        "the server says nothing of leg B",
+    ] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
 }
 
 #[test]

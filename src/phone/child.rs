@@ -156,7 +156,8 @@ impl Server {
         i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }
 
-    fn logged(&self) -> String {
+    /// What it has logged so far.
+    pub fn logged(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 

@@ -334,8 +334,11 @@ impl Stream {
             return self.dtls.iter().for_each(|dtls| dtls.rtp.take(packet));
         }
         if zrtp::is_zrtp(packet) {
-            let from_there = |agreed: &Box<Agreed>| agreed.remote.rtp == from;
-            if self.agreed.as_ref().is_some_and(from_there) {
+            if self
+                .agreed
+                .as_ref()
+                .is_some_and(|agreed| agreed.remote.rtp == from)
+            {
                 self.exchange(|zrtp, now| zrtp.take(packet, now));
             }
             return;

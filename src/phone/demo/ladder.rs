@@ -71,10 +71,11 @@ fn label(message: &Inbound) -> String {
         label += &format!(" ({})", message.cseq.1);
     }
     if let Some(Ok(described)) = message.body().map(Described::read) {
-        label += match (&described.dtls, described.secure) {
-            (Some(_), _) => ", DTLS",
-            (None, true) => ", SDES",
-            (None, false) => ", plain",
+        label += match (&described.dtls, described.secure, &described.zrtp) {
+            (Some(_), ..) => ", DTLS",
+            (None, true, _) => ", SDES",
+            (None, false, Some(_)) => ", ZRTP",
+            (None, false, None) => ", plain",
         };
         label += match described.direction {
             Direction::SendRecv => "",

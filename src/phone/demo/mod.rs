@@ -4,6 +4,7 @@
 //! The demo ends with 0 only if the audio that arrived is the audio that was sent, both ways, in every call.
 
 mod ladder;
+mod sas;
 mod story;
 
 use super::Error;
@@ -104,6 +105,7 @@ struct Cast {
     alice: Phone,
     carol: Phone,
     dave: Phone,
+    erin: Phone,
     bob: Phone,
     ladder: Arc<Ladder>,
 }
@@ -146,13 +148,14 @@ impl Cast {
         .await?;
         let carol = phone("carol", Security::Clear, Speech::Tone).await?;
         let dave = phone("dave", Security::Dtls, Speech::Tone).await?;
+        let erin = phone("erin", Security::Zrtp, Speech::Tone).await?;
         let bob = phone(CALLEE, Security::AsOffered(Suite::ALL.to_vec()), spoken).await?;
         let address = free_address()?;
         let (transport, proxy) = (
             format!("sip:{address};transport=udp"),
             format!("sip:{};transport=udp", bob.address()),
         );
-        let rules = "none sip:bob-plain.* sdes sip:bob-sdes.* dtls-srtp sip:bob-dtls.*";
+        let rules = "none sip:bob-plain.* sdes sip:bob-sdes.* dtls-srtp sip:bob-dtls.* zrtp sip:bob-zrtp.*";
         let mut settings = vec![
             ("b2bua-server/data-directory", "none".to_owned()),
             ("b2bua-server/transport", transport),
@@ -170,10 +173,11 @@ impl Cast {
         let mut server = Server::start(&settings, options.server_log.as_deref())?;
         await_server(&mut alice, address, &mut server).await?;
         println!(
-            "It answers. Alice ({}) speaks SDES, Carol ({}) plain RTP, Dave ({}) DTLS-SRTP,",
+            "It answers. Alice ({}) speaks SDES, Carol ({}) plain RTP, Dave ({}) DTLS-SRTP, Erin ({}) ZRTP,",
             alice.address(),
             carol.address(),
-            dave.address()
+            dave.address(),
+            erin.address()
         );
         println!(
             "Bob ({}) whatever the server offers him; who Bob is called as decides what that is.",
@@ -185,6 +189,7 @@ impl Cast {
             alice,
             carol,
             dave,
+            erin,
             bob,
             ladder,
         })
@@ -200,14 +205,21 @@ impl Cast {
                 Caller::Alice => &self.alice,
                 Caller::Carol => &self.carol,
                 Caller::Dave => &self.dave,
+                Caller::Erin => &self.erin,
             };
             self.ladder.begin(&by.name().to_lowercase());
+            let before = self.server.logged().len();
             let found = story
                 .play(number, caller, &mut self.bob, self.address, talk)
                 .await?;
+            let log = self.server.logged();
+            let log = log.get(before..).unwrap_or_default();
+            let strings = found.shown.iter().filter_map(|shown| shown.compare(log));
             problems.extend(
                 found
+                    .problems
                     .into_iter()
+                    .chain(strings)
                     .map(|problem| format!("call {number}: {problem}")),
             );
         }

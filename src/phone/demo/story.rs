@@ -1,5 +1,6 @@
 //! The calls of the demo, step by step, and the judgement of each.
 
+use super::sas::Shown;
 use crate::phone::Error;
 use crate::phone::crypto::Suite;
 use crate::phone::handset::{Happening, Line, Phone};
@@ -31,6 +32,12 @@ pub(super) enum Story {
     SdesToDtls,
     /// Plain to DTLS-SRTP.
     PlainToDtls,
+    /// ZRTP to DTLS-SRTP.
+    ZrtpToDtls,
+    /// DTLS-SRTP to ZRTP.
+    DtlsToZrtp,
+    /// ZRTP to SDES.
+    ZrtpToSdes,
     /// The callee is busy.
     Refused,
     /// The caller gives up.
@@ -46,6 +53,17 @@ pub(super) enum Caller {
     Carol,
     /// DTLS-SRTP.
     Dave,
+    /// ZRTP.
+    Erin,
+}
+
+/// What is to be said of a call.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// What went wrong.
+    pub(super) problems: Vec<String>,
+    /// The strings of the phones that were to have one.
+    pub(super) shown: Vec<Shown>,
 }
 
 impl Caller {
@@ -54,18 +72,22 @@ impl Caller {
             Self::Alice => "Alice",
             Self::Carol => "Carol",
             Self::Dave => "Dave",
+            Self::Erin => "Erin",
         }
     }
 }
 
 impl Story {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::SdesToPlain,
         Self::PlainToSdes,
         Self::SdesToSdes,
         Self::DtlsToPlain,
         Self::SdesToDtls,
         Self::PlainToDtls,
+        Self::ZrtpToDtls,
+        Self::DtlsToZrtp,
+        Self::ZrtpToSdes,
         Self::Refused,
         Self::Cancelled,
     ];
@@ -84,6 +106,9 @@ impl Story {
             }
             Self::SdesToDtls => "Alice (SDES) calls Bob (DTLS-SRTP), who shakes hands with the server.",
             Self::PlainToDtls => "Carol (plain RTP) calls Bob (DTLS-SRTP); Carol hangs up.",
+            Self::ZrtpToDtls => "Erin (ZRTP) calls Bob (DTLS-SRTP), and compares strings with the server.",
+            Self::DtlsToZrtp => "Dave (DTLS-SRTP) calls Bob (ZRTP), who compares strings with the server.",
+            Self::ZrtpToSdes => "Erin (ZRTP) calls Bob (SDES).",
             Self::Refused => "Carol calls Bob, who is busy.",
             Self::Cancelled => "Alice calls Bob and gives up while it rings.",
         }
@@ -93,19 +118,21 @@ impl Story {
         match self {
             Self::SdesToPlain | Self::SdesToSdes | Self::SdesToDtls | Self::Cancelled => Caller::Alice,
             Self::PlainToSdes | Self::PlainToDtls | Self::Refused => Caller::Carol,
-            Self::DtlsToPlain => Caller::Dave,
+            Self::DtlsToPlain | Self::DtlsToZrtp => Caller::Dave,
+            Self::ZrtpToDtls | Self::ZrtpToSdes => Caller::Erin,
         }
     }
 
     fn bob_as(self) -> &'static str {
         match self {
             Self::SdesToPlain | Self::DtlsToPlain | Self::Refused | Self::Cancelled => "bob-plain",
-            Self::SdesToDtls | Self::PlainToDtls => "bob-dtls",
-            Self::PlainToSdes | Self::SdesToSdes => "bob-sdes",
+            Self::SdesToDtls | Self::PlainToDtls | Self::ZrtpToDtls => "bob-dtls",
+            Self::PlainToSdes | Self::SdesToSdes | Self::ZrtpToSdes => "bob-sdes",
+            Self::DtlsToZrtp => "bob-zrtp",
         }
     }
 
-    /// Plays it; gives what went wrong.
+    /// Plays it, and judges it.
     pub(super) async fn play(
         self,
         number: u32,
@@ -113,7 +140,7 @@ impl Story {
         bob: &mut Phone,
         server: SocketAddr,
         talk: Duration,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Verdict, Error> {
         let target = format!("sip:{}-{number}@{}", self.bob_as(), bob.address().ip());
         let mut out = caller.call(&target, server, number).await?;
         let arrived = timed(bob.incoming()).await?;
@@ -126,8 +153,9 @@ impl Story {
                 wait(talk).await;
                 let problems = hold(&mut out, &mut at_bob).await?;
                 wait(talk).await;
-                let judged = self.part(out, at_bob, false).await?;
-                Ok(problems.into_iter().chain(judged).collect())
+                let mut judged = self.part(out, at_bob, false).await?;
+                judged.problems.extend(problems);
+                Ok(judged)
             }
             Self::PlainToSdes => {
                 at_bob.speak_early().await;
@@ -142,10 +170,16 @@ impl Story {
                 connect(&mut out, &mut at_bob).await?;
                 wait(talk).await;
                 let problem = (early == 0).then(|| "no early media was heard".to_owned());
-                let judged = self.part(out, at_bob, true).await?;
-                Ok(problem.into_iter().chain(judged).collect())
+                let mut judged = self.part(out, at_bob, true).await?;
+                judged.problems.extend(problem);
+                Ok(judged)
             }
-            Self::SdesToSdes | Self::SdesToDtls | Self::PlainToDtls => {
+            Self::SdesToSdes
+            | Self::SdesToDtls
+            | Self::PlainToDtls
+            | Self::ZrtpToDtls
+            | Self::DtlsToZrtp
+            | Self::ZrtpToSdes => {
                 at_bob.ring().await;
                 until(&mut out, &Happening::Progress(180)).await?;
                 connect(&mut out, &mut at_bob).await?;
@@ -156,7 +190,7 @@ impl Story {
                 at_bob.refuse(486).await;
                 until(&mut out, &Happening::Refused(486)).await?;
                 wait(DRAIN).await;
-                Ok(Vec::new())
+                Ok(Verdict::default())
             }
             Self::Cancelled => {
                 at_bob.ring().await;
@@ -165,13 +199,13 @@ impl Story {
                 until(&mut out, &Happening::Refused(487)).await?;
                 until(&mut at_bob, &Happening::Cancelled).await?;
                 wait(DRAIN).await;
-                Ok(Vec::new())
+                Ok(Verdict::default())
             }
         }
     }
 
     /// Both fall silent, one hangs up, and what was heard is judged.
-    async fn part(self, mut out: Line, mut at_bob: Line, by_caller: bool) -> Result<Vec<String>, Error> {
+    async fn part(self, mut out: Line, mut at_bob: Line, by_caller: bool) -> Result<Verdict, Error> {
         out.talk(false).await;
         at_bob.talk(false).await;
         wait(DRAIN).await;
@@ -203,7 +237,14 @@ impl Story {
         }
         problems.extend(judge(name, &caller, "Bob", &bob, suites.0));
         problems.extend(judge("Bob", &bob, name, &caller, suites.1));
-        Ok(problems)
+        let mut shown = Vec::new();
+        if self.by() == Caller::Erin {
+            shown.push(Shown::of(name, 'A', &caller));
+        }
+        if self == Self::DtlsToZrtp {
+            shown.push(Shown::of("Bob", 'B', &bob));
+        }
+        Ok(Verdict { problems, shown })
     }
 }
 
