@@ -3,19 +3,19 @@
 //! Leg B goes to the *To* of leg A (not to its Request-URI, which a proxy has often replaced by a contact), through
 //! the outbound proxy. How its media is encrypted follows from the first rule that matches the callee; with no rule
 //! it is what leg A offered. A leg that should be encrypted is encrypted or the call fails with 488: nothing falls
-//! back to clear media on its own.
+//! back to another encryption, or to none, but to those that `encryption-fallback` names.
 
 use b2bua::{
     app::{
-        Application, BuildError, Decision, Encryption, EncryptionPolicy, HeaderList, Invite, Limits,
-        MediaPolicy, NatLatching, Outgoing, RelayChoice, Services,
+        Application, BuildError, Decision, Encryption, EncryptionPolicy, Failure, HeaderList, Invite, Limits,
+        MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Services,
     },
     config::{Key, Kind, RegexTable, checked, parsed},
     media::Suite,
     sip::{Headers, NameAddr, Uri},
 };
 use serde::Deserialize;
-use std::str::FromStr;
+use std::{collections::VecDeque, str::FromStr};
 
 /// The application.
 pub(crate) struct Trenscrypter {
@@ -32,6 +32,8 @@ pub(crate) struct Config {
     outgoing_enc_regex: RegexTable<Mode>,
     #[serde(deserialize_with = "parsed")]
     outgoing_srtp_regex: RegexTable<Suites>,
+    #[serde(deserialize_with = "parsed")]
+    encryption_fallback: Fallback,
     #[serde(deserialize_with = "parsed")]
     forwarded_headers: HeaderList,
 }
@@ -67,6 +69,23 @@ const KEYS: &[Key] = &[
         example: r"AES_256_CM_HMAC_SHA1_80;AEAD_AES_256_GCM sip:.*@secure\.example\.org(;.*)?",
     },
     Key {
+        name: "encryption-fallback",
+        kind: Kind::Checked {
+            expected: "encryption modes in the order in which they are to be tried, separated by spaces: none, sdes, \
+                       dtls-srtp, zrtp",
+            check: checked::<Fallback>,
+        },
+        default: "",
+        help: "What to call the callee with when it refuses the encryption that it was called with (488, 415 or 606, or \
+               an answer without keys): these modes, one after another, until one is taken. Empty: no other is tried, \
+               and the caller gets the refusal. `none` also lets a callee go on in the clear that was called with \
+               zrtp, answered, and neither announced ZRTP nor said Hello within 4 seconds. Whoever can change the \
+               signalling can bring about each mode that stands here: name `none` only where that is better than no \
+               call.",
+        reload: true,
+        example: "sdes none",
+    },
+    Key {
         name: "forwarded-headers",
         kind: Kind::Checked {
             expected: "names of header fields, separated by spaces; a * at the end stands for all that begin so",
@@ -93,6 +112,33 @@ impl FromStr for Mode {
             Err(_) => Err(format!("there is no encryption mode {word:?}")),
         }
     }
+}
+
+/// `encryption-fallback`: modes in the order in which they are tried.
+#[derive(Clone, Debug, Default)]
+struct Fallback(Vec<Encryption>);
+
+impl FromStr for Fallback {
+    type Err = String;
+    fn from_str(words: &str) -> Result<Self, String> {
+        let mut modes = Vec::new();
+        for word in words.split_ascii_whitespace() {
+            let Mode(mode) = word.parse()?;
+            if modes.contains(&mode) {
+                return Err(format!("{word} stands twice in {words:?}"));
+            }
+            modes.push(mode);
+        }
+        Ok(Self(modes))
+    }
+}
+
+/// What is left to be tried with a callee.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    modes: VecDeque<Encryption>,
+    /// The caller's INVITE, where something is left.
+    invite: Option<Box<Invite>>,
 }
 
 /// A list of `outgoing-srtp-regex`: suites joined by `;`, best first.
@@ -124,7 +170,7 @@ impl Application for Trenscrypter {
         "The application trenscrypter: calls the same callee with another media encryption.";
     const KEYS: &'static [Key] = KEYS;
     type Config = Config;
-    type Call = ();
+    type Call = Attempts;
 
     async fn build(rules: Config, services: &Services) -> Result<Self, BuildError> {
         let proxy = services.outbound_proxy.iter();
@@ -135,25 +181,60 @@ impl Application for Trenscrypter {
         })
     }
 
-    async fn route(&self, (): &mut (), invite: &Invite) -> Decision {
-        Decision::Bridge(vec![self.outgoing(invite)])
+    async fn route(&self, attempts: &mut Attempts, invite: &Invite) -> Decision {
+        let policy = self.policy(invite);
+        // An INVITE without offer asks for no encryption that could be refused.
+        if let Some(offered) = invite.encryption {
+            let first = match policy {
+                EncryptionPolicy::Only(mode) => mode,
+                EncryptionPolicy::AsCaller => offered,
+            };
+            let Fallback(modes) = &self.rules.encryption_fallback;
+            attempts.modes = modes.iter().copied().filter(|mode| *mode != first).collect();
+            attempts.invite = (!attempts.modes.is_empty()).then(|| Box::new(invite.clone()));
+        }
+        Decision::Bridge(vec![self.outgoing(invite, policy)])
+    }
+
+    async fn rescue(&self, attempts: &mut Attempts, failure: &Failure) -> Rescue {
+        let refused = failure.origin == Origin::LegB && REFUSALS.contains(&failure.status.code());
+        if let (true, Some(invite)) = (refused, &attempts.invite)
+            && let Some(mode) = attempts.modes.pop_front()
+        {
+            tracing::warn!(status = %failure.status, %mode, "the callee refuses the encryption, tried with another");
+            return Rescue::Try(vec![self.outgoing(invite, EncryptionPolicy::Only(mode))]);
+        }
+        Rescue::Relay
+    }
+}
+
+/// Codes by which a callee refuses the offered media: 488 Not Acceptable Here, 415 Unsupported Media Type, 606 Not Acceptable.
+const REFUSALS: [u16; 3] = [488, 415, 606];
+
+/// Without what belongs to the header field. URI headers (`?subject=…`) have no place in To, From or a Request-URI (RFC 3261
+/// §19.1.1).
+fn identity(address: &NameAddr) -> NameAddr {
+    NameAddr {
+        uri: address.uri.without_headers(),
+        ..address.without_params()
     }
 }
 
 impl Trenscrypter {
-    fn outgoing(&self, invite: &Invite) -> Outgoing {
-        // URI headers (`?subject=…`) have no place in To, From or a Request-URI (RFC 3261 §19.1.1).
-        let identity = |address: &NameAddr| NameAddr {
-            uri: address.uri.without_headers(),
-            ..address.without_params()
-        };
+    /// What the rules say of the callee.
+    fn policy(&self, invite: &Invite) -> EncryptionPolicy {
+        let callee = identity(&invite.to).uri;
+        let rules = &self.rules.outgoing_enc_regex;
+        let rule = rules.first_match(callee.as_str().as_bytes());
+        rule.map_or(EncryptionPolicy::AsCaller, |Mode(mode)| {
+            EncryptionPolicy::Only(*mode)
+        })
+    }
+
+    fn outgoing(&self, invite: &Invite, encryption: EncryptionPolicy) -> Outgoing {
         let to = identity(&invite.to);
         let target = to.uri.clone();
         let callee = target.as_str().as_bytes();
-        let rule = self.rules.outgoing_enc_regex.first_match(callee);
-        let encryption = rule.map_or(EncryptionPolicy::AsCaller, |Mode(mode)| {
-            EncryptionPolicy::Only(*mode)
-        });
         let may_be_sdes = match encryption {
             EncryptionPolicy::Only(mode) => mode == Encryption::Sdes,
             EncryptionPolicy::AsCaller => matches!(invite.encryption, None | Some(Encryption::Sdes)),
@@ -178,6 +259,7 @@ impl Trenscrypter {
                 encryption,
                 suites,
                 latching: self.latching,
+                clear_without_zrtp: self.rules.encryption_fallback.0.contains(&Encryption::None),
             },
             limits: Limits::default(),
             lease: None,

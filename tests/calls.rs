@@ -17,6 +17,8 @@ mod encryption;
 mod forks;
 #[path = "calls/glare.rs"]
 mod glare;
+#[path = "calls/hello.rs"]
+mod hello;
 #[path = "calls/hold.rs"]
 mod hold;
 #[path = "calls/limits.rs"]

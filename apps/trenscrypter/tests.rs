@@ -63,7 +63,7 @@ fn decide_by(section: &str, services: &Services, invite: &Invite) -> Decision {
         .section("b2bua-server::trenscrypter")
         .expect("table and struct fit");
     let app = ready(Trenscrypter::build(config, services)).expect("built");
-    ready(app.route(&mut (), invite))
+    ready(app.route(&mut Attempts::default(), invite))
 }
 
 fn bridged(section: &str, invite: &Invite) -> Outgoing {
@@ -243,5 +243,111 @@ fn rules_that_make_no_sense_are_refused_with_their_line() {
             "{report}"
         );
         assert!(report.contains(fault), "{fault:?} in {report}");
+    }
+}
+
+/// The encryptions that a callee is called with which refuses each of them with these codes, and what becomes of the call.
+fn tried(section: &str, offered: Option<Encryption>, codes: &[(u16, Origin)]) -> Vec<EncryptionPolicy> {
+    let config = read(section).expect("a good section");
+    let config = config
+        .section("b2bua-server::trenscrypter")
+        .expect("table and struct fit");
+    let app = ready(Trenscrypter::build(config, &services(None))).expect("built");
+    let mut attempts = Attempts::default();
+    let Decision::Bridge(first) = ready(app.route(&mut attempts, &invite(BOB, offered, "Subject: tea\r\n")))
+    else {
+        unreachable!("bridged")
+    };
+    let before = fields(&first[0]);
+    let mut tried = vec![first[0].media.encryption];
+    for (code, origin) in codes {
+        let status = b2bua::sip::Status::new(*code).expect("a code");
+        let failure = Failure::new(status, *origin, b2bua::call::failure::Kind::NotAcceptable);
+        match ready(app.rescue(&mut attempts, &failure)) {
+            Rescue::Try(routes) => {
+                assert_eq!(routes.len(), 1);
+                assert_eq!(fields(&routes[0]), before);
+                assert_eq!(routes[0].target, first[0].target, "the same callee");
+                tried.push(routes[0].media.encryption);
+            }
+            Rescue::Relay => {}
+            Rescue::Replace(other) => unreachable!("{other:?}"),
+        }
+    }
+    tried
+}
+
+#[test]
+fn an_encryption_that_is_refused_is_not_replaced_by_another_on_its_own() {
+    for code in [488, 415, 606] {
+        let rules = "outgoing-enc-regex=zrtp .*";
+        let refused = [(code, Origin::LegB); 3];
+        assert_eq!(
+            tried(rules, Some(Encryption::None), &refused),
+            [EncryptionPolicy::Only(Encryption::Zrtp)]
+        );
+    }
+}
+
+#[test]
+fn what_encryption_fallback_names_is_tried_in_order_once_each() {
+    use Encryption::{DtlsSrtp, None, Sdes, Zrtp};
+    let only = EncryptionPolicy::Only;
+    let refused = [
+        (488, Origin::LegB),
+        (415, Origin::LegB),
+        (606, Origin::LegB),
+        (488, Origin::LegB),
+    ];
+    let ruled = |list: &str| {
+        let rules = format!("outgoing-enc-regex=zrtp .*\nencryption-fallback={list}");
+        tried(&rules, Some(None), &refused)
+    };
+    assert_eq!(ruled("dtls-srtp sdes"), [Zrtp, DtlsSrtp, Sdes].map(only));
+    assert_eq!(
+        ruled("sdes zrtp none"),
+        [Zrtp, Sdes, None].map(only),
+        "not zrtp again"
+    );
+    let inherited = tried("encryption-fallback=sdes none", Some(Sdes), &refused);
+    assert_eq!(inherited, [EncryptionPolicy::AsCaller, only(None)]);
+    let offerless = tried("encryption-fallback=sdes none", Option::None, &refused);
+    assert_eq!(
+        offerless,
+        [EncryptionPolicy::AsCaller],
+        "nothing was offered that could be refused"
+    );
+}
+
+#[test]
+fn a_callee_that_is_busy_or_a_fault_of_ours_is_no_reason_to_fall_back() {
+    let rules = "outgoing-enc-regex=zrtp .*\nencryption-fallback=none";
+    for other in [
+        (486, Origin::LegB),
+        (488, Origin::Local),
+        (503, Origin::LegB),
+        (408, Origin::LegB),
+    ] {
+        let tried = tried(rules, Some(Encryption::None), &[other]);
+        assert_eq!(tried, [EncryptionPolicy::Only(Encryption::Zrtp)], "{other:?}");
+    }
+}
+
+#[test]
+fn only_a_list_with_none_lets_a_callee_without_zrtp_be_heard_in_the_clear() {
+    for (list, clear) in [
+        ("", false),
+        ("encryption-fallback=sdes", false),
+        ("encryption-fallback=sdes none", true),
+    ] {
+        let outgoing = bridged(list, &invite(BOB, Some(Encryption::Zrtp), ""));
+        assert_eq!(outgoing.media.clear_without_zrtp, clear, "{list}");
+    }
+}
+
+#[test]
+fn a_fallback_that_is_none_is_refused_at_start() {
+    for list in ["encryption-fallback=clear", "encryption-fallback=sdes sdes"] {
+        assert!(read(list).is_err(), "{list}");
     }
 }

@@ -162,6 +162,8 @@ pub struct MediaPolicy {
     pub suites: Vec<Suite>,
     /// Where media may come from, both legs.
     pub latching: NatLatching,
+    /// A callee who is to speak ZRTP, answers, and never says so gets plain RTP after all; otherwise the call ends.
+    pub clear_without_zrtp: bool,
 }
 
 impl Default for MediaPolicy {
@@ -171,6 +173,7 @@ impl Default for MediaPolicy {
             encryption: EncryptionPolicy::AsCaller,
             suites: Vec::new(),
             latching: NatLatching::Signalled,
+            clear_without_zrtp: false,
         }
     }
 }

@@ -67,6 +67,8 @@ pub struct Summary {
     pub cause: Option<Cause>,
     /// Encryption of each leg.
     pub encryption: (Option<Encryption>, Option<Encryption>),
+    /// What each leg's users compared, where ZRTP keyed it.
+    pub sas: (Option<Sas>, Option<Sas>),
     /// Packets, per side and stream.
     pub media: Vec<StreamStats>,
 }

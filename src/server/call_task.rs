@@ -361,6 +361,10 @@ impl CallTask {
                     failure = summary.failure.as_ref().map(|failure| tracing::field::debug(failure.kind)),
                     by = summary.cause.as_ref().map(|cause| tracing::field::debug(cause.origin)),
                     why = summary.cause.as_ref().and_then(|cause| cause.kind).map(tracing::field::debug),
+                    encryption_a = summary.encryption.0.map(tracing::field::display),
+                    encryption_b = summary.encryption.1.map(tracing::field::display),
+                    sas_a = summary.sas.0.as_ref().map(|sas| sas.text.as_str()),
+                    sas_b = summary.sas.1.as_ref().map(|sas| sas.text.as_str()),
                     lasted = ?summary.ended.saturating_duration_since(summary.began),
                     "ended"
                 );

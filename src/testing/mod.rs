@@ -24,5 +24,5 @@ pub use phone::{Hold, Phone};
 pub use relay::FakeRelay;
 pub use scene::Scene;
 pub use script::Script;
-pub use sim::{Sim, settings};
+pub use sim::{Sim, ZID, settings};
 pub use verdicts::Verdicts;

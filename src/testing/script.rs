@@ -6,7 +6,7 @@ use self::check::check;
 use super::{Sim, Verdicts};
 use crate::{
     call::{Cause, Command, Input, Origin, Side, bridge::CallSettings, failure::Kind},
-    media::{MediaEvent, StreamId},
+    media::{Connect, MediaEvent, Protection, StreamId},
     sip::{Message, Status},
 };
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
@@ -206,14 +206,14 @@ impl Play<'_> {
                 self.sim()?.command(Command::Hangup(cause));
                 Ok(())
             }
-            ["record", code] => {
+            ["record", code, ref modes @ ..] => {
                 let sim = self.sim()?;
-                let found = sim.summary.as_ref().ok_or("the call is not over")?.status;
-                if found.to_string() == code {
-                    Ok(())
-                } else {
-                    Err(format!("the record says {found}"))
-                }
+                let found = sim.summary.as_ref().ok_or("the call is not over")?;
+                let legs = [found.encryption.0, found.encryption.1];
+                let legs = legs.map(|mode| mode.map_or("unknown".to_owned(), |mode| mode.to_string()));
+                let fits = found.status.to_string() == code && (modes.is_empty() || legs == *modes);
+                fits.then_some(())
+                    .ok_or_else(|| format!("the record says {} {}", found.status, legs.join(" ")))
             }
             ["done"] => {
                 self.done = true;
@@ -355,9 +355,10 @@ impl Play<'_> {
         let sim = self.sim()?;
         sim.run(Duration::from_millis(10));
         let goes = |from: Side| {
-            let entry = sim.relay.side(from, 0);
-            let exit = sim.relay.side(from.other(), 0).and_then(|exit| exit.remote.rtp);
-            entry.is_some() && exit.is_some()
+            let (entry, exit) = (sim.relay.side(from, 0), sim.relay.side(from.other(), 0));
+            let enters = entry.is_some_and(|entry| entry.receive != Protection::Blocked);
+            let leaves = |exit: &Connect| exit.remote.rtp.is_some() && exit.send != Protection::Blocked;
+            enters && exit.is_some_and(leaves)
         };
         let found = match (goes(Side::A), goes(Side::B)) {
             (true, true) => "both",

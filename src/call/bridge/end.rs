@@ -95,6 +95,7 @@ impl Call {
             failure: self.record.failure.clone(),
             cause: self.record.cause.clone(),
             encryption: (encryption(Side::A), encryption(Side::B)),
+            sas: self.record.sas.clone(),
             media: self.record.media.clone(),
         }
     }

@@ -26,6 +26,7 @@ use self::{
 use super::{
     CallEvent, Cause, Command, Env, Failure, Incoming, Input, Lease, Leg, LookupError, Outgoing, Output,
     Question, Side, Signal, Summary,
+    event::Sas,
     failure::{Kind, Origin},
     leg::{LegOutput, Profile},
     media_plan::{MediaPlan, Session},
@@ -152,6 +153,7 @@ struct Record {
     failure: Option<Failure>,
     cause: Option<Cause>,
     media: Vec<StreamStats>,
+    sas: (Option<Sas>, Option<Sas>),
     /// `Ended` and `Finished` were put out.
     reported: bool,
     finished: bool,

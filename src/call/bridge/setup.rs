@@ -170,6 +170,7 @@ impl Call {
             return self.attempt_failed(failure, env);
         }
         self.media.begin(Side::B, local, env);
+        self.record.sas.1 = None;
         self.agree_on_keys(env);
         self.phase = Phase::Opening(targets);
         self.open_ports(env);
@@ -260,6 +261,7 @@ impl Record {
             failure: None,
             cause: None,
             media: Vec::new(),
+            sas: (None, None),
             reported: false,
             finished: false,
         }

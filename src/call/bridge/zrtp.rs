@@ -38,8 +38,48 @@ impl Call {
         bytes: &[u8],
         env: &mut Env<'_>,
     ) {
+        if self.media.is_greeting(side, bytes) {
+            tracing::info!(leg = ?side, %from, "a ZRTP Hello in plain media: the leg is keyed by ZRTP from now on");
+            self.media.become_zrtp(side);
+            if let Some(exchange) = &mut self.exchange {
+                exchange.session.become_zrtp(side);
+            }
+            self.rekeyed_leg(side);
+            self.begin_zrtp(env);
+        }
         self.media.zrtp_packet(side, stream, from, bytes, env);
         self.drain_zrtp(env);
+    }
+
+    /// Nobody has answered the Hellos for a stream (RFC 6189 §6). While keys are owed they are said again, or the leg goes on in
+    /// the clear where that is allowed; before the answer nobody may be there yet.
+    fn zrtp_unanswered(&mut self, side: Side, stream: StreamId, env: &mut Env<'_>) {
+        tracing::debug!(leg = ?side, stream = stream.0, "nobody answers the ZRTP Hello");
+        if !self.agreements.owes_zrtp((side, stream)) {
+            return;
+        }
+        if !self.media.may_yield(side) {
+            return self.media.zrtp_begin(side, stream, env);
+        }
+        tracing::warn!(leg = ?side, "the callee does no ZRTP: by encryption-fallback the leg goes on IN THE CLEAR");
+        self.media.yield_to_clear(side);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.session.yield_to_clear(side);
+        }
+        self.agreements.keep_zrtp(&self.media.zrtp_streams());
+        self.rekeyed_leg(side);
+        self.event(CallEvent::Keyed {
+            side,
+            encryption: Encryption::None,
+            sas: None,
+        });
+    }
+
+    /// The relay learns of another encryption of all streams of a leg.
+    fn rekeyed_leg(&mut self, side: Side) {
+        for index in 0..self.media.agreed().streams(side) {
+            self.rekeyed(side, StreamId(index));
+        }
     }
 
     /// The store has answered.
@@ -87,11 +127,7 @@ impl Call {
                 self.zrtp_secured(side, StreamId(index), &secured)
             }
             zrtp::Output::Unanswered(StreamIndex(index)) => {
-                tracing::debug!(leg = ?side, stream = index, "nobody answers the ZRTP Hello");
-                // While keys are owed it is said again; before the answer nobody may be there yet.
-                if self.agreements.owes_zrtp((side, StreamId(index))) {
-                    self.media.zrtp_begin(side, StreamId(index), env);
-                }
+                self.zrtp_unanswered(side, StreamId(index), env);
             }
             zrtp::Output::OtherHello(StreamIndex(index)) => {
                 tracing::info!(leg = ?side, stream = index, "a ZRTP Hello of another exchange is ignored");
@@ -113,6 +149,13 @@ impl Call {
             verified: sas.verified,
             mismatch: sas.cache_mismatch,
         });
+        if sas.is_some() {
+            let known = match side {
+                Side::A => &mut self.record.sas.0,
+                Side::B => &mut self.record.sas.1,
+            };
+            known.clone_from(&sas);
+        }
         self.event(CallEvent::Keyed {
             side,
             encryption: Encryption::Zrtp,

@@ -100,7 +100,10 @@ impl MediaPlan {
         // Keyed, but no key: nothing passes.
         let of = |component| found.map_or(Protections::BLOCKED, |keys| keys.protections(component));
         let (protections, apart, agreement) = match leg.mode {
-            Some(Encryption::None) => (Protections::CLEAR, None, None),
+            Some(Encryption::None) => {
+                let hears = leg.hears_hello(side).then_some(KeyAgreement::Zrtp);
+                (Protections::CLEAR, None, hears)
+            }
             Some(Encryption::DtlsSrtp) => {
                 let apart = (!stream.mux).then(|| of(Component::Rtcp));
                 (of(Component::Rtp), apart, Some(KeyAgreement::Dtls))

@@ -19,6 +19,8 @@ use std::net::SocketAddr;
 pub(super) struct LegState {
     /// How the leg is keyed; fixed by the first offer, except that a clear leg may become encrypted.
     pub(super) mode: Option<Encryption>,
+    /// It is plain because its peer does no ZRTP. Should it turn out to do it, it is welcome.
+    pub(super) yielded: bool,
     suites: Vec<Suite>,
     /// The suite that was agreed last: the peer has it for further streams too.
     suite: Option<Suite>,
@@ -106,6 +108,13 @@ impl LegState {
             mode,
             suites,
             ..Self::default()
+        }
+    }
+    /// Changes how a leg is keyed whose media is plain RTP by its profile either way.
+    pub(super) fn turn(&mut self, mode: Encryption) {
+        self.mode = Some(mode);
+        for stream in self.streams.iter_mut().filter(|stream| stream.active) {
+            stream.keying.become_keyed(mode, &[]);
         }
     }
     pub(super) fn is_active(&self, index: usize) -> bool {

@@ -51,6 +51,8 @@ pub struct MediaPlan {
     /// Of our certificate; without one there is no DTLS-SRTP.
     fingerprint: Option<sdp::Fingerprint>,
     zid: Zid,
+    /// Leg B becomes plain when its peer does no ZRTP.
+    yields: bool,
 }
 
 /// What is negotiated on both legs: agreed, or being offered.
@@ -77,6 +79,10 @@ struct Voice {
     /// Keys that were agreed on at the media's ports.
     keys: Keyring,
     zrtp: Option<Zrtp>,
+    /// With other forks of the call.
+    forks: Vec<Zrtp>,
+    /// Counts the associations of this leg.
+    associations: u32,
 }
 
 impl Session {
@@ -91,6 +97,10 @@ impl Session {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
         }
+    }
+    /// How many streams a leg has, refused ones included.
+    pub fn streams(&self, side: Side) -> usize {
+        self.leg(side).streams.len()
     }
     /// How a leg is keyed; `None` before it is known.
     pub fn encryption(&self, side: Side) -> Option<Encryption> {
@@ -124,6 +134,7 @@ impl MediaPlan {
             no_rtp: settings.no_rtp,
             fingerprint: settings.fingerprint.clone(),
             zid,
+            yields: false,
         }
     }
     /// What is agreed.
@@ -179,6 +190,7 @@ impl MediaPlan {
             &policy.suites
         };
         session.b = LegState::new(mode, suites.to_vec());
+        self.yields = policy.clear_without_zrtp;
         match mode {
             Some(Encryption::DtlsSrtp) if self.fingerprint.is_none() => {
                 Err(not_acceptable(By::Local, "there is no certificate for DTLS-SRTP"))

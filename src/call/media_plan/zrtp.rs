@@ -3,22 +3,25 @@
 //! The association lives as long as the peer is the same by its `a=zrtp-hash`. Another one is another device, and gets an
 //! association of its own: its keys are not those of the device before.
 
-use super::{Encryption, MediaPlan, Side, Voice, keyring::Party};
+use super::{Encryption, LegState, MediaPlan, Session, Side, Voice, keyring::Party};
 use crate::{
     call::Env,
     media::{
         SrtpKey, StreamId,
-        zrtp::{self, Association, HelloHash, Output, Retained, Settings, StreamIndex, Zid},
+        zrtp::{self, Association, HelloHash, Message, Output, Packet, Retained, Settings, StreamIndex, Zid},
     },
     sdp::{Media, Sdp},
 };
 use std::{collections::BTreeMap, net::SocketAddr, time::Instant};
 
+/// Associations with other forks of a call that are kept: the one that spoke last need not be the one that answers.
+const MOST_FORKS: usize = 4;
+
 /// The association of one leg.
 #[derive(Debug)]
 pub(super) struct Zrtp {
     association: Association,
-    /// Counts the associations of this leg.
+    /// Tells the associations of this leg apart.
     number: u32,
     /// What the peer announced, by stream.
     announced: BTreeMap<usize, HelloHash>,
@@ -75,19 +78,74 @@ impl Voice {
         let known = self.zrtp.as_ref().and_then(|zrtp| zrtp.announced.get(&index));
         let another = matches!((known, peer), (Some(known), Some(peer)) if *known != peer);
         if self.zrtp.is_none() || another {
-            let number = self.zrtp.as_ref().map_or(0, |zrtp| zrtp.number) + 1;
-            self.zrtp = Some(Zrtp {
-                association: Association::new(zid, Settings::default()),
-                number,
-                announced: BTreeMap::new(),
-                sources: BTreeMap::new(),
-            });
+            self.zrtp = Some(self.associate(Association::new(zid, Settings::default())));
+            // They answered an offer of ours; what we announce now, nobody of them has.
+            self.forks.clear();
         }
+    }
+
+    fn associate(&mut self, association: Association) -> Zrtp {
+        self.associations += 1;
+        Zrtp {
+            association,
+            number: self.associations,
+            announced: BTreeMap::new(),
+            sources: BTreeMap::new(),
+        }
+    }
+
+    /// Who has answered what we announced may be another than the one who did before: each fork of a call answers the same offer.
+    /// Each has an association of its own, and all of them the Hello that stood in the offer.
+    fn turn_to(&mut self, index: usize, peer: HelloHash, env: &mut Env<'_>) {
+        let is = |zrtp: &Zrtp, peer| zrtp.announced.get(&index) == Some(&peer);
+        let Some(current) = &self.zrtp else { return };
+        if !current.announced.contains_key(&index) || is(current, peer) {
+            return;
+        }
+        let known = self.forks.iter().position(|fork| is(fork, peer));
+        let next = match known {
+            Some(place) => self.forks.remove(place),
+            None => {
+                let fork = current.association.fork(outside!(env));
+                self.associate(fork)
+            }
+        };
+        if self.forks.len() >= MOST_FORKS {
+            self.forks.remove(0);
+        }
+        self.forks.extend(self.zrtp.replace(next));
     }
 
     /// Whose keys a ZRTP stream has now.
     pub(super) fn zrtp_party(&self) -> Option<Party> {
         self.zrtp.as_ref().map(|zrtp| Party::Zrtp(zrtp.number))
+    }
+}
+
+impl LegState {
+    /// Whether a Hello makes this leg ZRTP.
+    pub(super) fn hears_hello(&self, side: Side) -> bool {
+        self.mode == Some(Encryption::None) && (side == Side::A || self.yielded)
+    }
+}
+
+impl Session {
+    /// A Hello came on a plain leg. Leg B, which may be keyed as its caller was when it was called, stays as it is: it has been
+    /// told. Further attempts go by what the caller is now.
+    pub fn become_zrtp(&mut self, side: Side) {
+        let leg = self.leg_mut(side);
+        if leg.hears_hello(side) {
+            leg.turn(Encryption::Zrtp);
+        }
+    }
+
+    /// The peer does no ZRTP.
+    pub fn yield_to_clear(&mut self, side: Side) {
+        let leg = self.leg_mut(side);
+        if leg.mode == Some(Encryption::Zrtp) {
+            leg.turn(Encryption::None);
+            leg.yielded = true;
+        }
     }
 }
 
@@ -115,7 +173,9 @@ impl MediaPlan {
         };
         let (peer, there) = (known.zrtp_peer(), known.at().is_some());
         let voice = self.voice_mut(side);
-        // A peer that answers is met here first.
+        if let Some(peer) = peer {
+            voice.turn_to(stream.0, peer, env);
+        }
         if voice.announce(stream.0, peer, zid, env).is_none() {
             return;
         }
@@ -129,6 +189,47 @@ impl MediaPlan {
         if there {
             zrtp.association.start(index, outside!(env));
         }
+    }
+
+    /// Whether a Hello that came makes a plain leg ZRTP: the caller's, who offered plain RTP and announced nothing, or that of
+    /// a callee who was to speak ZRTP and seemed to have none. A callee whose rule says `none` stays plain.
+    pub fn is_greeting(&self, side: Side, datagram: &[u8]) -> bool {
+        let hello = || match Message::parse(Packet::parse(datagram).ok()?.message).ok()? {
+            Message::Hello(hello) => Some(hello),
+            _ => None,
+        };
+        self.agreed.leg(side).hears_hello(side)
+            && hello().is_some_and(|hello| hello.is_ours() && hello.zid != self.zid)
+    }
+
+    /// A plain leg is ZRTP from now on, whatever an offer that is under way becomes.
+    pub fn become_zrtp(&mut self, side: Side) {
+        self.agreed.become_zrtp(side);
+    }
+
+    /// Whether leg B may go on in the clear: its peer neither announced ZRTP nor said Hello, and its policy allows it.
+    pub fn may_yield(&self, side: Side) -> bool {
+        let leg = self.agreed.leg(side);
+        // Whatever it announces: a hash that cannot be read is one of somebody who does ZRTP.
+        let announces = |heard: &Sdp| {
+            let media = heard
+                .media
+                .iter()
+                .any(|media| media.attribute("zrtp-hash").is_some());
+            media || heard.attribute("zrtp-hash").is_some()
+        };
+        let announced = leg.heard.as_ref().is_some_and(announces);
+        let met = self.voice(side).zrtp.as_ref();
+        self.yields
+            && side == Side::B
+            && leg.mode == Some(Encryption::Zrtp)
+            && !announced
+            && !met.is_some_and(|zrtp| zrtp.association.has_met())
+    }
+
+    /// A leg that was to be ZRTP is plain from now on.
+    pub fn yield_to_clear(&mut self, side: Side) {
+        self.agreed.yield_to_clear(side);
     }
 
     /// A packet came.
@@ -228,7 +329,9 @@ impl MediaPlan {
 
     /// The call is over.
     pub fn zrtp_end(&mut self) {
-        self.a.zrtp = None;
-        self.b.zrtp = None;
+        for voice in [&mut self.a, &mut self.b] {
+            voice.zrtp = None;
+            voice.forks.clear();
+        }
     }
 }

@@ -34,6 +34,23 @@ impl Association {
         }
     }
 
+    /// An association with somebody else who has got what this one announced: a fork of a call, whose description came as another
+    /// answer to the same offer (RFC 3261 §13.2.1). The Hellos must be those that were announced, so their hash chains are the
+    /// same too: who has completed with one fork could then forge our messages to another, but not the keys or the SAS.
+    #[must_use]
+    pub fn fork(&self, env: &mut Env<'_>) -> Self {
+        let mut other = Self::new(self.shared.zid, self.shared.settings.clone());
+        for (index, stream) in &self.streams {
+            other.streams.insert(*index, stream.fork(env));
+        }
+        other
+    }
+
+    /// Whether the peer has said Hello for any of its streams: whether it does ZRTP at all.
+    pub fn has_met(&self) -> bool {
+        self.streams.values().any(Stream::has_met)
+    }
+
     /// Adds a stream, whose packets carry this source. Nothing is sent before [`Self::start`]; what comes before is answered.
     /// Returns the value for `a=zrtp-hash`; `None` when there are [`MAX_STREAMS`] already. A stream that was there is
     /// replaced.

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 pub(super) const MAC: usize = 8;
 
 /// Our own chain of one stream.
+#[derive(Clone)]
 pub(super) struct Chain {
     h0: Zeroizing<[u8; 32]>,
     h1: Zeroizing<[u8; 32]>,

@@ -91,12 +91,18 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(index: StreamIndex, ssrc: u32, shared: &Shared, env: &mut Env<'_>) -> Self {
         let chain = Chain::new(env);
+        let hello = negotiation::hello(&shared.settings, shared.zid, &chain);
+        Self::greeting(index, ssrc, (hello, chain), env)
+    }
+
+    /// With that Hello, of that chain.
+    fn greeting(index: StreamIndex, ssrc: u32, (hello, chain): (Vec<u8>, Chain), env: &mut Env<'_>) -> Self {
         Self {
             index,
             ssrc,
             // Far from the end: Linphone takes a number that wrapped for an old one.
             sequence: u16::from_be_bytes(env.array()) & 0x0fff | 1,
-            hello: negotiation::hello(&shared.settings, shared.zid, &chain),
+            hello,
             chain,
             signalled: None,
             candidates: Vec::new(),
@@ -109,6 +115,12 @@ impl Stream {
             told: false,
             phase: Phase::Discovery,
         }
+    }
+
+    /// The same stream with somebody else: what was announced is said again, and nothing has come yet.
+    pub(super) fn fork(&self, env: &mut Env<'_>) -> Self {
+        let greeting = (self.hello.clone(), self.chain.clone());
+        Self::greeting(self.index, self.ssrc, greeting, env)
     }
 
     /// For `a=zrtp-hash`.

@@ -1,7 +1,7 @@
 //! Hello (RFC 6189 §5.2).
 
 use super::super::{Zid, algorithm::Code};
-use super::{Malformed, Reader};
+use super::{Malformed, Reader, VERSION};
 
 /// Most names in one list: the count has four bits, and the RFC allows seven.
 pub(in crate::media::zrtp) const MAX_CODES: usize = 7;
@@ -38,6 +38,12 @@ pub struct Hello {
 }
 
 impl Hello {
+    /// Whether it is of the version that is spoken here. Who speaks a later one lowers itself when it sees our Hello
+    /// (§4.1.1); an earlier one we do not speak.
+    pub fn is_ours(&self) -> bool {
+        self.version[..3] == VERSION[..3]
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let version = reader.array()?;
         let client = reader.array()?;

@@ -1,7 +1,7 @@
 //! Hello and HelloACK, until there is a Commit (RFC 6189 §4.1).
 
 use super::super::handshake::PeerHello;
-use super::super::message::{Hello, Message, VERSION};
+use super::super::message::{Hello, Message};
 use super::super::timer::{AMBIGUITY, PATIENCE, Timer};
 use super::super::{Env, Failure, HelloHash, Output, negotiation};
 use super::{Phase, Shared, Stream};
@@ -79,10 +79,9 @@ impl Stream {
         if !matches!(self.phase, Phase::Discovery | Phase::Committed(_)) || !expected {
             return;
         }
-        // With our ZID (§5.9, 0x90) it is our own come back, or forged: nothing to talk to. Who speaks a later version lowers
-        // itself when it sees our Hello (§4.1.1); an earlier one we do not speak. None of them may end what the real peer
-        // has not begun, so they are as good as unheard.
-        if hello.zid == shared.zid || hello.version[..3] != VERSION[..3] {
+        // With our ZID (§5.9, 0x90) it is our own come back, or forged: nothing to talk to. Nor is another version. None of
+        // them may end what the real peer has not begun, so they are as good as unheard.
+        if hello.zid == shared.zid || !hello.is_ours() {
             return;
         }
         if !self.candidates.iter().any(|candidate| candidate.bytes == bytes) {
@@ -111,6 +110,11 @@ impl Stream {
             }
         }
         self.send(&Message::HelloAck.encode(), shared);
+    }
+
+    /// Whether anybody has said Hello.
+    pub(in crate::media::zrtp) fn has_met(&self) -> bool {
+        !matches!(self.phase, Phase::Discovery) || !self.candidates.is_empty()
     }
 
     pub(super) fn on_hello_ack(&mut self) {
