@@ -345,7 +345,7 @@ fn acceptance_19_every_fork_is_greeted_with_the_hello_that_the_offer_announced()
         }));
         let answered = said(&mut sim);
         assert!(
-            answered.iter().any(|message| *message == Message::HelloAck),
+            answered.contains(&Message::HelloAck),
             "{status} {name}: its announced Hello is taken: {answered:?}\n{}",
             sim.ladder()
         );
