@@ -60,6 +60,9 @@ pub struct Sdes {
     /// Our sending keys, one a suite; made when first needed.
     own: Vec<SrtpKey>,
     agreed: Option<SrtpKeys>,
+    /// Tag and spelling under which the suite in use stands. Linphone takes another tag for another key, and begins its
+    /// stream anew.
+    spoken: Option<(u32, String)>,
 }
 
 impl Sdes {
@@ -74,6 +77,7 @@ impl Sdes {
             preferred: None,
             own: Vec::new(),
             agreed: None,
+            spoken: None,
         }
     }
 
@@ -85,6 +89,7 @@ impl Sdes {
     /// Another party took the peer's place: our next offer or answer carries new keys.
     pub fn renew(&mut self) {
         self.own.clear();
+        self.spoken = None;
     }
 
     /// Allows these suites from now on, best first; the default ones when empty. The suite in use stays allowed.
@@ -104,8 +109,16 @@ impl Sdes {
 
     /// The lines of our offer: one per suite, then the other spelling of those that have two. To a peer whose suite is known
     /// that one comes first, so that it is chosen again, and of the others only the common one: an offer inside a call shall fit into
-    /// a datagram (RFC 3261 §18.1.1). Tags and keys are the same in each offer.
+    /// a datagram (RFC 3261 §18.1.1). Tags and keys are the same in each offer, and those of the suite in use are what was agreed on.
     pub fn offer(&mut self, ids: &mut Ids) -> Vec<Crypto> {
+        let names = self.names().into_iter();
+        names
+            .map(|(tag, suite, name)| line(tag, &name, &self.own_key(suite, ids)))
+            .collect()
+    }
+
+    /// Tag, suite and spelling of each line of our offer.
+    fn names(&self) -> Vec<(u32, Suite, String)> {
         let agreed = self.agreed.as_ref().map(|agreed| agreed.send.suite);
         let first = agreed.or(self.preferred);
         let more = first.filter(|suite| !self.suites.contains(suite));
@@ -115,18 +128,27 @@ impl Sdes {
             .filter(|(_, suite)| first.is_none_or(|first| *suite == first || *suite == COMMON))
             .collect();
         ranked.sort_by_key(|&(rank, suite)| (Some(suite) != first, rank));
-        let names =
-            ranked
-                .iter()
-                .map(|&(rank, suite)| (rank + 1, suite, suite.name()))
-                .chain(ranked.iter().filter_map(|&(rank, suite)| {
-                    suite.other_name().map(|name| (count + rank + 1, suite, name))
-                }));
+        let usual = ranked
+            .iter()
+            .map(|&(rank, suite)| (rank + 1, suite, suite.name()));
+        let others = ranked
+            .iter()
+            .filter_map(|&(rank, suite)| Some((count + rank + 1, suite, suite.other_name()?)));
+        let mut names: Vec<(u32, Suite, String)> = usual
+            .chain(others)
+            .map(|(tag, suite, name)| (tag as u32, suite, name.to_owned()))
+            .collect();
+        if let (Some((tag, spelling)), Some(suite)) = (&self.spoken, agreed) {
+            // Where that tag stood there must be another one; those above all ranks are free.
+            names.retain(|(_, _, name)| !name.eq_ignore_ascii_case(spelling));
+            for (other, _, _) in &mut names {
+                if other == tag {
+                    *other += 2 * count as u32;
+                }
+            }
+            names.insert(0, (*tag, suite, spelling.clone()));
+        }
         names
-            .collect::<Vec<_>>()
-            .into_iter()
-            .map(|(tag, suite, name)| line(tag as u32, name, &self.own_key(suite, ids)))
-            .collect()
     }
 
     /// Takes the peer's answer to [`Self::offer`].
@@ -136,14 +158,18 @@ impl Sdes {
     /// # Errors
     /// When no line of it names a suite that was offered, with a key of the right length.
     pub fn take_answer<'a>(&mut self, lines: impl Iterator<Item = &'a str>) -> Result<(), SdesError> {
-        let (_, _, receive) = self.choose(lines, None)?;
+        let (_, spelling, receive) = self.choose(lines, None)?;
         let suite = receive.suite;
+        let offered = self.names().into_iter();
+        let mut offered = offered.filter(|(_, other, _)| *other == suite);
+        let said = offered.clone().find(|(_, _, name)| *name == spelling);
         let send = self
             .own
             .iter()
             .find(|key| key.suite == suite)
             .cloned()
             .ok_or(SdesError::NoCommonSuite)?;
+        self.spoken = said.or_else(|| offered.next()).map(|(tag, _, name)| (tag, name));
         self.agree(SrtpKeys { send, receive });
         Ok(())
     }
@@ -162,6 +188,7 @@ impl Sdes {
         let (tag, spelling, receive) = self.choose(lines, current)?;
         let send = self.own_key(receive.suite, ids);
         let answer = line(tag, &spelling, &send);
+        self.spoken = Some((tag, spelling));
         self.agree(SrtpKeys { send, receive });
         Ok(answer)
     }

@@ -94,6 +94,37 @@ fn a_key_of_the_wrong_length_or_none_at_all_keys_nothing() {
     assert_eq!(offerer.agreed(), None);
 }
 
+/// Linphone begins its stream anew, with a gap, when the key in use stands under another tag than before.
+#[test]
+fn our_offer_has_the_suite_in_use_under_the_tag_and_in_the_spelling_that_were_agreed_on() {
+    let mut ids = ids();
+    let told = |offer: &[Crypto]| -> Vec<(u32, String)> {
+        offer.iter().map(|line| (line.tag, line.suite.clone())).collect()
+    };
+    // A caller's own numbers and its own spelling; ours would be 4 and 8.
+    for (tag, name) in [(1, "AES_CM_256_HMAC_SHA1_80"), (2, "AES_256_CM_HMAC_SHA1_80")] {
+        let offer = [format!("{tag} {name} inline:{}", "A".repeat(62))];
+        let mut ours = Sdes::new(&[]);
+        let answer = ours.answer(strs(&offer), &mut ids).unwrap();
+        let next = ours.offer(&mut ids);
+        assert_eq!(next[0], answer);
+        let tags: std::collections::BTreeSet<u32> = next.iter().map(|line| line.tag).collect();
+        assert_eq!(tags.len(), 3, "each its own: {:?}", told(&next));
+        assert_eq!(next.len(), 3, "the other spelling and the common suite beside it");
+        assert_eq!(ours.offer(&mut ids), next, "the same in each offer");
+    }
+    // And what a callee chose of ours, even if it answers with a tag of its own.
+    let mut ours = Sdes::new(&[]);
+    let offer = ours.offer(&mut ids);
+    let answer = format!("1 {} inline:{}", offer[3].suite, "A".repeat(62));
+    ours.take_answer([answer.as_str()].into_iter()).unwrap();
+    let next = ours.offer(&mut ids);
+    assert_eq!(next[0], offer[3]);
+    let answer = format!("{} {} inline:{}", offer[3].tag, offer[3].suite, "A".repeat(62));
+    ours.take_answer([answer.as_str()].into_iter()).unwrap();
+    assert_eq!(ours.offer(&mut ids), next);
+}
+
 /// Acceptance #1: whatever the peer does with its key, ours stays, and with it the counter that the peer has of it.
 #[test]
 fn our_key_outlives_the_peers() {
