@@ -56,6 +56,10 @@ impl MediaPlan {
     }
 
     /// What the relay is to do: each stream that is agreed, and ports that nobody uses closed.
+    ///
+    /// Keys that were agreed on at those ports stay: a peer that takes the stream in again with the certificate or the ZRTP Hello
+    /// that it had may take it for the same association and say nothing more about keys, as Linphone does. The relay's numbers go on
+    /// from where they were, so no index is used twice; and who does agree anew replaces them.
     pub fn commands(&mut self, answered: bool) -> Vec<MediaCommand> {
         let mut commands = Vec::new();
         let mut open: Vec<usize> = self.a.ports.keys().chain(self.b.ports.keys()).copied().collect();
@@ -65,8 +69,6 @@ impl MediaPlan {
             if !(self.agreed.a.is_active(index) && self.agreed.b.is_active(index)) {
                 self.a.ports.remove(&index);
                 self.b.ports.remove(&index);
-                self.a.keys.forget(index);
-                self.b.keys.forget(index);
                 commands.push(MediaCommand::Shut {
                     stream: StreamId(index),
                 });
