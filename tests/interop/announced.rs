@@ -18,11 +18,16 @@ pub(crate) struct Announced {
     pub(crate) keys: Vec<(String, String)>,
 }
 
-/// All media ports of the wire's SDPs, by address.
+/// All audio ports of the wire's SDPs, by address.
 pub(crate) fn announced(messages: &[Message]) -> BTreeMap<SocketAddr, Announced> {
+    announced_as("audio", messages)
+}
+
+/// All ports of the wire's SDPs for that kind of media, by address. Of several m-lines of a kind the first counts.
+pub(crate) fn announced_as(kind: &str, messages: &[Message]) -> BTreeMap<SocketAddr, Announced> {
     let mut ends: BTreeMap<SocketAddr, Announced> = BTreeMap::new();
     for message in messages {
-        let Some((session, media)) = message.body.split_once("m=audio ") else {
+        let Some((session, media)) = message.body.split_once(&format!("m={kind} ")) else {
             continue;
         };
         let media = media.split("\r\nm=").next().unwrap_or_default();
@@ -36,6 +41,9 @@ pub(crate) fn announced(messages: &[Message]) -> BTreeMap<SocketAddr, Announced>
         let (Some(ip), Some(port)) = (address(media).or_else(|| address(session)), port) else {
             continue;
         };
+        if port == 0 {
+            continue; // refused or taken out
+        }
         let end = ends.entry(SocketAddr::new(ip, port)).or_default();
         end.profiles.push(profile);
         for line in media.lines().filter_map(|line| line.strip_prefix("a=crypto:")) {

@@ -19,7 +19,7 @@ pub(crate) struct Linphone {
 }
 
 /// A machine that has other things to do may take long.
-const PATIENCE: Duration = Duration::from_secs(25);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 /// Codecs that the judge on the wire does not decode.
 const UNWANTED: [(&str, u32, u8); 8] = [
     ("opus", 48000, 2),
@@ -72,7 +72,8 @@ impl Linphone {
     }
 }
 
-fn rc_file(setup: &Setup) -> String {
+/// Its configuration.
+pub(crate) fn rc_file(setup: &Setup) -> String {
     let ip = setup.ip();
     let (encryption, must) = match setup.keys {
         Keys::None => ("none", 0),

@@ -11,6 +11,7 @@ mod announced;
 mod baresip;
 mod capture;
 mod converse;
+mod daemon;
 mod direct;
 mod dns;
 mod judge;
@@ -23,6 +24,7 @@ mod pairs;
 mod party;
 mod pcap;
 mod phone;
+mod picture;
 mod privacy;
 mod process;
 mod rtcp;
@@ -36,6 +38,7 @@ mod sipp;
 mod sipp_calls;
 mod through;
 mod tone;
+mod video;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         direct::TESTS,
         through::TESTS,
         pairs::TESTS,
+        video::TESTS,
         sipp_calls::TESTS,
         multihomed::TESTS,
         shipped::TESTS,

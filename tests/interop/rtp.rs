@@ -10,10 +10,10 @@ use crate::capture::Wire;
 use crate::tone::{self, Sound};
 
 /// One RTP packet in one direction of a leg.
-struct Packet {
-    time: f64,
+pub(crate) struct Packet {
+    pub(crate) time: f64,
     from: SocketAddr,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What one leg carried in one direction.
@@ -83,7 +83,7 @@ pub(crate) fn overhear(wire: &Wire, phone: IpAddr, profile: &str) -> Outcome<(St
     Ok((out, back))
 }
 
-fn must_announce(announced: &BTreeMap<SocketAddr, Announced>, expected: &str) -> Outcome {
+pub(crate) fn must_announce(announced: &BTreeMap<SocketAddr, Announced>, expected: &str) -> Outcome {
     for (port, end) in announced {
         if let Some(other) = end
             .profiles
@@ -96,8 +96,8 @@ fn must_announce(announced: &BTreeMap<SocketAddr, Announced>, expected: &str) ->
     Ok(())
 }
 
-/// RTP from the phone and to it.
-fn packets(
+/// RTP of the announced ports, from the phone and to it.
+pub(crate) fn packets(
     wire: &Wire,
     announced: &BTreeMap<SocketAddr, Announced>,
     phone: IpAddr,
@@ -187,6 +187,37 @@ impl Stream {
             .count()
     }
 
+    /// The longest gap, in seconds, between two packets of `span` where they come out in `other`, less the pauses that their
+    /// sender has made itself: what is beyond its pace of 20 ms. A packet that never came out leaves a gap, too.
+    pub(crate) fn longest_gap(&self, span: Span, other: &Self) -> Outcome<f64> {
+        const PACE: f64 = 0.02;
+        let later = Span {
+            to: span.to + 1.0,
+            ..span
+        };
+        let came: BTreeMap<u16, f64> = other.within(later).map(|h| (h.sequence, h.time)).collect();
+        let (mut pauses, mut before, mut longest) = (0.0, None, None);
+        let mut sent = None;
+        for heard in self.within(span) {
+            pauses += sent.map_or(0.0, |sent: f64| (heard.time - sent - PACE).max(0.0));
+            sent = Some(heard.time);
+            let Some(out) = came.get(&heard.sequence) else {
+                continue;
+            };
+            if let Some((was_out, had_paused)) = before {
+                let gap: f64 = out - was_out - (pauses - had_paused);
+                longest = Some(gap.max(longest.unwrap_or(0.0)));
+            }
+            before = Some((*out, pauses));
+        }
+        longest.ok_or_else(|| {
+            format!(
+                "{}: nothing came out in {:.2}..{:.2}",
+                self.name, span.from, span.to
+            )
+        })
+    }
+
     fn within(&self, span: Span) -> impl Iterator<Item = &Heard> {
         self.heard
             .iter()
@@ -202,8 +233,7 @@ impl Stream {
     }
 }
 
-/// Decrypts all packets with the sender's announced keys; one that none of them opens is an error,
-/// and so is one that could be understood without a key.
+/// Decrypts all packets with the sender's announced keys, none of which may be understood without.
 fn decrypt(
     name: String,
     packets: Vec<Packet>,
@@ -218,8 +248,19 @@ fn decrypt(
         from: 0.0,
         to: f64::MAX,
     })?;
+    let heard = parts(opened(&name, packets, announced, suite)?);
+    Ok(Stream { name, heard })
+}
+
+/// Decrypts all packets with the sender's announced keys; one that none of them opens is an error.
+pub(crate) fn opened(
+    name: &str,
+    packets: Vec<Packet>,
+    announced: &BTreeMap<SocketAddr, Announced>,
+    suite: &str,
+) -> Outcome<Vec<Packet>> {
     let mut contexts = contexts(announced, suite)?;
-    let mut heard = Vec::new();
+    let mut all = Vec::new();
     for packet in packets {
         let known = contexts
             .get_mut(&packet.from)
@@ -235,9 +276,12 @@ fn decrypt(
                 &packet.bytes[..12]
             ));
         };
-        heard.extend(part(packet.time, &opened));
+        all.push(Packet {
+            bytes: opened.to_vec(),
+            ..packet
+        });
     }
-    Ok(Stream { name, heard })
+    Ok(all)
 }
 
 /// Whether it looks like RTP.

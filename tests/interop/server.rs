@@ -94,13 +94,29 @@ impl Server {
         Self::start_as("b2bua", scene, config)
     }
 
+    /// The same before everything else that wants the processor: for tests that ask how long packets stay in the server, and not
+    /// how long a busy machine lets it wait.
+    pub(crate) fn start_promptly(scene: &Scene, config: &Config) -> Outcome<Self> {
+        let file = Self::configure("b2bua", scene, config)?;
+        let mut command = Command::new("nice");
+        command
+            .args(["-n", "-15", env!("CARGO_BIN_EXE_b2bua"), "-c"])
+            .arg(file);
+        Self::run("b2bua", scene, command)
+    }
+
     /// The same under a name, where there are several.
     pub(crate) fn start_as(name: &str, scene: &Scene, config: &Config) -> Outcome<Self> {
-        let file = scene.dir.join(format!("{name}.conf"));
-        fs::write(&file, config.file()).map_err(|e| format!("{}: {e}", file.display()))?;
+        let file = Self::configure(name, scene, config)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_b2bua"));
         command.arg("-c").arg(&file);
         Self::run(name, scene, command)
+    }
+
+    fn configure(name: &str, scene: &Scene, config: &Config) -> Outcome<PathBuf> {
+        let file = scene.dir.join(format!("{name}.conf"));
+        fs::write(&file, config.file()).map_err(|e| format!("{}: {e}", file.display()))?;
+        Ok(file)
     }
 
     /// The same with a command line of the test's own.
