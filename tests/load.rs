@@ -147,17 +147,38 @@ fn the_server_takes_each_suite_that_a_caller_offers() {
     }
 }
 
-#[test]
-fn calls_with_dtls_lose_no_packet() {
+/// Calls through a server of its own, none of which may lose a packet.
+fn lossless(media: &[&str]) {
     let output = Command::new(env!("CARGO_BIN_EXE_b2bua"))
         .args([
             "load", "--spawn", "--calls", "20", "--rate", "10", "--hold", "3", "--settle", "0",
         ])
-        .args(["--media", "dtls-plain"])
+        .arg("--media")
+        .args(media)
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{told}");
-    assert!(told.contains("20"), "{told}");
+    let summary: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let packets = &summary["packets"];
+    assert_eq!(summary["as_planned"]["answered"], 20, "{told}");
+    // 20 calls of 3 s, both ways, less what it takes to have keys.
+    assert!(packets["sent"].as_u64().unwrap() > 20 * 2 * 50, "{told}");
+    assert_eq!(
+        (&packets["good"], &packets["lost"]),
+        (&packets["sent"], &0.into()),
+        "{told}"
+    );
+}
+
+#[test]
+fn calls_with_dtls_lose_no_packet() {
+    lossless(&["dtls-plain"]);
+}
+
+#[test]
+fn calls_with_zrtp_lose_no_packet() {
+    lossless(&["zrtp-sdes"]);
+    lossless(&["zrtp-sdes", "--zrtp-key-agreement", "DH3k"]);
 }

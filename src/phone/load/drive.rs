@@ -3,6 +3,7 @@
 use super::engine::{Engine, Run};
 use super::media::Deck;
 use super::options::Options;
+use super::plan::Media;
 use super::report::{Asked, Cost, Own, Summary};
 use crate::phone::Error;
 use crate::phone::audio::Side;
@@ -66,7 +67,7 @@ pub(super) fn with(
     let deck = if !options.media.flows() {
         None
     } else {
-        Some(Deck::start(interval, options.media.shakes()).map_err(io)?)
+        Some(Deck::start(interval, options.media == Media::DtlsPlain).map_err(io)?)
     };
     let run = Run {
         server: target,
@@ -77,6 +78,7 @@ pub(super) fn with(
         media: options.media,
         mix: options.mix.clone(),
         suite: options.suite,
+        key_agreement: options.zrtp_key_agreement,
     };
     let stop = watch_signals()?;
     if let Some(server) = server {
@@ -344,6 +346,8 @@ impl Drive {
             media: format!("{:?}", options.media),
             packet_interval_ms: options.packet_interval,
             suite: options.suite.to_string(),
+            zrtp_key_agreement: (options.media == Media::ZrtpSdes)
+                .then(|| options.zrtp_key_agreement.to_string()),
         };
         summary.server = cpu.map(|cpu| cost(&self.gauges, cpu, &summary));
         summary.judge();

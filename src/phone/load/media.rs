@@ -3,12 +3,14 @@
 //! Each side of a call has its own socket. Sending follows a wheel of 1 ms slots, so that calls are spread over
 //! the packet interval; receiving is whatever the kernel says is readable.
 
+mod keys;
+
 use crate::phone::audio::{Listener, Talker, Tally, Voice};
-use crate::phone::crypto::{Key, Protect, Unprotect};
 use crate::phone::dtls::{self, Handshake, Keys};
 use crate::phone::session::Agreed;
 use crate::phone::stream::hertz;
 use crate::phone::tone::{Codec, Tone};
+use crate::phone::zrtp::{self, Zrtp};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -39,6 +41,7 @@ enum Command {
         id: LineId,
         socket: UdpSocket,
         them: Voice,
+        zrtp: Option<Box<Zrtp>>,
     },
     Agree {
         id: LineId,
@@ -93,14 +96,14 @@ pub(super) struct Deck {
 }
 
 impl Deck {
-    /// Starts the thread; `interval` is the time between two packets of a call. `shakes`: keys may come by DTLS.
-    pub(super) fn start(interval: Duration, shakes: bool) -> io::Result<Self> {
+    /// Starts the thread; `interval` is the time between two packets of a call. `dtls`: keys may come by it.
+    pub(super) fn start(interval: Duration, dtls: bool) -> io::Result<Self> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let (commands, queue) = unbounded();
         let (report, reports) = unbounded();
         let (tell, progress) = unbounded();
         let (tell_keyed, keyed) = unbounded();
-        let shaking = shakes.then(|| {
+        let shaking = dtls.then(|| {
             let mut runtime = tokio::runtime::Builder::new_multi_thread();
             runtime.worker_threads(1).enable_time().build()
         });
@@ -115,6 +118,7 @@ impl Deck {
             shaking: shaking.as_ref().map(|runtime| runtime.handle().clone()),
             commands: commands.clone(),
             lines: Vec::new(),
+            agreeing: Vec::new(),
             wheel: vec![Vec::new(); slots],
             tones: HashMap::new(),
             done: Done::default(),
@@ -133,10 +137,22 @@ impl Deck {
         })
     }
 
-    /// Opens a side at a socket, expecting to hear `them`.
-    pub(super) fn open(&self, id: LineId, socket: UdpSocket, them: Voice) -> io::Result<()> {
+    /// Opens a side at a socket, expecting to hear `them`. `zrtp`: its endpoint, if it is to have one.
+    pub(super) fn open(
+        &self,
+        id: LineId,
+        socket: UdpSocket,
+        them: Voice,
+        zrtp: Option<Zrtp>,
+    ) -> io::Result<()> {
         socket.set_nonblocking(true)?;
-        self.send(Command::Open { id, socket, them })
+        let zrtp = zrtp.map(Box::new);
+        self.send(Command::Open {
+            id,
+            socket,
+            them,
+            zrtp,
+        })
     }
 
     /// The session is agreed: read and speak this way.
@@ -187,6 +203,9 @@ struct Line {
     talker: Option<Talker>,
     remote: Option<SocketAddr>,
     handshake: Option<Handshake>,
+    zrtp: Option<Box<Zrtp>>,
+    /// Who speaks here and by which codec, where keys come later.
+    voice: Option<(Voice, Codec)>,
     slot: usize,
     talking: bool,
     unsent: u64,
@@ -202,6 +221,8 @@ struct Machine {
     commands: Sender<Command>,
     /// By their names, which are small numbers.
     lines: Vec<Option<Box<Line>>>,
+    /// Those whose ZRTP has no keys yet.
+    agreeing: Vec<LineId>,
     /// Which lines send in which millisecond of the packet interval.
     wheel: Vec<Vec<LineId>>,
     tones: HashMap<(u32, u8), Arc<Tone>>,
@@ -224,6 +245,7 @@ impl Machine {
         loop {
             let time = now();
             slot = self.speak_due(began, slot, time);
+            self.agree_due(time);
             if time - told >= Duration::from_millis(250) {
                 told = time;
                 // Nobody may be looking.
@@ -280,7 +302,12 @@ impl Machine {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Open { id, socket, them } => {
+            Command::Open {
+                id,
+                socket,
+                them,
+                zrtp,
+            } => {
                 let (key, wanted) = (epoll::EventData::new_u64(id as u64), epoll::EventFlags::IN);
                 if let Err(error) = epoll::add(&self.poll, socket.as_fd(), key, wanted) {
                     tracing::error!(%error, "a call without ears");
@@ -300,6 +327,8 @@ impl Machine {
                     talker: None,
                     remote: None,
                     handshake: None,
+                    zrtp,
+                    voice: None,
                     slot: emptiest,
                     talking: false,
                     unsent: 0,
@@ -315,6 +344,7 @@ impl Machine {
                 // The engine may be gone.
                 let _ = self.tell_keyed.send(id);
             }
+            Command::Agree { id, us, agreed } if agreed.zrtp.is_some() => self.greet(id, us, &agreed),
             Command::Agree { id, us, agreed } => {
                 if let Some(line) = self.line(id) {
                     line.remote = Some(agreed.remote.rtp);
@@ -331,6 +361,7 @@ impl Machine {
                 while self.hear(id) {}
                 if let Some(line) = self.lines.get_mut(id).and_then(Option::take) {
                     self.wheel[line.slot].retain(|other| *other != id);
+                    self.agreeing.retain(|other| *other != id);
                     let sent = line.talker.as_ref().map_or(0, |talker| u64::from(talker.sent()));
                     let report = Report {
                         sent,
@@ -343,55 +374,6 @@ impl Machine {
             }
             Command::Stop => {}
         }
-    }
-
-    /// Begins a handshake for a line; its keys come as a command.
-    fn shake(&mut self, id: LineId, us: Voice, agreed: &Agreed) {
-        let (Some(begin), Some(described)) = (agreed.begin_dtls, &agreed.remote.dtls) else {
-            return;
-        };
-        let (remote, codec, commands) = (agreed.remote.rtp, agreed.codec, self.commands.clone());
-        let runtime = self.shaking.clone();
-        let (Some(line), Some(runtime)) = (self.line(id), runtime) else {
-            return;
-        };
-        let socket = match line.socket.try_clone() {
-            Ok(socket) => socket,
-            Err(error) => return tracing::error!(%error, "a call without a handshake"),
-        };
-        line.remote = Some(remote);
-        // What is refused is lost, and sent again in time.
-        let send = move |datagram: &[u8]| drop(socket.send_to(datagram, remote));
-        let done = move |keys| match keys {
-            Ok(keys) => {
-                let keys = Box::new(keys);
-                // The thread may have ended.
-                let _ = commands.send(Command::Keyed { id, us, codec, keys });
-            }
-            Err(error) => tracing::warn!(%error, "no keys"),
-        };
-        let _guard = runtime.enter();
-        line.handshake = Some(Handshake::begin(
-            begin,
-            described.fingerprints.clone(),
-            send,
-            done,
-        ));
-    }
-
-    /// A line reads and speaks by these keys from now on.
-    fn key(&mut self, id: LineId, us: Voice, codec: Codec, (ours, theirs): (Option<&Key>, Option<&Key>)) {
-        let (heard, spoken) = (self.line(id).map(|line| line.them), self.tone(us, codec));
-        let heard = heard.map(|them| self.tone(them, codec));
-        let (Some(line), Some(heard)) = (self.line(id), heard) else {
-            return;
-        };
-        line.listener.expect_tone(heard);
-        line.listener.open(Unprotect::new(theirs));
-        // Streams of one run must differ; nothing asks that they be random.
-        let ssrc = (us.call << 1 | u32::from(us.side == crate::phone::audio::Side::Callee))
-            .wrapping_mul(0x9e37_79b1);
-        line.talker = Some(Talker::new(us, spoken, ssrc, Protect::new(ours)));
     }
 
     fn tone(&mut self, voice: Voice, codec: Codec) -> Arc<Tone> {
@@ -438,6 +420,13 @@ impl Machine {
         if dtls::is_dtls(&self.buffer[..length]) {
             if let Some(handshake) = &line.handshake {
                 handshake.take(&self.buffer[..length]);
+            }
+            return true;
+        }
+        if zrtp::is_zrtp(&self.buffer[..length]) {
+            if line.remote == Some(from) {
+                let datagram = self.buffer[..length].to_vec();
+                self.exchange(id, |zrtp, now| zrtp.take(&datagram, now));
             }
             return true;
         }

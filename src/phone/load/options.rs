@@ -2,6 +2,7 @@
 
 use super::plan::{Media, Mix};
 use crate::phone::crypto::Suite;
+use crate::phone::zrtp::{self, KeyAgreement};
 use std::net::SocketAddr;
 
 /// What `b2bua load` can be asked for.
@@ -38,6 +39,9 @@ pub struct Options {
     /// The callers' SDES suite
     #[arg(long, default_value = "AES_CM_128_HMAC_SHA1_80", value_parser = suite)]
     pub(super) suite: Suite,
+    /// By what the callers' ZRTP agrees on keys: X255, EC25, EC38, DH3k …
+    #[arg(long, value_name = "NAME", default_value = "X255", value_parser = agreement)]
+    pub(super) zrtp_key_agreement: KeyAgreement,
     /// How calls go: shares of answered, rejected, cancelled, unanswered and silent
     #[arg(long, default_value = "answered=1")]
     pub(super) mix: Mix,
@@ -81,6 +85,10 @@ fn not_negative(text: &str) -> Result<f64, String> {
     } else {
         Err("expected 0 or more".into())
     }
+}
+
+fn agreement(text: &str) -> Result<KeyAgreement, String> {
+    zrtp::agreement(text).ok_or_else(|| "expected a key agreement of ZRTP, such as X255 or DH3k".into())
 }
 
 fn suite(text: &str) -> Result<Suite, String> {

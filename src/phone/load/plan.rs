@@ -120,6 +120,8 @@ pub enum Media {
     SdesSdes,
     /// DTLS-SRTP from the caller, with rtcp-mux, plain to the callee. They speak once they have keys.
     DtlsPlain,
+    /// ZRTP from the caller, SDES to the callee. Likewise.
+    ZrtpSdes,
 }
 
 impl Media {
@@ -128,14 +130,15 @@ impl Media {
         !matches!(self, Self::Signalling | Self::None)
     }
 
-    /// Whether keys come by a handshake after the answer.
-    pub(super) fn shakes(self) -> bool {
-        self == Self::DtlsPlain
+    /// Whether the caller's keys come after the answer.
+    pub(super) fn agrees(self) -> bool {
+        matches!(self, Self::DtlsPlain | Self::ZrtpSdes)
     }
 
     pub(super) fn caller(self, suite: Suite) -> Security {
         match self {
             Self::DtlsPlain => Security::Dtls,
+            Self::ZrtpSdes => Security::Zrtp,
             Self::SdesPlain | Self::SdesSdes => Security::Sdes(vec![suite]),
             _ => Security::Clear,
         }
@@ -143,7 +146,7 @@ impl Media {
 
     pub(super) fn callee(self) -> Security {
         match self {
-            Self::PlainSdes | Self::SdesSdes => Security::Sdes(Suite::ALL.to_vec()),
+            Self::PlainSdes | Self::SdesSdes | Self::ZrtpSdes => Security::Sdes(Suite::ALL.to_vec()),
             _ => Security::Clear,
         }
     }

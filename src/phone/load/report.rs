@@ -52,6 +52,9 @@ pub(super) struct Asked {
     pub(super) media: String,
     pub(super) packet_interval_ms: u64,
     pub(super) suite: String,
+    /// Only with ZRTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) zrtp_key_agreement: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]

@@ -81,12 +81,12 @@ impl Engine {
                                 call: number,
                                 side: Side::Caller,
                             };
-                            let shakes = self.run.media.shakes();
-                            let told = deck.agree(line, us, agreed).and_then(|()| match shakes {
+                            let later = self.run.media.agrees();
+                            let told = deck.agree(line, us, agreed).and_then(|()| match later {
                                 true => Ok(()),
                                 false => deck.talk(line, true),
                             });
-                            if shakes {
+                            if later {
                                 self.wakes.push(Reverse((now + LOOK, number, Wake::Speak)));
                             }
                             if let Err(error) = told {
@@ -123,7 +123,7 @@ impl Engine {
             Event::Acknowledged => {
                 if let (Some(deck), Some(line)) =
                     (&self.deck, call.callee.as_ref().and_then(|callee| callee.line))
-                    && !self.run.media.shakes()
+                    && !self.run.media.agrees()
                 {
                     let _ = deck.talk(line, true);
                 }

@@ -11,6 +11,7 @@ use crate::phone::crypto::Suite;
 use crate::phone::message::{self, Inbound};
 use crate::phone::session::Local;
 use crate::phone::ua::{Me, Ua};
+use crate::phone::zrtp::KeyAgreement;
 use mio::net::UdpSocket;
 use rand::rngs::StdRng;
 use rsip::Method;
@@ -42,6 +43,7 @@ pub(super) struct Run {
     pub(super) media: Media,
     pub(super) mix: Mix,
     pub(super) suite: Suite,
+    pub(super) key_agreement: KeyAgreement,
 }
 
 /// One side of a call.
@@ -60,7 +62,7 @@ struct Call {
     caller: Half,
     callee: Option<Half>,
     answered: bool,
-    /// With handshakes: whether both were told to speak, or will not be any more.
+    /// Where keys come after the answer: whether both were told to speak, or will not be any more.
     spoke: bool,
     /// What is to be told of it, once it is known.
     outcome: Option<Result<(), String>>,
@@ -286,8 +288,8 @@ impl Engine {
                 }
             }
             (Wake::Quiet, _) => {
-                if self.run.media.shakes() && !std::mem::replace(&mut call.spoke, true) {
-                    call.outcome = Some(Err(format!("{}: no keys by DTLS", call.fate.name())));
+                if self.run.media.agrees() && !std::mem::replace(&mut call.spoke, true) {
+                    call.outcome = Some(Err(format!("{}: no keys were agreed on", call.fate.name())));
                 }
                 for half in std::iter::once(&call.caller).chain(&call.callee) {
                     if let (Some(deck), Some(line)) = (&self.deck, half.line) {

@@ -10,6 +10,7 @@ use crate::phone::message::{self, Inbound};
 use crate::phone::session::{Described, Direction, Local, without_streams};
 use crate::phone::tone::Codec;
 use crate::phone::ua::Ua;
+use crate::phone::zrtp::Zrtp;
 use rand::Rng as _;
 use std::cmp::Reverse;
 use std::net::SocketAddr;
@@ -23,10 +24,15 @@ impl Engine {
         self.summary.attempted += 1;
         self.open += 1;
         let security = self.run.media.caller(self.run.suite);
-        let (at, line) = self.ears(number, Side::Caller)?;
+        let zrtp = (self.run.media == Media::ZrtpSdes).then(|| Zrtp::new(Some(self.run.key_agreement), now));
+        let hash = zrtp.as_ref().map(Zrtp::hash);
+        let (at, line) = self.ears(number, Side::Caller, zrtp)?;
         let mut local = Local::new(at, vec![Codec::Pcmu], security, &mut self.random);
-        if self.run.media.shakes() {
+        if self.run.media == Media::DtlsPlain {
             local = local.muxed();
+        }
+        if let Some(hash) = hash {
+            local = local.announcing(hash);
         }
         let offer = match self.run.media {
             Media::Signalling => without_streams(at.ip()),
@@ -72,7 +78,12 @@ impl Engine {
     }
 
     /// The address where a side hears: a socket of its own with media, else its SIP address, which none sends to.
-    fn ears(&mut self, number: u32, side: Side) -> Result<(SocketAddr, Option<LineId>), Error> {
+    fn ears(
+        &mut self,
+        number: u32,
+        side: Side,
+        zrtp: Option<Zrtp>,
+    ) -> Result<(SocketAddr, Option<LineId>), Error> {
         let at = if side == Side::Caller {
             self.caller.at
         } else {
@@ -96,7 +107,7 @@ impl Engine {
             },
         };
         let id = number as usize * 2 + side_number(side);
-        deck.open(id, socket, them).map_err(io)?;
+        deck.open(id, socket, them, zrtp).map_err(io)?;
         self.lines += 1;
         Ok((at, Some(id)))
     }
@@ -121,7 +132,7 @@ impl Engine {
         };
         let answers = fate == Fate::Answered;
         let (at, line) = if answers {
-            self.ears(number, Side::Callee)?
+            self.ears(number, Side::Callee, None)?
         } else {
             (self.callee.at, None)
         };
