@@ -13,6 +13,7 @@ mod loopback {
     mod calls;
     pub(crate) mod dns;
     mod faults;
+    mod keyed;
     mod limits;
     mod lookup;
     pub(crate) mod party;
