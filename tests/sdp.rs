@@ -110,6 +110,8 @@ fn plan(streams: usize) -> Plan<'static> {
         rtcp: SocketAddr::new(address, 4_001),
         mux: false,
         protection: Protection::None,
+        feedback: false,
+        feedback_attributes: true,
         keys: Vec::new(),
     };
     Plan {

@@ -6,6 +6,7 @@ use b2bua::{
     config::{self, Config, ConfigErrors, Host, Listening, Network, Networks},
     media::{Suite, dtls::Identity},
     net::Listen,
+    sdp,
     server::{ServerSettings, fresh_zid, zid_cache::ZidCache},
     sip::{Ids, routing::Transport, timers::Timers},
 };
@@ -150,6 +151,7 @@ pub(crate) fn settings(
             fingerprint: identity
                 .as_ref()
                 .and_then(|own| own.fingerprints().first().cloned()),
+            codecs: sdp::Codecs::default(),
         }),
         identity,
         zid_cache,

@@ -93,6 +93,10 @@ pub struct StreamPlan {
     pub mux: bool,
     /// What protects it.
     pub protection: Protection,
+    /// Its profile has feedback (RFC 4585): the F of AVPF. An answer has the profile of its offer.
+    pub feedback: bool,
+    /// The attributes of feedback may be said: `a=rtcp-fb`, `a=rtcp-rsize`.
+    pub feedback_attributes: bool,
     /// Its attributes for keys: `a=crypto`, `a=setup`, `a=fingerprint` and so on.
     pub keys: Vec<Line>,
 }
@@ -151,6 +155,7 @@ fn forward_media(
 ) -> Media {
     let kept = |line: &&Line| match line.kind {
         b'c' | b'k' => false,
+        b'a' if !stream.feedback_attributes && is_feedback(line) => false,
         b'a' => crosses(line, hidden),
         _ => true,
     };
@@ -165,7 +170,7 @@ fn forward_media(
     lines.extend(stream.keys.iter().cloned());
     let transport = Transport {
         protection: stream.protection,
-        feedback: said.transport().is_some_and(|transport| transport.feedback),
+        feedback: stream.feedback,
     };
     Media {
         kind: said.kind.clone(),
@@ -176,6 +181,13 @@ fn forward_media(
         formats: said.formats.clone(),
         lines,
     }
+}
+
+/// Attributes that mean something with feedback only: RFC 4585 §4.2, RFC 5506 §5.
+fn is_feedback(line: &Line) -> bool {
+    ["rtcp-fb", "rtcp-rsize"]
+        .iter()
+        .any(|name| line.is_attribute(name))
 }
 
 /// Whether an attribute line may go to the other leg.

@@ -23,6 +23,8 @@ fn plan<'a>(streams: &[Option<u16>], answering: Option<&'a Sdp>) -> Plan<'a> {
                     rtcp: SocketAddr::new(address, port + 1),
                     mux: false,
                     protection: Protection::None,
+                    feedback: false,
+                    feedback_attributes: true,
                     keys: Vec::new(),
                 })
             })
@@ -50,7 +52,9 @@ a=ptime:20\na=x-unheard-of:kept\na=x-leak:via 192.0.2.7\nk=clear:abc\nm=video 0 
 
 #[test]
 fn only_what_belongs_to_the_session_crosses() {
-    let forwarded = forward(&sdp(RICH), &plan(&[Some(4000), None], None));
+    let mut plan = plan(&[Some(4000), None], None);
+    plan.streams[0].as_mut().unwrap().feedback = true;
+    let forwarded = forward(&sdp(RICH), &plan);
     assert_eq!(
         text(&forwarded),
         "v=0\no=- 77 3 IN IP4 198.51.100.9\ns=-\nc=IN IP4 198.51.100.9\nb=AS:512\nt=0 0\n\
@@ -59,6 +63,18 @@ a=rtpmap:111 opus/48000/2\na=fmtp:111 useinbandfec=1\na=rtpmap:101 telephone-eve
 a=rtcp-fb:* trr-int 5000\na=rtcp-rsize\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\na=ptime:20\n\
 a=x-unheard-of:kept\na=sendrecv\nm=video 0 RTP/SAVPF 96\n"
     );
+}
+
+#[test]
+fn feedback_is_not_spoken_of_to_a_leg_without_it() {
+    let mut plan = plan(&[Some(4000)], None);
+    plan.streams[0].as_mut().unwrap().feedback_attributes = false;
+    let forwarded = text(&forward(&sdp(RICH), &plan));
+    assert!(
+        forwarded.contains("m=audio 4000 RTP/AVP 111 0 101\n"),
+        "{forwarded}"
+    );
+    assert!(!forwarded.contains("rtcp-fb") && !forwarded.contains("rtcp-rsize"));
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn settings() -> CallSettings {
         media_addresses: Vec::new(),
         suites: Vec::new(),
         fingerprint: Some(certificate()),
+        codecs: crate::sdp::Codecs::default(),
     }
 }
 

@@ -79,6 +79,7 @@ fn settings() -> ServerSettings {
             media_addresses: Vec::new(),
             suites: Vec::new(),
             fingerprint: None,
+            codecs: b2bua::sdp::Codecs::default(),
         }),
         identity: None,
         zid_cache: None,

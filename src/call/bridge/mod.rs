@@ -61,6 +61,8 @@ pub struct CallSettings {
     pub suites: Vec<crate::media::Suite>,
     /// Of the certificate that DTLS handshakes show; without one there is no DTLS-SRTP.
     pub fingerprint: Option<crate::sdp::Fingerprint>,
+    /// `audio-codec`, `video-codec`: what may be offered.
+    pub codecs: crate::sdp::Codecs,
 }
 
 /// How long a call waits for its relay's last word before it ends without counts.

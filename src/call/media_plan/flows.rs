@@ -131,8 +131,8 @@ impl MediaPlan {
             send: protections.send,
             rtcp: apart.map(Box::new),
             agreement,
-            payloads: None,
-            feedback: true,
+            payloads: self.agreed.renumbers(side, index),
+            feedback: self.agreed.takes_feedback(side, index),
             // Only who is to send can be silent; video may pause as it likes.
             silence: self
                 .no_rtp

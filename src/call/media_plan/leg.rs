@@ -2,6 +2,7 @@
 
 use super::{
     By,
+    crossing::Feedback,
     dtls::Association,
     keying::{Keying, Own, suites_for, wanted},
     not_acceptable,
@@ -43,6 +44,7 @@ pub(super) struct Stream {
     pub(super) sends: bool,
     /// Where its RTP and RTCP were said to be last; a hold by address changes nothing.
     at: Option<(SocketAddr, Option<SocketAddr>)>,
+    pub(super) feedback: Feedback,
 }
 
 impl Stream {
@@ -188,6 +190,7 @@ impl LegState {
             stream.kind.clone_from(&media.kind);
             stream.mux = media.attribute("rtcp-mux").is_some();
             stream.active = true;
+            stream.feedback.hear_offer(media);
             stream.locate(offer, media);
             stream.keying.become_keyed(mode, suites);
             if let Keying::Sdes { sdes, .. } = &mut stream.keying {
@@ -218,7 +221,7 @@ impl LegState {
     /// One stream of our offer.
     pub(super) fn offer_stream(
         &mut self,
-        index: usize,
+        (index, said): (usize, &Media),
         (rtp, rtcp): (SocketAddr, SocketAddr),
         own: Own<'_>,
         ids: &mut Ids,
@@ -233,12 +236,15 @@ impl LegState {
         if let (Keying::Sdes { sdes, .. }, Some(suite)) = (&mut stream.keying, self.suite) {
             sdes.prefer(suite);
         }
+        let terms = stream.feedback.to_offer(said);
         StreamPlan {
             rtp,
             rtcp,
             // Kept where the peer asked for it once; never pressed on one that did not.
             mux: stream.mux,
             protection: stream.keying.protection(),
+            feedback: terms.profile,
+            feedback_attributes: terms.attributes,
             keys: stream.keying.offer(own, ids),
         }
     }
@@ -251,11 +257,14 @@ impl LegState {
         own: Own<'_>,
     ) -> Option<StreamPlan> {
         let stream = self.streams.get(index)?;
+        let terms = stream.feedback.to_answer();
         Some(StreamPlan {
             rtp,
             rtcp,
             mux: stream.mux,
             protection: stream.keying.protection(),
+            feedback: terms.profile,
+            feedback_attributes: terms.attributes,
             keys: stream.keying.answer(own)?,
         })
     }
@@ -278,6 +287,7 @@ impl LegState {
             };
             stream.active = true;
             stream.kind.clone_from(&offered.kind);
+            stream.feedback.hear_answer(offered, said);
             if protection != Some(stream.keying.protection()) {
                 return Err(refuse("the answer's transport is not the offer's"));
             }

@@ -4,14 +4,17 @@
 //! original ([`MediaPlan::commit`]); a refusal forgets it, and with it nothing has changed for the relay. What was *said* on a
 //! leg cannot be unsaid, so `o=` versions live outside of the copy, and so do bound ports.
 
+mod crossing;
 mod dtls;
 mod flows;
+mod formats;
 mod keying;
 mod keyring;
 mod leg;
 mod zrtp;
 
 pub use dtls::{Association, Role};
+use formats::{Formats, Part};
 use keying::Own;
 use keyring::Keyring;
 pub use keyring::Party;
@@ -50,6 +53,8 @@ pub struct MediaPlan {
     no_rtp: Option<Duration>,
     /// Of our certificate; without one there is no DTLS-SRTP.
     fingerprint: Option<sdp::Fingerprint>,
+    /// `audio-codec`, `video-codec`.
+    codecs: sdp::Codecs,
     zid: Zid,
     /// Leg B becomes plain when its peer does no ZRTP.
     yields: bool,
@@ -60,6 +65,8 @@ pub struct MediaPlan {
 pub struct Session {
     a: LegState,
     b: LegState,
+    /// By m-line.
+    formats: Vec<Formats>,
 }
 
 /// What stays on one leg whatever becomes of an offer.
@@ -133,6 +140,7 @@ impl MediaPlan {
             configured: settings.media_addresses.clone(),
             no_rtp: settings.no_rtp,
             fingerprint: settings.fingerprint.clone(),
+            codecs: settings.codecs.clone(),
             zid,
             yields: false,
         }
@@ -162,6 +170,7 @@ impl MediaPlan {
         // A number that RFC 8866 §5.2 allows and no client chokes on: below 2^62.
         let id = env.ids.below(1 << 62);
         *self.agreed.leg_mut(side) = LegState::default();
+        self.agreed.forget(side);
         *self.voice_mut(side) = Voice {
             address: Some(address),
             id,
@@ -191,6 +200,7 @@ impl MediaPlan {
         };
         session.b = LegState::new(mode, suites.to_vec());
         self.yields = policy.clear_without_zrtp;
+        session.forget(Side::B);
         match mode {
             Some(Encryption::DtlsSrtp) if self.fingerprint.is_none() => {
                 Err(not_acceptable(By::Local, "there is no certificate for DTLS-SRTP"))
@@ -224,14 +234,17 @@ impl MediaPlan {
         if self.fingerprint.is_none() && asked(offer) == Encryption::DtlsSrtp {
             return Err(not_acceptable(By::Local, "there is no certificate for DTLS-SRTP"));
         }
-        session.leg_mut(from).take_offer(offer, from, ids)
+        let offer = self.wanted_of(from, offer)?;
+        session.leg_mut(from).take_offer(&offer, from, ids)?;
+        session.hear(from, &offer, Part::Offer);
+        Ok(())
     }
 
     /// What `to` is offered when the other leg said `received`.
     pub fn offer_to(&mut self, session: &mut Session, to: Side, received: &Sdp, env: &mut Env<'_>) -> Sdp {
         let from = to.other();
         // M-lines never go away (RFC 3264 §8): what the offer left out is refused in its place.
-        let mut received = received.clone();
+        let mut received = session.speak(to, &self.wanted(received), Part::Offer);
         if let Some(said) = &self.voice(to).said {
             let missing = said.media.iter().skip(received.media.len());
             received.media.extend(missing.map(sdp::Media::refused));
@@ -262,7 +275,7 @@ impl MediaPlan {
                     fingerprint: self.fingerprint.as_ref(),
                     hello,
                 };
-                Some(leg.offer_stream(index, ports, own, env.ids))
+                Some(leg.offer_stream((index, &received.media[index]), ports, own, env.ids))
             })
             .collect();
         leg.streams.truncate(received.media.len());
@@ -276,7 +289,10 @@ impl MediaPlan {
     pub fn take_answer(&self, session: &mut Session, from: Side, answer: &Sdp) -> Result<(), Failure> {
         let offer = self.voice(from).said.as_ref();
         let offer = offer.ok_or_else(|| not_acceptable(By::Local, "answer without an offer"))?;
-        session.leg_mut(from).take_answer(offer, answer, from)
+        let answer = self.wanted_of(from, answer)?;
+        session.leg_mut(from).take_answer(offer, &answer, from)?;
+        session.hear(from, &answer, Part::Answer);
+        Ok(())
     }
 
     /// What `to`, who offered, is answered when the other leg said `received`; closes the exchange in `session`.
@@ -288,6 +304,7 @@ impl MediaPlan {
         env: &mut Env<'_>,
     ) -> Option<Sdp> {
         let offer = session.leg(to).heard.clone()?;
+        let received = session.speak(to, &self.wanted(received), Part::Answer);
         let (answerer, leg) = match to {
             Side::A => (&session.b, &mut session.a),
             Side::B => (&session.a, &mut session.b),
@@ -312,7 +329,7 @@ impl MediaPlan {
                 leg.answer_stream(index, ports, own)
             })
             .collect();
-        let answer = self.speak(to, received, streams, Some(&offer));
+        let answer = self.speak(to, &received, streams, Some(&offer));
         // Whoever offered sends what we said that we receive.
         for (stream, media) in session.leg_mut(to).streams.iter_mut().zip(&answer.media) {
             stream.sends = media.is_active() && answer.direction(media).receives();
@@ -371,7 +388,7 @@ impl MediaPlan {
     pub fn refresh(&mut self, from: Side, offer: &Sdp, env: &mut Env<'_>) -> Option<Sdp> {
         let heard = self.agreed.leg(from).heard.as_ref()?;
         let other = self.agreed.leg(from.other()).heard.clone()?;
-        if !sdp::same_session(heard, offer) {
+        if !sdp::same_session(heard, &self.wanted(offer)) {
             return None;
         }
         let mut session = self.agreed.clone();

@@ -29,6 +29,8 @@ pub fn sdp(data: &[u8]) {
         rtcp: SocketAddr::new(address, 4_005),
         mux: data.len().is_multiple_of(2),
         protection: Protection::None,
+        feedback: false,
+        feedback_attributes: data.len().is_multiple_of(3),
         keys: Vec::new(),
     };
     let plan = |answering| Plan {

@@ -1,0 +1,306 @@
+//! The payload type numbers of one stream on both legs.
+//!
+//! A description says under which numbers its party wants to *receive* (RFC 3264 §5.1), so each leg has two lists: what its
+//! peer said, by which we send to it, and what we said, by which it sends to us. A leg keeps one number for a format as long
+//! as its session lasts (§8.3.2), whatever the other leg calls it: the relay renumbers what crosses.
+
+use crate::{
+    call::Side,
+    media::PayloadMap,
+    sdp::{Encoding, Format, Media},
+};
+
+/// Dynamic numbers, in the order in which they are taken: those that RFC 3551 §6 sets aside, then those that are left
+/// without ones that look like RTCP (RFC 5761 §4).
+const DYNAMIC: [std::ops::RangeInclusive<u8>; 2] = [96..=127, 35..=63];
+
+/// A format of the stream, whatever its number: its place in [`Formats::known`].
+type Id = usize;
+
+/// The formats of one stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Formats {
+    /// `audio`, `video`: a line that is used for another kind of media begins anew (RFC 3264 §8.2).
+    kind: String,
+    known: Vec<Known>,
+    a: Numbers,
+    b: Numbers,
+}
+
+/// What is known of a format. The number in it is that under which it was first heard of.
+#[derive(Clone, Debug)]
+struct Known {
+    format: Format,
+    /// What it retransmits.
+    original: Option<Id>,
+}
+
+/// The numbers of one leg, the latest last. No number is twice in a list; a format may have several.
+#[derive(Clone, Debug, Default)]
+struct Numbers {
+    /// What we said: its peer sends by these.
+    ours: Vec<(u8, Id)>,
+    /// What its peer said: we send by these.
+    theirs: Vec<(u8, Id)>,
+}
+
+/// What a description is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Offer,
+    Answer,
+}
+
+fn meaning(numbers: &[(u8, Id)], number: u8) -> Option<Id> {
+    numbers
+        .iter()
+        .find(|entry| entry.0 == number)
+        .map(|entry| entry.1)
+}
+fn latest(numbers: &[(u8, Id)], id: Id) -> Option<u8> {
+    numbers.iter().rfind(|entry| entry.1 == id).map(|entry| entry.0)
+}
+fn set(numbers: &mut Vec<(u8, Id)>, number: u8, id: Id) {
+    numbers.retain(|entry| entry.0 != number);
+    numbers.push((number, id));
+}
+
+impl Numbers {
+    /// What a number in a packet from its peer stands for: by the RFC what we said; many send by what they said themselves.
+    fn comes_as(&self, number: u8) -> Option<Id> {
+        meaning(&self.ours, number).or_else(|| meaning(&self.theirs, number))
+    }
+    /// Whether a number can be said for a format and never meant another one.
+    fn is_free(&self, number: u8, id: Id) -> bool {
+        [&self.ours, &self.theirs]
+            .into_iter()
+            .all(|list| meaning(list, number).is_none_or(|other| other == id))
+    }
+    fn names(&self, id: Id) -> bool {
+        self.ours.iter().chain(&self.theirs).any(|entry| entry.1 == id)
+    }
+}
+
+impl Formats {
+    fn leg(&self, side: Side) -> &Numbers {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+    fn leg_mut(&mut self, side: Side) -> &mut Numbers {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+
+    /// A leg begins anew, with another party: it has no numbers yet.
+    pub(super) fn forget(&mut self, side: Side) {
+        *self.leg_mut(side) = Numbers::default();
+    }
+
+    /// Takes what a leg's peer says of the stream.
+    pub(super) fn hear(&mut self, side: Side, media: &Media, part: Part) {
+        if self.kind != media.kind {
+            *self = Self {
+                kind: media.kind.clone(),
+                ..Self::default()
+            };
+        }
+        let heard = media.rtp_formats();
+        for (format, id) in heard.iter().zip(self.identify(side, &heard, part)) {
+            set(&mut self.leg_mut(side).theirs, format.number, id);
+        }
+    }
+
+    /// Which formats they are: those that the leg has under these numbers, else those that are like them, else new ones. In
+    /// an answer they are formats of the offer, if that can be at all: formats of one encoding are then paired in order.
+    fn identify(&mut self, side: Side, heard: &[Format], part: Part) -> Vec<Id> {
+        let mut found: Vec<Option<Id>> = vec![None; heard.len()];
+        // Retransmissions last: what they retransmit makes them what they are.
+        for retransmissions in [false, true] {
+            for pass in Pass::ALL {
+                if part == Part::Offer && !pass.is_for_offers() {
+                    continue;
+                }
+                for (index, format) in heard.iter().enumerate() {
+                    if found[index].is_some() || format.encoding.is_retransmission() != retransmissions {
+                        continue;
+                    }
+                    let original = original(heard, &found, format);
+                    found[index] = (0..self.known.len()).find(|id| {
+                        !found.contains(&Some(*id)) && self.fits(side, format, original, *id, pass)
+                    });
+                }
+            }
+            for (index, format) in heard.iter().enumerate() {
+                if found[index].is_none() && format.encoding.is_retransmission() == retransmissions {
+                    let original = original(heard, &found, format);
+                    found[index] = Some(self.add(format.clone(), original, &found));
+                }
+            }
+        }
+        found.into_iter().flatten().collect()
+    }
+
+    fn fits(&self, side: Side, format: &Format, original: Option<Id>, id: Id, pass: Pass) -> bool {
+        let (Some(known), leg) = (self.known.get(id), self.leg(side)) else {
+            return false;
+        };
+        let at = |list: &[(u8, Id)]| meaning(list, format.number) == Some(id);
+        let by_number = at(&leg.theirs) || at(&leg.ours);
+        let alike = known.format.is_like(format) && known.original == original;
+        let encoding = known.format.encoding == format.encoding;
+        match pass {
+            Pass::NumberAndFormat => by_number && alike,
+            Pass::Parameters => alike && known.format.parameters == format.parameters,
+            Pass::Format => alike && !matches!(format.encoding, Encoding::Number(_)),
+            // Without an rtpmap it is what its number was.
+            Pass::Number => by_number && (encoding || matches!(format.encoding, Encoding::Number(_))),
+            Pass::Encoding => encoding && leg.names(id),
+            // The offered number with another clock rate: nothing else can be meant.
+            Pass::NumberAndName => {
+                by_number && known.format.encoding.name() == format.encoding.name() && original.is_none()
+            }
+        }
+    }
+
+    /// A new format, in the place of one that no leg has a number for any more.
+    fn add(&mut self, format: Format, original: Option<Id>, found: &[Option<Id>]) -> Id {
+        let known = Known { format, original };
+        let unused = |id: &Id| !self.a.names(*id) && !self.b.names(*id) && !found.contains(&Some(*id));
+        match (0..self.known.len()).find(unused) {
+            Some(id) => {
+                self.known[id] = known;
+                id
+            }
+            None => {
+                self.known.push(known);
+                self.known.len() - 1
+            }
+        }
+    }
+
+    /// What `to` is told of a stream when the other leg's peer said `media`: the same with numbers of that leg. An answer has
+    /// the numbers of its offer, since many clients take no others (RFC 3264 §6.1 wishes the same).
+    ///
+    /// A format for which the leg has no number left is left out.
+    pub(super) fn speak(&mut self, to: Side, media: &Media, part: Part) -> Media {
+        let heard = media.rtp_formats();
+        let from = self.leg(to.other());
+        let formats: Vec<(u8, Id)> = heard
+            .iter()
+            .filter_map(|format| Some((format.number, meaning(&from.theirs, format.number)?)))
+            .collect();
+        let leg = self.leg(to);
+        let mut chosen: Vec<(u8, Id, u8)> = Vec::with_capacity(formats.len());
+        let choose = |chosen: &mut Vec<(u8, Id, u8)>, pick: &dyn Fn(u8, Id) -> Option<u8>| {
+            for &(number, id) in &formats {
+                let done = chosen.iter().any(|entry| entry.0 == number);
+                let Some(says) = pick(number, id).filter(|_| !done) else {
+                    continue;
+                };
+                if !chosen.iter().any(|entry| entry.2 == says) {
+                    chosen.push((number, id, says));
+                }
+            }
+        };
+        choose(&mut chosen, &|_, id| match part {
+            Part::Offer => latest(&leg.ours, id).or_else(|| latest(&leg.theirs, id)),
+            Part::Answer => latest(&leg.theirs, id).or_else(|| latest(&leg.ours, id)),
+        });
+        choose(&mut chosen, &|number, id| {
+            leg.is_free(number, id).then_some(number)
+        });
+        for &(number, id) in &formats {
+            if chosen.iter().any(|entry| entry.0 == number) {
+                continue;
+            }
+            let mut dynamic = DYNAMIC.into_iter().flatten();
+            let free = dynamic.find(|&free| {
+                leg.is_free(free, id)
+                    && leg.ours.iter().chain(&leg.theirs).all(|entry| entry.0 != free)
+                    && !chosen.iter().any(|entry| entry.2 == free)
+            });
+            match free {
+                Some(says) => chosen.push((number, id, says)),
+                None => tracing::debug!(number, "no payload type left on this leg: a format is left out"),
+            }
+        }
+        let leg = self.leg_mut(to);
+        for &(_, id, says) in &chosen {
+            set(&mut leg.ours, says, id);
+        }
+        media.renumbered(|number| {
+            let entry = chosen.iter().find(|entry| entry.0 == number);
+            entry.map(|entry| entry.2)
+        })
+    }
+
+    /// What becomes of the packets that come from a side; `None`: they stay as they are.
+    ///
+    /// What was not agreed on passes unchanged, unless its number means something else on the other leg.
+    pub(super) fn crossing(&self, from: Side) -> Option<Box<PayloadMap>> {
+        let (leg, other) = (self.leg(from), self.leg(from.other()));
+        let mut map = PayloadMap::identity();
+        for number in 0..128 {
+            let id = leg.comes_as(number);
+            match id.and_then(|id| latest(&other.theirs, id)) {
+                Some(leaves_as) => map.map(number, leaves_as),
+                None if meaning(&other.theirs, number).is_some() => map.discard(number),
+                None => {}
+            }
+            let Some(known) = id.and_then(|id| self.known.get(id)) else {
+                continue;
+            };
+            let original = known.original.and_then(|id| self.known.get(id));
+            if known.format.encoding.is_redundant() {
+                map.mark_redundant(number, false);
+            } else if original.is_some_and(|original| original.format.encoding.is_redundant()) {
+                map.mark_redundant(number, true);
+            }
+        }
+        (!map.is_identity()).then(|| Box::new(map))
+    }
+}
+
+/// What a format retransmits, if that has been identified.
+fn original(heard: &[Format], found: &[Option<Id>], format: &Format) -> Option<Id> {
+    let number = format.retransmits()?;
+    let place = heard.iter().position(|heard| heard.number == number)?;
+    found.get(place).copied().flatten()
+}
+
+/// How formats are told to be the same, the surest way first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    NumberAndFormat,
+    Parameters,
+    Format,
+    Number,
+    Encoding,
+    NumberAndName,
+}
+
+impl Pass {
+    const ALL: [Self; 6] = [
+        Self::NumberAndFormat,
+        Self::Parameters,
+        Self::Format,
+        Self::Number,
+        Self::Encoding,
+        Self::NumberAndName,
+    ];
+    /// An offer may bring new formats; an answer chooses from those that there are.
+    const fn is_for_offers(self) -> bool {
+        matches!(
+            self,
+            Self::NumberAndFormat | Self::Parameters | Self::Format | Self::Number
+        )
+    }
+}
+
+#[cfg(test)]
+#[path = "formats_tests.rs"]
+mod tests;
