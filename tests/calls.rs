@@ -9,12 +9,18 @@
 
 #[path = "calls/cancel.rs"]
 mod cancel;
+#[path = "calls/codecs.rs"]
+mod codecs;
 #[path = "calls/dtls.rs"]
 mod dtls;
 #[path = "calls/encryption.rs"]
 mod encryption;
+#[path = "calls/feedback.rs"]
+mod feedback;
 #[path = "calls/forks.rs"]
 mod forks;
+#[path = "calls/formats.rs"]
+mod formats;
 #[path = "calls/glare.rs"]
 mod glare;
 #[path = "calls/hello.rs"]

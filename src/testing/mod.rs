@@ -5,6 +5,7 @@
 //! message the sim looks for what must never be on a wire: see [`privacy`].
 
 pub mod cache;
+pub mod carrier;
 pub mod fuzz;
 pub mod handshakes;
 pub mod legs;
@@ -18,6 +19,7 @@ pub mod sim;
 pub mod verdicts;
 
 pub use cache::FakeCache;
+pub use carrier::Carrier;
 pub use handshakes::FakeHandshakes;
 pub use peer::Peer;
 pub use phone::{Hold, Phone};

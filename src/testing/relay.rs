@@ -1,5 +1,6 @@
 //! A relay that carries no packets: it writes down what it is told, so that tests can ask what a packet would have become.
 
+use super::Carrier;
 use crate::{
     call::Side,
     media::{Connect, MediaCommand, MediaEvent, StreamId, StreamStats},
@@ -7,6 +8,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    time::Instant,
 };
 
 /// What the relay of one call was told.
@@ -102,6 +104,14 @@ impl FakeRelay {
             rtp,
             rtcp: SocketAddr::new(address, self.next + 1),
         }
+    }
+    /// A stream that takes packets, as it is connected now.
+    pub fn carrier(&self, stream: usize, now: Instant) -> Option<Carrier> {
+        Some(Carrier::new(
+            self.side(Side::A, stream)?,
+            self.side(Side::B, stream)?,
+            now,
+        ))
     }
     /// What is set for one side of a stream.
     pub fn side(&self, side: Side, stream: usize) -> Option<&Connect> {

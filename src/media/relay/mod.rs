@@ -20,6 +20,12 @@ mod stats;
 mod tests;
 mod worker;
 
+/// Its inner parts without sockets, for the rig.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod hands {
+    pub(crate) use super::flow::{Leaves, Stream};
+}
+
 pub use super::packet::Discard;
 pub use stats::Gauges;
 
