@@ -174,9 +174,7 @@ fn acceptance_28_every_packet_is_renumbered_and_every_digit_arrives_exactly_once
             // Many phones send by their own numbers, not by those that they were offered.
             check(&mut carrier, Side::B, b, A);
         }
-        for side in [Side::A, Side::B] {
-            assert_eq!(sim.relay.side(side, 0).unwrap().payloads.is_none(), b == A);
-        }
+        assert_eq!(sim.relay.side(Side::A, 0).unwrap().payloads.is_none(), b == A);
         let bye = sim.a.request("BYE", "", "");
         sim.send(Side::A, bye);
         pause(&mut sim);
