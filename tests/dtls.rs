@@ -382,3 +382,21 @@ fn a_signature_that_cannot_be_verified_is_named() {
     let _peer = Peer::start(&theirs, &suites, &arguments);
     assert_eq!(ours.finish().unwrap_err(), DtlsError::Signature);
 }
+
+/// Our ServerHello names no session, so a client that keeps what it got has nothing to name when it comes back.
+#[test]
+fn a_client_that_comes_back_with_its_session_begins_anew() {
+    let Some(theirs) = Theirs::new(P256) else { return };
+    let kept = theirs.path("session").display().to_string();
+    for keep in ["-sess_out", "-sess_in"] {
+        let ours = Ours::begin(setup(Role::Server, theirs.fingerprint("sha-256"), &SUITES), None);
+        let address = ours.socket.local_addr().unwrap().to_string();
+        let arguments = ["s_client", "-connect", &address, keep, &kept];
+        let mut peer = Peer::start(&theirs, &[Suite::AesCm128HmacSha1_80], &arguments);
+        ours.finish().unwrap_or_else(|error| panic!("{keep}: {error}"));
+        peer.until("Keying material:")
+            .unwrap_or_else(|| panic!("{keep}: no keys there"));
+        assert!(peer.ends_well());
+        assert!(Path::new(&kept).exists(), "it keeps its session");
+    }
+}

@@ -206,6 +206,27 @@ const SERVER: &[Key] = &[
         example: "/var/opt/b2bua",
     },
     Key {
+        name: "dtls-handshakes",
+        kind: Kind::Integer { min: 1, max: 100_000 },
+        default: "1000",
+        help: "DTLS handshakes that go on at once; one takes some tens of kilobytes while it lasts. Others wait for their turn, \
+               ten times as many at most; beyond that none is begun, and a call that gets no keys within 15 s of its \
+               answer is ended.",
+        reload: false,
+        example: "",
+    },
+    Key {
+        name: "dtls-handshakes-per-second",
+        kind: Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        default: "500",
+        help: "DTLS handshakes begun in a second; others wait likewise. A core does about 2,000 in a second; 0: no limit.",
+        reload: false,
+        example: "",
+    },
+    Key {
         name: "media-address",
         kind: Kind::Checked {
             expected: "at most one IPv4 and one IPv6 address",
@@ -369,6 +390,10 @@ pub struct Server {
     pub video_port: PortRange,
     /// For what outlives a run, or [`NOTHING_KEPT`].
     pub data_directory: String,
+    /// DTLS handshakes at once.
+    pub dtls_handshakes: usize,
+    /// DTLS handshakes begun in a second; zero: no limit.
+    pub dtls_handshakes_per_second: u32,
     /// Addresses of media; empty: by leg.
     pub media_address: Addresses,
     /// Where media may come from.

@@ -4,7 +4,10 @@ use b2bua::{
     app::{Bound, Registered, Services},
     call::{bridge::CallSettings, leg::Profile},
     config::{self, Config, ConfigErrors, Host, Listening, Network, Networks},
-    media::{Suite, dtls::Identity},
+    media::{
+        Suite,
+        dtls::{self, Identity},
+    },
     net::Listen,
     sdp,
     server::{ServerSettings, fresh_zid, zid_cache::ZidCache},
@@ -123,6 +126,9 @@ pub(crate) async fn zid_cache(server: &config::Server) -> Option<Arc<ZidCache>> 
     }
 }
 
+/// Handshakes that may exist for each one that may go on: they wait for their peer's ClientHello, or for their turn.
+const WAITING: usize = 10;
+
 /// What the server is told.
 pub(crate) fn settings(
     server: &config::Server,
@@ -155,6 +161,11 @@ pub(crate) fn settings(
         }),
         identity,
         zid_cache,
+        dtls: dtls::Limits {
+            most: server.dtls_handshakes.saturating_mul(WAITING),
+            at_once: server.dtls_handshakes,
+            per_second: server.dtls_handshakes_per_second,
+        },
         relay_threads: threads(server.relay_threads),
         audio_ports: server.audio_port.0.clone(),
         video_ports: server.video_port.0.clone(),

@@ -26,6 +26,14 @@ pub struct Gauges {
     pub media_ports: Level,
     /// Directions of streams that can carry packets.
     pub media_flows: Level,
+    /// DTLS handshakes that wait for their peer or their turn, or go on.
+    pub dtls_handshakes: Level,
+    /// DTLS handshakes that gave keys.
+    pub dtls_completed: Count,
+    /// DTLS handshakes that gave none.
+    pub dtls_failed: Count,
+    /// DTLS handshakes that were not begun because there were too many.
+    pub dtls_refused: Count,
     /// Calls taken.
     pub taken: Count,
     /// Calls that both sides were up in.
@@ -76,6 +84,10 @@ impl Count {
     pub fn total(&self) -> u64 {
         self.0.load(Relaxed)
     }
+    /// As often as somebody else has counted.
+    pub fn set(&self, total: u64) {
+        self.0.store(total, Relaxed);
+    }
     /// It has happened once more.
     pub fn add(&self) {
         self.0.fetch_add(1, Relaxed);
@@ -96,6 +108,10 @@ impl Gauges {
             ("media-sessions", level(&self.media_sessions)),
             ("media-ports", level(&self.media_ports)),
             ("media-flows", level(&self.media_flows)),
+            ("dtls-handshakes", level(&self.dtls_handshakes)),
+            ("dtls-completed", self.dtls_completed.total()),
+            ("dtls-failed", self.dtls_failed.total()),
+            ("dtls-refused", self.dtls_refused.total()),
             ("taken", self.taken.total()),
             ("answered", self.answered.total()),
             ("refused", self.refused.total()),

@@ -23,7 +23,7 @@ pub use settings::ServerSettings;
 use crate::{
     app::Bound,
     media::{
-        dtls::{self, Dtls},
+        dtls::Dtls,
         relay::{Relay, RelayConfig},
         zrtp::Zid,
     },
@@ -72,6 +72,7 @@ pub fn fresh_zid(ids: &mut Ids) -> Zid {
 pub struct Server {
     net: Net,
     relay: Arc<Relay>,
+    dtls: Dtls,
     gauges: Arc<Gauges>,
     control: sync::mpsc::UnboundedSender<Control>,
     census: sync::watch::Receiver<Census>,
@@ -118,6 +119,7 @@ impl Server {
                 Arc::new(cache)
             }
         };
+        let dtls = Dtls::new(settings.dtls);
         let mut secret = [0; 16];
         ids.fill(&mut secret);
         let dispatcher = Dispatcher {
@@ -126,7 +128,7 @@ impl Server {
             gauges: gauges.clone(),
             answerer: Arc::new(Answerer::new(secret, settings.calls.profile.user_agent.clone())),
             policy: Policy::new(&settings, app),
-            dtls: Dtls::new(dtls::Limits::default()),
+            dtls: dtls.clone(),
             cache,
             ids,
             control: control.clone(),
@@ -136,6 +138,7 @@ impl Server {
         Ok(Self {
             net,
             relay,
+            dtls,
             gauges,
             control,
             census,
@@ -167,6 +170,11 @@ impl Server {
         self.gauges.media_sessions.set(media.sessions);
         self.gauges.media_ports.set(media.ports);
         self.gauges.media_flows.set(media.flows);
+        let dtls = self.dtls.counts();
+        self.gauges.dtls_handshakes.set(dtls.open());
+        self.gauges.dtls_completed.set(dtls.completed());
+        self.gauges.dtls_failed.set(dtls.failed());
+        self.gauges.dtls_refused.set(dtls.refused());
         self.gauges.clone()
     }
     fn order(&self, order: Control) {
@@ -194,6 +202,7 @@ mod tests {
                 .await
                 .expect("nothing to bind"),
             relay: Arc::new(relay.expect("threads")),
+            dtls: Dtls::new(crate::media::dtls::Limits::default()),
             gauges: Arc::default(),
             control,
             census,

@@ -1,7 +1,12 @@
 //! What a server is told at start and at a reload.
 
 use super::zid_cache::ZidCache;
-use crate::{call::bridge::CallSettings, config::Networks, media::dtls::Identity, net::Listen};
+use crate::{
+    call::bridge::CallSettings,
+    config::Networks,
+    media::dtls::{self, Identity},
+    net::Listen,
+};
 use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 /// Everything that a server needs to know. A reload changes the fields that say so; the others take a restart.
@@ -19,6 +24,8 @@ pub struct ServerSettings {
     pub identity: Option<Arc<Identity>>,
     /// What ZRTP retains of peers; without one it is kept in memory, for as long as the server lives.
     pub zid_cache: Option<Arc<ZidCache>>,
+    /// How many DTLS handshakes there may be.
+    pub dtls: dtls::Limits,
     /// Threads of the media relay, at least 1.
     pub relay_threads: usize,
     /// Ports of audio streams, inclusive; `0..=0` lets the kernel choose.

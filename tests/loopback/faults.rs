@@ -83,6 +83,7 @@ fn settings() -> ServerSettings {
         }),
         identity: None,
         zid_cache: None,
+        dtls: b2bua::media::dtls::Limits::default(),
         relay_threads: 1,
         audio_ports: 0..=0,
         video_ports: 0..=0,

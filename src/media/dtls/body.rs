@@ -19,7 +19,9 @@ pub(super) fn is_readable(kind: u8, body: &[u8]) -> bool {
 /// `None` when a length does not fit.
 fn client_hello(body: &[u8]) -> Option<()> {
     let rest = body.get(2 + 32..)?;
-    // There is nothing to resume here; who names a session all the same is not understood.
+    // The library takes the octets of a session's identifier for what follows it, and taking them out would change what
+    // both ends sign. Nobody has one to name: our ServerHello has none, so no session with us can be resumed (RFC 5246 §7.4.1.3), and
+    // unlike over TCP no client makes one up (RFC 9147 §5.3).
     let rest = rest.strip_prefix(&[0])?;
     let (_cookie, rest) = counted(rest, 1)?;
     let (_suites, rest) = counted(rest, 2)?;

@@ -160,6 +160,15 @@ fn config(
             SignatureScheme::Ed25519,
         ],
         srtp_protection_profiles: profiles,
+        // As a server the library waits for the client's Finished but does not compare what it says (flight4.rs, flight6.rs of
+        // webrtc-dtls 0.12.0; as a client it does, flight5.rs). Nobody between can use that:
+        // - This setting refuses a client without a certificate, and one that has a certificate has to send CertificateVerify
+        //   before anything goes on. Its signature covers every message from ClientHello to ClientKeyExchange (RFC 5246 §7.4.8), as
+        //   they came here, under the key of the certificate whose fingerprint was announced. So both ends have seen the same
+        //   suites, extensions, randoms and key shares, and the randoms make it of this handshake.
+        // - The master secret comes from those key shares. The record that holds Finished opens only under keys from it, by
+        //   AES-GCM, which is all that is negotiated: whoever sent it has them. That is what Finished proves beyond the signature.
+        // - Messages of the wrong order never make it: the library takes them by their numbers, without gaps.
         client_auth: ClientAuthType::RequireAnyClientCert,
         extended_master_secret: ExtendedMasterSecretType::Request,
         flight_interval: setup.retransmit.max(Duration::from_millis(20)),

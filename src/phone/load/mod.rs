@@ -27,7 +27,7 @@ use std::process::ExitCode;
 /// After so many seconds the last transaction is over (RFC 3261 §17: 64 × T1, and some), and nothing may be left.
 const REST: f64 = 35.0;
 /// The server's gauges that then read zero.
-const LEVELS: [&str; 8] = [
+const LEVELS: [&str; 9] = [
     "calls",
     "dialogs",
     "transactions",
@@ -36,6 +36,7 @@ const LEVELS: [&str; 8] = [
     "media-sessions",
     "media-ports",
     "media-flows",
+    "dtls-handshakes",
 ];
 
 /// Runs it. The exit status is 0 if all calls went as planned and each packet arrived as it was sent, 1 if not,

@@ -4,7 +4,7 @@ use super::rig::{CLIENT, FAIR, Rig, SERVER, now, setup};
 use crate::{
     media::{
         Suite,
-        dtls::{Busy, Dtls, DtlsError, Limits, Role, identity::fingerprint},
+        dtls::{Busy, Dtls, DtlsError, Limits, Role, identity::fingerprint, record::Record},
     },
     sdp::{Fingerprint, fingerprint::HashFunction},
 };
@@ -185,4 +185,62 @@ async fn beyond_the_limits_handshakes_are_refused_or_wait_their_turn() {
     drop((first, second));
     assert!(dtls.begin(setup(Role::Client), sink).is_ok());
     assert_eq!(dtls.counts().refused(), 1);
+}
+
+/// The message that a record in the clear begins.
+fn kind(record: &Record<'_>) -> Option<u8> {
+    record.fragments().next().map(|fragment| fragment.kind)
+}
+
+/// See `handshake::config` on why this carries the weight of Finished.
+#[tokio::test(start_paused = true)]
+async fn a_server_has_no_keys_before_the_client_has_signed_what_both_have_seen() {
+    const CLIENT_HELLO: u8 = 1;
+    const CERTIFICATE_VERIFY: u8 = 15;
+    const CLIENT_KEY_EXCHANGE: u8 = 16;
+    let edits: [(&str, fn(&Record<'_>) -> Vec<u8>); 4] = [
+        ("no CertificateVerify", |record| {
+            if kind(record) == Some(CERTIFICATE_VERIFY) {
+                Vec::new()
+            } else {
+                record.whole.to_vec()
+            }
+        }),
+        ("another CertificateVerify", |record| {
+            spoiled(record, CERTIFICATE_VERIFY)
+        }),
+        ("another key share", |record| spoiled(record, CLIENT_KEY_EXCHANGE)),
+        ("another ClientHello", |record| spoiled(record, CLIENT_HELLO)),
+    ];
+    for (what, edit) in edits {
+        let mut rig = Rig::fair(setup(Role::Client), setup(Role::Server));
+        rig.edit = Some(edit);
+        rig.run(Duration::from_secs(30)).await;
+        assert!(
+            matches!(rig.results.server, Some(Err(_))),
+            "{what}: {:?}",
+            rig.results
+        );
+        assert!(
+            matches!(rig.results.client, Some(Err(_))),
+            "{what}: {:?}",
+            rig.results
+        );
+        assert_eq!(rig.dtls.counts().completed(), 0);
+    }
+    let mut rig = Rig::fair(setup(Role::Client), setup(Role::Server));
+    rig.edit = Some(|record| record.whole.to_vec());
+    rig.run(Duration::ZERO).await;
+    rig.agreed();
+}
+
+/// With its last octet changed, where it is that message.
+fn spoiled(record: &Record<'_>, which: u8) -> Vec<u8> {
+    let mut whole = record.whole.to_vec();
+    if kind(record) == Some(which)
+        && let Some(last) = whole.last_mut()
+    {
+        *last ^= 1;
+    }
+    whole
 }

@@ -3,6 +3,7 @@
 use crate::{
     media::dtls::{
         Association, Dtls, DtlsError, DtlsKeys, Event, Identity, Limits, Role, SUITES, Setup, Sink,
+        record::{Record, records},
     },
     sip::Ids,
 };
@@ -42,6 +43,8 @@ pub(super) struct Rig {
     pub(super) sent: Vec<(Role, Vec<u8>)>,
     weather: Weather,
     ids: Ids,
+    /// What becomes of a record that the client sends.
+    pub(super) edit: Option<fn(&Record<'_>) -> Vec<u8>>,
     path: Vec<(tokio::time::Instant, Role, Vec<u8>)>,
 }
 
@@ -101,6 +104,7 @@ impl Rig {
             sent: Vec::new(),
             weather,
             ids: Ids::seeded(seed),
+            edit: None,
             path: Vec::new(),
         }
     }
@@ -109,6 +113,12 @@ impl Rig {
     }
     /// Hands a datagram to the other side, after the path's time.
     pub(super) fn post(&mut self, from: Role, datagram: Vec<u8>) {
+        let datagram = match self.edit {
+            Some(edit) if from == Role::Client => {
+                records(&datagram).flat_map(|record| edit(&record)).collect()
+            }
+            _ => datagram,
+        };
         let now = now();
         let mut chance = |percent: u64| self.ids.below(100) < percent;
         if chance(self.weather.lost) {
