@@ -1,6 +1,6 @@
 //! When there must be no keys, and why.
 
-use super::rig::{CLIENT, FAIR, Rig, SERVER, now, setup};
+use super::rig::{CLIENT, Edit, FAIR, Rig, SERVER, now, setup};
 use crate::{
     media::{
         Suite,
@@ -198,7 +198,7 @@ async fn a_server_has_no_keys_before_the_client_has_signed_what_both_have_seen()
     const CLIENT_HELLO: u8 = 1;
     const CERTIFICATE_VERIFY: u8 = 15;
     const CLIENT_KEY_EXCHANGE: u8 = 16;
-    let edits: [(&str, fn(&Record<'_>) -> Vec<u8>); 4] = [
+    let edits: [(&str, Edit); 4] = [
         ("no CertificateVerify", |record| {
             if kind(record) == Some(CERTIFICATE_VERIFY) {
                 Vec::new()

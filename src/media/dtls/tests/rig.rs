@@ -33,6 +33,9 @@ pub(super) const FAIR: Weather = Weather {
     jitter: Duration::ZERO,
 };
 
+/// What is sent instead of a record.
+pub(super) type Edit = fn(&Record<'_>) -> Vec<u8>;
+
 pub(super) struct Rig {
     pub(super) dtls: Dtls,
     pub(super) client: Option<Association>,
@@ -44,7 +47,7 @@ pub(super) struct Rig {
     weather: Weather,
     ids: Ids,
     /// What becomes of a record that the client sends.
-    pub(super) edit: Option<fn(&Record<'_>) -> Vec<u8>>,
+    pub(super) edit: Option<Edit>,
     path: Vec<(tokio::time::Instant, Role, Vec<u8>)>,
 }
 
