@@ -13,6 +13,7 @@ mod loopback {
     mod calls;
     pub(crate) mod dns;
     mod faults;
+    mod formats;
     mod keyed;
     mod limits;
     mod lookup;

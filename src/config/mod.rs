@@ -5,6 +5,7 @@
 //! and the sample files. Nothing below this module sees a string of the file.
 
 mod check;
+mod codecs;
 mod de;
 mod dump;
 mod error;
@@ -20,6 +21,7 @@ mod types;
 mod upstream;
 mod uris;
 
+pub use codecs::{AudioCodecs, VideoCodecs};
 pub use dump::Format;
 pub use error::{ConfigErrors, Problem};
 pub use key::{Key, Kind, Schema, Table, checked, parsed};

@@ -1,6 +1,7 @@
 //! Our own sections, `[global]` and `[b2bua-server]`: their tables of keys and the structs made of them.
 
 use super::{
+    codecs::{self, AudioCodecs, VideoCodecs},
     key::{Key, Kind, Table, checked, parsed},
     types::{Addresses, Milliseconds, Networks, PortRange, Seconds, SocketAddresses},
     uris::{Proxy, Transports, UserAgent},
@@ -291,22 +292,8 @@ const SERVER: &[Key] = &[
         reload: false,
         example: "",
     },
-    Key {
-        name: "audio-codec",
-        kind: Kind::Unavailable(&[""]),
-        default: "",
-        help: "One audio codec for all. Not available in this build: the two parties choose from all they have.",
-        reload: false,
-        example: "",
-    },
-    Key {
-        name: "video-codec",
-        kind: Kind::Unavailable(&[""]),
-        default: "",
-        help: "One video codec for all. Not available in this build.",
-        reload: false,
-        example: "",
-    },
+    codecs::AUDIO,
+    codecs::VIDEO,
 ];
 
 /// `[global]`.
@@ -405,6 +392,10 @@ pub struct Server {
     pub sip_threads: usize,
     /// Empty: the system's.
     pub name_servers: SocketAddresses,
+    /// What may be offered; empty: everything.
+    pub audio_codec: AudioCodecs,
+    /// The same of video.
+    pub video_codec: VideoCodecs,
 }
 
 fn latching<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<NatLatching, D::Error> {

@@ -35,7 +35,9 @@ deserialize_from_str!(
     Words,
     Addresses,
     SocketAddresses,
-    Networks
+    Networks,
+    super::AudioCodecs,
+    super::VideoCodecs
 );
 
 /// A duration whose number without unit is seconds: `30`, `30s`, `5min`, `2h`, `1d`, `1m` (a month), `1y`.

@@ -157,7 +157,10 @@ pub(crate) fn settings(
             fingerprint: identity
                 .as_ref()
                 .and_then(|own| own.fingerprints().first().cloned()),
-            codecs: sdp::Codecs::default(),
+            codecs: sdp::Codecs {
+                audio: server.audio_codec.0.clone(),
+                video: server.video_codec.0.clone(),
+            },
         }),
         identity,
         zid_cache,
