@@ -39,6 +39,8 @@ mod properties;
 mod setup;
 #[path = "calls/unkeyed.rs"]
 mod unkeyed;
+#[path = "calls/video.rs"]
+mod video;
 #[path = "calls/zrtp.rs"]
 mod zrtp;
 

@@ -69,6 +69,8 @@ pub struct Phone {
     pub rings: Duration,
     /// 1xx and final answer to an INVITE, unless it answers 200.
     pub refuses: Option<u16>,
+    /// What it says to every change of the other party's.
+    pub refuses_changes: Option<u16>,
     /// Re-offers by UPDATE instead of re-INVITE.
     pub by_update: bool,
     /// INVITEs without offer.
@@ -115,6 +117,7 @@ impl Phone {
             video: false,
             rings: Duration::from_millis(50),
             refuses: None,
+            refuses_changes: None,
             by_update: false,
             offerless: false,
             views: Vec::new(),
@@ -275,7 +278,10 @@ impl Phone {
                     self.answer_at = Some((sim.now + self.rings, request.clone()));
                 }
             },
-            Method::Invite | Method::Update => self.answer(sim, request),
+            Method::Invite | Method::Update => match self.refuses_changes {
+                Some(status) => self.reply(sim, request, status, ""),
+                None => self.answer(sim, request),
+            },
             _ => self.reply(sim, request, 200, ""),
         }
     }

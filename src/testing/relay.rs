@@ -18,6 +18,8 @@ pub struct FakeRelay {
     pub ports: BTreeMap<(Side, StreamId), SocketAddr>,
     /// The last `Connect` of each side and stream.
     pub connected: BTreeMap<(Side, StreamId), Connect>,
+    /// All of them, in their order.
+    pub connects: Vec<Connect>,
     /// `Close` came.
     pub closed: bool,
     /// Ports left; the next `Open` fails at 0.
@@ -52,6 +54,7 @@ impl FakeRelay {
             MediaCommand::Connect(connect) => {
                 let key = (connect.side, connect.stream);
                 assert!(self.ports.contains_key(&key), "connected without ports: {key:?}");
+                self.connects.push((*connect).clone());
                 self.connected.insert(key, *connect);
                 None
             }

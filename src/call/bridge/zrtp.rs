@@ -20,8 +20,12 @@ impl Call {
         let streams = self.media.zrtp_streams();
         self.agreements.keep_zrtp(&streams);
         for (side, stream) in streams {
-            if !self.media.is_keyed(side, stream) {
+            let keyed = self.media.is_keyed(side, stream);
+            if !keyed || self.media.zrtp_is_back(side, stream) {
                 self.media.zrtp_begin(side, stream, env);
+            }
+            if keyed && !self.media.is_keyed(side, stream) {
+                self.rekeyed(side, stream);
             }
             if matches!(self.phase, Phase::Up) && !self.media.is_keyed(side, stream) {
                 self.agreements.owe_zrtp((side, stream), env.now);

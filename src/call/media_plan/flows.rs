@@ -69,6 +69,8 @@ impl MediaPlan {
             if !(self.agreed.a.is_active(index) && self.agreed.b.is_active(index)) {
                 self.a.ports.remove(&index);
                 self.b.ports.remove(&index);
+                self.a.zrtp_out(index);
+                self.b.zrtp_out(index);
                 commands.push(MediaCommand::Shut {
                     stream: StreamId(index),
                 });

@@ -136,7 +136,7 @@ impl LegState {
     }
 
     /// Whether a stream of an offer can be had on this leg as it is keyed.
-    fn suits(&self, offer: &Sdp, media: &Media) -> bool {
+    pub(super) fn suits(&self, offer: &Sdp, media: &Media) -> bool {
         let mode = self.mode.unwrap_or(Encryption::None);
         let plain = |mode| matches!(mode, Encryption::None | Encryption::Zrtp);
         // ZRTP announces itself or does not: in either case the stream is a plain one. What it carries is not.

@@ -388,7 +388,12 @@ impl MediaPlan {
     pub fn refresh(&mut self, from: Side, offer: &Sdp, env: &mut Env<'_>) -> Option<Sdp> {
         let heard = self.agreed.leg(from).heard.as_ref()?;
         let other = self.agreed.leg(from.other()).heard.clone()?;
-        if !sdp::same_session(heard, &self.wanted(offer)) {
+        let offered = self.wanted(offer);
+        // What was refused and is offered again is asked for anew.
+        let leg = self.agreed.leg(from);
+        let mut lines = offered.media.iter().enumerate();
+        let anew = lines.any(|(index, media)| leg.suits(&offered, media) && !leg.is_active(index));
+        if anew || !sdp::same_session(heard, &offered) {
             return None;
         }
         let mut session = self.agreed.clone();

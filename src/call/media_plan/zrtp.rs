@@ -12,7 +12,11 @@ use crate::{
     },
     sdp::{Media, Sdp},
 };
-use std::{collections::BTreeMap, net::SocketAddr, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Instant,
+};
 
 /// Associations with other forks of a call that are kept: the one that spoke last need not be the one that answers.
 const MOST_FORKS: usize = 4;
@@ -27,6 +31,9 @@ pub(super) struct Zrtp {
     announced: BTreeMap<usize, HelloHash>,
     /// Where each stream's packets come from, when not from where they are said to.
     sources: BTreeMap<usize, SocketAddr>,
+    /// Streams that were taken out. Who takes one in again may go on with its exchange, or begin it anew under another hash;
+    /// only for a stream that stayed another hash is another device's.
+    out: BTreeSet<usize>,
 }
 
 /// What a description announces for a stream: its own line, else the session's. Versions that are not ours are passed over.
@@ -75,7 +82,8 @@ impl Voice {
 
     /// Makes sure that the association is the one with this peer.
     fn meet(&mut self, index: usize, peer: Option<HelloHash>, zid: Zid) {
-        let known = self.zrtp.as_ref().and_then(|zrtp| zrtp.announced.get(&index));
+        let stayed = self.zrtp.as_ref().filter(|zrtp| !zrtp.out.contains(&index));
+        let known = stayed.and_then(|zrtp| zrtp.announced.get(&index));
         let another = matches!((known, peer), (Some(known), Some(peer)) if *known != peer);
         if self.zrtp.is_none() || another {
             self.zrtp = Some(self.associate(Association::new(zid, Settings::default())));
@@ -91,6 +99,7 @@ impl Voice {
             number: self.associations,
             announced: BTreeMap::new(),
             sources: BTreeMap::new(),
+            out: BTreeSet::new(),
         }
     }
 
@@ -99,7 +108,8 @@ impl Voice {
     fn turn_to(&mut self, index: usize, peer: HelloHash, env: &mut Env<'_>) {
         let is = |zrtp: &Zrtp, peer| zrtp.announced.get(&index) == Some(&peer);
         let Some(current) = &self.zrtp else { return };
-        if !current.announced.contains_key(&index) || is(current, peer) {
+        let stayed = current.announced.contains_key(&index) && !current.out.contains(&index);
+        if !stayed || is(current, peer) {
             return;
         }
         let known = self.forks.iter().position(|fork| is(fork, peer));
@@ -114,6 +124,24 @@ impl Voice {
             self.forks.remove(0);
         }
         self.forks.extend(self.zrtp.replace(next));
+    }
+
+    /// A stream is taken out.
+    pub(super) fn zrtp_out(&mut self, index: usize) {
+        if let Some(zrtp) = &mut self.zrtp {
+            zrtp.out.insert(index);
+            zrtp.sources.remove(&index);
+        }
+    }
+
+    /// A stream that was out is there again: begun anew if its peer announces another Hello than it had.
+    fn zrtp_back(&mut self, index: usize, peer: Option<HelloHash>, env: &mut Env<'_>) {
+        let Some(zrtp) = &mut self.zrtp else { return };
+        let before = zrtp.announced.get(&index).copied();
+        if zrtp.out.remove(&index) && peer.is_some() && before != peer {
+            zrtp.association.renew_stream(StreamIndex(index), outside!(env));
+            self.keys.forget(index);
+        }
     }
 
     /// Whose keys a ZRTP stream has now.
@@ -165,6 +193,12 @@ impl MediaPlan {
         of(Side::A).chain(of(Side::B)).collect()
     }
 
+    /// Whether a stream is there again that was taken out, and nothing was begun for it since.
+    pub fn zrtp_is_back(&self, side: Side, stream: StreamId) -> bool {
+        let zrtp = self.voice(side).zrtp.as_ref();
+        zrtp.is_some_and(|zrtp| zrtp.out.contains(&stream.0))
+    }
+
     /// Begins a stream's exchange, with what its peer has announced. Again, when nobody has answered.
     pub fn zrtp_begin(&mut self, side: Side, stream: StreamId, env: &mut Env<'_>) {
         let zid = self.zid;
@@ -179,6 +213,7 @@ impl MediaPlan {
         if voice.announce(stream.0, peer, zid, env).is_none() {
             return;
         }
+        voice.zrtp_back(stream.0, peer, env);
         let Some(zrtp) = &mut voice.zrtp else { return };
         let index = StreamIndex(stream.0);
         if let Some(peer) = peer

@@ -64,6 +64,14 @@ impl Association {
         Some(hash)
     }
 
+    /// Begins a stream anew, with the Hello that was announced for it: its peer has done so.
+    pub fn renew_stream(&mut self, index: StreamIndex, env: &mut Env<'_>) {
+        if let Some(stream) = self.streams.get_mut(&index) {
+            *stream = stream.fork(env);
+            self.advance(env);
+        }
+    }
+
     /// Takes a stream out. The keys that it gave stay good, and others may still follow from it.
     pub fn remove_stream(&mut self, index: StreamIndex, env: &mut Env<'_>) {
         self.streams.remove(&index);

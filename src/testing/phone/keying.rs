@@ -26,10 +26,14 @@ pub struct DtlsPhone {
     pub id: u32,
     /// What the association is made of: its own certificate and name, and the server's.
     association: String,
-    /// ClientHellos for a new association: how many associations there were.
+    /// It begins anew with a stream that comes back; else it has kept the keys of it, as Linphone does.
+    pub forgets: bool,
+    /// How often it has begun, for its ClientHellos.
     begun: u8,
+    /// Streams that it has greeted in this association.
+    greeted: Vec<usize>,
     /// Streams that it greets, and when next.
-    greets: Option<(Instant, usize)>,
+    greets: Option<(Instant, Vec<usize>)>,
 }
 
 impl DtlsPhone {
@@ -40,7 +44,9 @@ impl DtlsPhone {
             answers: "active",
             id: 1,
             association: String::new(),
+            forgets: false,
             begun: 0,
+            greeted: Vec::new(),
             greets: None,
         }
     }
@@ -55,7 +61,7 @@ impl DtlsPhone {
         format!("{}-{}", self.certificate, self.id)
     }
     pub(super) fn due(&self) -> Option<Instant> {
-        self.greets.map(|(at, _)| at)
+        self.greets.as_ref().map(|(at, _)| *at)
     }
 }
 
@@ -128,17 +134,31 @@ impl Phone {
         if dtls.association != association {
             dtls.association = association;
             dtls.begun += 1;
+            dtls.greeted.clear();
             dtls.greets = None;
-            if begins {
-                dtls.greets = Some((now, said.media.len()));
-            }
+        }
+        let lines = said.media.iter().zip(&heard.media).enumerate();
+        let active: Vec<usize> = lines
+            .filter(|(_, (own, theirs))| own.is_active() && theirs.is_active())
+            .map(|(index, _)| index)
+            .collect();
+        if dtls.forgets {
+            dtls.greeted.retain(|index| active.contains(index));
+        }
+        let new = active.into_iter().filter(|index| !dtls.greeted.contains(index));
+        let new: Vec<usize> = new.collect();
+        dtls.greeted.extend(&new);
+        if begins && !new.is_empty() {
+            dtls.begun += 1;
+            let (_, waiting) = dtls.greets.take().unwrap_or((now, Vec::new()));
+            dtls.greets = Some((now, [waiting, new].concat()));
         }
     }
 
     /// Sends its ClientHellos, until it has been answered.
     pub(super) fn greet(&mut self, sim: &mut Sim) {
         let Some(dtls) = &mut self.dtls else { return };
-        let Some((at, streams)) = dtls.greets.filter(|(at, _)| *at <= sim.now) else {
+        let Some((at, streams)) = dtls.greets.take_if(|(at, _)| *at <= sim.now) else {
             return;
         };
         let mut random = [dtls.begun; 32];
@@ -148,11 +168,11 @@ impl Phone {
         bytes.extend(random);
         bytes.extend([0; 14]);
         let answered = sim.handshakes.is_greeted(self.side, random);
-        dtls.greets = (!answered).then_some((at + REPEATS, streams));
         if answered {
             return;
         }
-        for stream in 0..streams {
+        dtls.greets = Some((at + REPEATS, streams.clone()));
+        for stream in streams {
             for (component, offset) in [(Component::Rtp, 0), (Component::Rtcp, 1)] {
                 let mut from = self.rtp;
                 from.set_port(self.rtp.port() + 2 * stream as u16 + offset);

@@ -31,6 +31,8 @@ pub struct ZrtpPhone {
     pub mute: bool,
     /// It announces nothing.
     pub silent: bool,
+    /// It begins anew with a stream that comes back; else it has kept the keys of it, as Linphone does.
+    pub forgets: bool,
     /// None of its Conf2ACKs arrives.
     pub unacknowledged: bool,
     /// By which each stream's packets to it are opened.
@@ -66,6 +68,7 @@ impl ZrtpPhone {
             loss: 0,
             mute: false,
             silent: false,
+            forgets: false,
             unacknowledged: false,
             receive: BTreeMap::new(),
             send: BTreeMap::new(),
@@ -107,6 +110,12 @@ impl ZrtpPhone {
         let ssrc = 0x5000 + index as u32;
         let hash = known.or_else(|| self.with(|association, env| association.add_stream(stream, ssrc, env)));
         hash.expect("few streams").to_string()
+    }
+    /// A stream was taken out.
+    fn drop_stream(&mut self, index: usize) {
+        if self.forgets {
+            self.with(|association, env| association.remove_stream(StreamIndex(index), env));
+        }
     }
     fn put(&mut self, inwards: bool, stream: usize, bytes: Vec<u8>) {
         let lost = self.unacknowledged && !inwards && bytes.windows(8).any(|word| word == b"Conf2ACK");
@@ -171,6 +180,7 @@ impl Phone {
         zrtp.now = now;
         for (index, (own, theirs)) in said.media.iter().zip(&heard.media).enumerate() {
             if !(own.is_active() && theirs.is_active()) {
+                zrtp.drop_stream(index);
                 continue;
             }
             zrtp.announce(index);
