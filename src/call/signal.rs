@@ -15,7 +15,7 @@ use bytes::Bytes;
 /// | phase | leg A says | leg A is told | leg B says | leg B is told |
 /// |---|---|---|---|---|
 /// | set-up | `Hangup` (CANCEL, BYE) | `Ring`, `Progress`, `Answer`, `Fail`, `Hangup` | `Ring`, `Progress`, `Answer`, `Fail` | `Hangup` |
-/// | after | `Offer`, `Accept`, `Refuse`, `Withdraw`, `Request`, `Response`, `Hangup` | the same | the same | the same |
+/// | after | `Offer`, `Accept`, `Refuse`, `Withdraw`, `Refresh`, `Request`, `Response`, `Hangup` | the same but `Refresh` | as leg A | the same but `Refresh` |
 ///
 /// `Fail` and `Hangup` are last words: after saying or hearing one, a leg only cleans up until it is `Closed`. A leg that is
 /// told something which does not fit its state ignores it. Each `Offer` is answered by exactly one `Accept` or `Refuse`,
@@ -44,6 +44,9 @@ pub enum Signal {
     Refuse(Failure),
     /// Who made the last `Offer` does not want it any more (CANCEL of a re-INVITE). Its `Accept` or `Refuse` still comes.
     Withdraw,
+    /// The session of this leg has to be refreshed by an offer that says what was said last (RFC 4028 §7.4): tell it such an
+    /// `Offer`. Its `Accept` brings what the peer says now.
+    Refresh,
     /// INFO, MESSAGE, unknown methods inside the call: carried as they are.
     Request(Payload),
     /// Its answer.

@@ -163,6 +163,23 @@ const SERVER: &[Key] = &[
         example: "",
     },
     Key {
+        name: "session-expires",
+        kind: Kind::Seconds,
+        default: "1800",
+        help: "Session timer (RFC 4028) that each leg asks for: in half of this time the server makes sure that the party is \
+               still there, and ends the call if it is not. 0: only where the party asks for it. Less than 90 counts as 90.",
+        reload: true,
+        example: "600",
+    },
+    Key {
+        name: "min-se",
+        kind: Kind::PositiveSeconds,
+        default: "90",
+        help: "Parties that ask for a shorter session timer are told this one (422). Less than 90 counts as 90.",
+        reload: true,
+        example: "",
+    },
+    Key {
         name: "no-rtp-timeout",
         kind: Kind::PositiveSeconds,
         default: "30",
@@ -367,6 +384,10 @@ pub struct Server {
     pub max_call_duration: Seconds,
     /// Before the answer.
     pub unanswered_timeout: Seconds,
+    /// Zero: no session timer of our own.
+    pub session_expires: Seconds,
+    /// The shortest session timer.
+    pub min_se: Seconds,
     /// Silence that ends a call.
     pub no_rtp_timeout: Seconds,
     /// Between the signal to stop and the end of the last call.

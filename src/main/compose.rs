@@ -2,7 +2,10 @@
 
 use b2bua::{
     app::{Bound, Registered, Services},
-    call::{bridge::CallSettings, leg::Profile},
+    call::{
+        bridge::CallSettings,
+        leg::{Profile, SessionTimers},
+    },
     config::{self, Config, ConfigErrors, Host, Listening, Network, Networks},
     media::{
         Suite,
@@ -31,6 +34,15 @@ pub(crate) async fn application(
     match known.iter().find(|entry| entry.name == server.application) {
         Some(entry) => entry.build(config, &services).await,
         None => Err(config.refuse("b2bua-server", "application", "there is no such application", "")),
+    }
+}
+
+/// Session timers; what is longer than a number of seconds can say is as good as never.
+fn sessions(server: &config::Server) -> SessionTimers {
+    let seconds = |config::Seconds(time)| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    SessionTimers {
+        expires: Some(seconds(server.session_expires)).filter(|seconds| *seconds > 0),
+        min_se: seconds(server.min_se),
     }
 }
 
@@ -149,6 +161,7 @@ pub(crate) fn settings(
                     unanswered: server.unanswered_timeout.0,
                     ..Timers::default()
                 },
+                sessions: sessions(server),
             }),
             max_duration: (!duration.is_zero()).then_some(duration),
             no_rtp: Some(server.no_rtp_timeout.0),

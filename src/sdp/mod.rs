@@ -17,7 +17,7 @@ mod renumber;
 pub mod restrict;
 pub mod setup;
 
-pub use compare::same_session;
+pub use compare::{crosses_alike, same_session};
 pub use crypto::Crypto;
 pub use direction::Direction;
 pub use fingerprint::Fingerprint;

@@ -19,6 +19,7 @@ pub mod print;
 #[cfg(test)]
 mod property_tests;
 pub mod routing;
+pub mod session;
 pub mod status;
 pub mod text;
 pub mod timers;

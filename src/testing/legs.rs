@@ -4,7 +4,7 @@ use crate::{
     call::{
         Body, Encryption, Env, Incoming, Leg, Limits, LookupError, MediaPolicy, Outgoing, Side, Signal,
         Transmit,
-        leg::{LegOutput, Profile},
+        leg::{LegOutput, Profile, SessionTimers},
     },
     sip::{
         Headers, Ids, Message, NameAddr, Uri,
@@ -118,22 +118,20 @@ pub fn plan() -> Outgoing {
 impl Legs {
     /// Sends the INVITE. In this rig `Side::B` is the caller (a leg B) and `Side::A` the callee (a leg A).
     pub fn new(body: Body, weather: Weather, seed: u64) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "virtual time has to begin somewhere")]
-        let now = Instant::now();
-        let mut ids = Ids::seeded(seed);
         let profile = Arc::new(Profile {
             user_agent: "legs".into(),
             timers: Timers::default(),
+            sessions: SessionTimers::default(),
         });
+        Self::between(body, weather, seed, [profile.clone(), profile])
+    }
+    /// The same between servers with these profiles: that of the caller, that of the callee.
+    pub fn between(body: Body, weather: Weather, seed: u64, [own, other]: [Arc<Profile>; 2]) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "virtual time has to begin somewhere")]
+        let now = Instant::now();
+        let mut ids = Ids::seeded(seed);
         let mut env = Env { now, ids: &mut ids };
-        let caller = Leg::dial(
-            &plan(),
-            body,
-            vec![target(Side::A)],
-            70,
-            profile.clone(),
-            &mut env,
-        );
+        let caller = Leg::dial(&plan(), body, vec![target(Side::A)], 70, own, &mut env);
         let mut legs = Self {
             now,
             began: now,
@@ -148,7 +146,7 @@ impl Legs {
             deaf: false,
             seen: VecDeque::new(),
             tampered: false,
-            profile,
+            profile: other,
             graves: HashMap::new(),
             queue: BTreeMap::new(),
             order: 0,

@@ -79,6 +79,8 @@ pub struct Phone {
     pub views: Vec<View>,
     /// The call is answered, for this phone.
     pub up: bool,
+    /// It is gone without a word: whatever comes is lost.
+    pub gone: bool,
     /// The call is over, for this phone.
     pub ended: bool,
     /// The last final response to a request of its own that was no success.
@@ -122,6 +124,7 @@ impl Phone {
             offerless: false,
             views: Vec::new(),
             up: false,
+            gone: false,
             ended: false,
             failed: None,
             heard: Vec::new(),
@@ -232,7 +235,11 @@ impl Phone {
     }
     /// Reacts to all that came.
     pub fn react(&mut self, sim: &mut Sim) {
-        for message in std::mem::take(&mut sim.peer(self.side).inbox) {
+        let came = std::mem::take(&mut sim.peer(self.side).inbox);
+        if self.gone {
+            return;
+        }
+        for message in came {
             match &message {
                 Message::Request(request) => self.request(sim, request, &message),
                 Message::Response(response) => self.response(sim, response, &message),

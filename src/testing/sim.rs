@@ -9,7 +9,7 @@ use crate::{
         Verdict,
         bridge::CallSettings,
         handshake::{HandshakeResult, ZrtpCommand, ZrtpRetained},
-        leg::Profile,
+        leg::{Profile, SessionTimers},
     },
     media::{MediaEvent, zrtp::Zid},
     sip::{
@@ -32,6 +32,7 @@ pub fn settings() -> CallSettings {
         profile: Arc::new(Profile {
             user_agent: "B2BUA/test".into(),
             timers: Timers::default(),
+            sessions: SessionTimers::default(),
         }),
         max_duration: None,
         no_rtp: Some(Duration::from_secs(30)),

@@ -6,7 +6,10 @@ use b2bua::{
         Application, Bound, BuildError, CallEvent, Decision, Encryption, EncryptionPolicy, Invite, Limits,
         MediaPolicy, Outgoing, Services,
     },
-    call::{bridge::CallSettings, leg::Profile},
+    call::{
+        bridge::CallSettings,
+        leg::{Profile, SessionTimers},
+    },
     config::Key,
     net::Listen,
     server::{Server, ServerSettings},
@@ -73,6 +76,7 @@ fn settings() -> ServerSettings {
             profile: Arc::new(Profile {
                 user_agent: "test".into(),
                 timers: Timers::default(),
+                sessions: SessionTimers::default(),
             }),
             max_duration: None,
             no_rtp: None,

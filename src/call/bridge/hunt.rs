@@ -42,7 +42,11 @@ impl Call {
             }
             Signal::Request(payload) => self.tell(Side::A, Signal::Request(payload), env),
             Signal::Response(status, payload) => self.tell(Side::A, Signal::Response(status, payload), env),
-            signal @ (Signal::Offer(_) | Signal::Accept(_) | Signal::Refuse(_) | Signal::Withdraw) => {
+            signal @ (Signal::Offer(_)
+            | Signal::Accept(_)
+            | Signal::Refuse(_)
+            | Signal::Withdraw
+            | Signal::Refresh) => {
                 tracing::debug!(?signal, "leg B says out of turn");
             }
         }

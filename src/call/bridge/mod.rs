@@ -143,6 +143,8 @@ struct Exchange {
     session: Session,
     /// Waits for ports, then goes on.
     ports: bool,
+    /// Nobody has said anything new: it only asks whether the other party of `offerer` is still there.
+    is_refresh: bool,
 }
 
 /// What the summary will say.

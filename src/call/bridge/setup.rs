@@ -85,6 +85,7 @@ impl Call {
             offer,
             session,
             ports: false,
+            is_refresh: false,
         });
         self.ask(Question::Route(Box::new(invite)));
     }

@@ -4,7 +4,10 @@
 //! at once is settled by the legs, each towards its own peer.
 
 use super::*;
-use crate::call::{Encryption, signal::Body};
+use crate::{
+    call::{Encryption, signal::Body},
+    sdp::crosses_alike,
+};
 
 impl Call {
     /// What a leg says while the call is up.
@@ -14,6 +17,7 @@ impl Call {
             Signal::Accept(sdp) => self.accepted(from, sdp, env),
             Signal::Refuse(failure) => self.refused(from, failure, env),
             Signal::Withdraw => self.withdrawn(from, env),
+            Signal::Refresh => self.refresh(from, env),
             Signal::Request(_) | Signal::Response(..) => self.tell(from.other(), signal, env),
             Signal::Ring
             | Signal::Progress { .. }
@@ -34,6 +38,7 @@ impl Call {
             offer: None,
             session: self.media.agreed().clone(),
             ports: false,
+            is_refresh: false,
         };
         let Some(offer) = offer else {
             self.exchange = Some(exchange);
@@ -55,6 +60,26 @@ impl Call {
             }
             Err(failure) => self.tell(from, Signal::Refuse(failure), env),
         }
+    }
+
+    /// A leg's session has to be refreshed by an offer: it gets what the other party said last, as if that had said it again. An
+    /// exchange that is on its way refreshes just as well.
+    fn refresh(&mut self, side: Side, env: &mut Env<'_>) {
+        let other = side.other();
+        let (None, Some(said)) = (&self.exchange, self.media.heard(other)) else {
+            return;
+        };
+        let mut session = self.media.agreed().clone();
+        let offer = self.media.offer_to(&mut session, side, &said, env);
+        self.exchange = Some(Exchange {
+            asker: other,
+            offerer: Some(other),
+            offer: Some(said),
+            session,
+            ports: false,
+            is_refresh: true,
+        });
+        self.tell(side, Signal::Offer(Some(offer)), env);
     }
 
     /// Ports are there: the offer goes to the other leg, in the signal that fits.
@@ -93,6 +118,7 @@ impl Call {
                     Err(failure) => self.cannot_go_on(&failure, env),
                 }
             }
+            Some(offerer) if from != offerer && exchange.is_refresh => self.refreshed(from, sdp, env),
             Some(offerer) if from != offerer && !exchange.ports => {
                 let mut session = exchange.session.clone();
                 let answer = self.media.take_answer(&mut session, from, &sdp).and_then(|()| {
@@ -105,6 +131,25 @@ impl Call {
                 }
             }
             _ => tracing::debug!(?from, "an answer out of turn"),
+        }
+    }
+
+    /// The answer of a party that was asked whether it is still there. What of it is news for the other is its offer to that one.
+    fn refreshed(&mut self, from: Side, sdp: Sdp, env: &mut Env<'_>) {
+        let Some(mut exchange) = self.exchange.take() else {
+            return;
+        };
+        let former = self.media.heard(from);
+        if former.is_none_or(|former| !crosses_alike(&former, &sdp)) {
+            return self.offered(from, Some(sdp), env);
+        }
+        match self.media.take_answer(&mut exchange.session, from, &sdp) {
+            Ok(()) => {
+                let commands = self.media.commit(exchange.session, true);
+                self.command(commands);
+                self.agree_on_keys(env);
+            }
+            Err(failure) => self.cannot_go_on(&failure, env),
         }
     }
 

@@ -87,7 +87,7 @@ impl Leg {
             Signal::Withdraw => self.withdraw_offer(env),
             Signal::Request(payload) => self.pass(payload, env),
             Signal::Response(status, payload) => self.passed_back(status, &payload, env),
-            Signal::Ring | Signal::Progress { .. } | Signal::Answer(_) => {
+            Signal::Ring | Signal::Progress { .. } | Signal::Answer(_) | Signal::Refresh => {
                 tracing::debug!(side = ?self.side, "is up already: {signal:?}");
             }
         }
@@ -135,7 +135,7 @@ impl Leg {
                 Purpose::Offer if outbound.is_open() => {
                     self.linger = Some(env.now + self.profile.timers.t1 * 4)
                 }
-                Purpose::Passed => outbound.abandon(),
+                Purpose::Passed | Purpose::Refresh => outbound.abandon(),
                 Purpose::Offer | Purpose::Call | Purpose::Bye | Purpose::ByeFork => {}
             }
         }

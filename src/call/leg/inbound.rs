@@ -1,12 +1,13 @@
 //! A request of the peer: its server transaction, our answers, and a 2xx that is repeated until its ACK comes.
 
-use super::{LegOutput, Wire, attempt};
+use super::{LegOutput, Wire, attempt, refresh::Agreed};
 use crate::{
     call::{Failure, Incoming, Transmit},
     sdp::Sdp,
     sip::{
         Method, Request, Response, Status, Text,
         routing::{Destination, Source, TransactionKey},
+        session::TIMER,
         transaction::{AckIs, Fired, Server, ServerInvite},
     },
 };
@@ -35,6 +36,8 @@ pub(super) struct Inbound {
     pub(super) matter: Matter,
     pub(super) cseq: u32,
     pub(super) request: Request,
+    /// What a 2xx to it says of the session timer.
+    pub(super) session: Option<Agreed>,
     source: Source,
     to: Destination,
     contact: Text,
@@ -89,6 +92,7 @@ impl Inbound {
                 Transaction::Other(Server::new(reliable, timers))
             },
             request,
+            session: None,
             last: None,
             unacknowledged: None,
         }
@@ -123,6 +127,12 @@ impl Inbound {
         {
             headers.push("Allow", ALLOW);
         }
+        if refreshes && status.is_success() {
+            headers.push("Supported", TIMER);
+            if let Some(agreed) = self.session {
+                agreed.dress(headers);
+            }
+        }
         if self.request.method == Method::Options && status.is_success() {
             headers.push("Accept", "application/sdp");
         }
@@ -146,6 +156,9 @@ impl Inbound {
         };
         if status.is_final() {
             self.last = Some(transmit.clone());
+        }
+        if status.is_success() && matches!(self.request.method, Method::Invite | Method::Update) {
+            wire.session.agree(self.session, wire.now);
         }
         if status.is_success() && self.is_invite() {
             let timers = &wire.profile.timers;

@@ -11,6 +11,7 @@ mod content;
 mod inbound;
 mod offer;
 mod outbound;
+mod refresh;
 mod requests;
 mod uac;
 mod uas;
@@ -18,6 +19,7 @@ mod update;
 mod wire;
 
 pub use inbound::{ALLOW, refusal};
+pub use refresh::SessionTimers;
 
 use self::{
     ack::Acks,
@@ -25,6 +27,7 @@ use self::{
     inbound::{Inbound, Matter, Sender},
     offer::Position,
     outbound::Outbound,
+    refresh::Session,
     wire::{Wire, wire},
 };
 use super::{
@@ -50,6 +53,8 @@ pub struct Profile {
     pub user_agent: Text,
     /// RFC 3261 timers.
     pub timers: Timers,
+    /// RFC 4028 session timers.
+    pub sessions: SessionTimers,
 }
 
 /// What a leg wants done.
@@ -80,6 +85,8 @@ enum Purpose {
     Call,
     /// A re-INVITE that carries (or asks for) an offer of the other leg.
     Offer,
+    /// An UPDATE that says that we are still there.
+    Refresh,
     /// The end of this dialog.
     Bye,
     /// The end of a fork that lost.
@@ -136,6 +143,7 @@ pub struct Leg {
     outbound: Vec<Outbound>,
     inbound: Vec<Inbound>,
     acks: Acks,
+    session: Session,
     /// Asked for, not answered, in order.
     lookups: VecDeque<NextHop>,
     /// The last answers, so that each request of a dialog does not ask again.
@@ -238,7 +246,10 @@ impl Leg {
         match self.phase {
             Phase::Incoming(_) => self.incoming_timeout(env),
             Phase::Calling(_) => self.calling_timeout(env),
-            Phase::Up(_) => self.offer_limit(env),
+            Phase::Up(_) => {
+                self.offer_limit(env);
+                self.session_due(env);
+            }
             Phase::GivenUp | Phase::Ended => {}
         }
         if self.linger.is_some_and(|at| at <= env.now) {
@@ -263,7 +274,11 @@ impl Leg {
         let phase = match &self.phase {
             Phase::Incoming(incoming) => incoming.poll_timeout(),
             Phase::Calling(calling) => calling.poll_timeout(),
-            Phase::Up(up) => up.poll_timeout(),
+            Phase::Up(up) => up
+                .poll_timeout()
+                .into_iter()
+                .chain(self.session.poll_timeout())
+                .min(),
             Phase::GivenUp | Phase::Ended => None,
         };
         let outbound = self.outbound.iter().filter_map(Outbound::poll_timeout);

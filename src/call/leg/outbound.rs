@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_millis(1300);
 /// Targets of one request, so that a name with hundreds of addresses cannot hold a call for hours.
 const MAX_TARGETS: usize = 16;
 
+/// How often a longer session is asked for (RFC 4028 §7.3): once for each proxy that minds, and few mind.
+const MAX_RAISED: u8 = 4;
+
 /// A request and all its attempts.
 #[derive(Debug)]
 pub(super) struct Outbound {
@@ -40,6 +43,8 @@ pub(super) struct Outbound {
     pub(super) done: bool,
     cancelled: Option<Vec<Text>>,
     answers: Answers,
+    /// How often it was refused for its session interval.
+    raised: u8,
     /// What an earlier target said: better than "timeout" of the last.
     refusal: Option<Failure>,
 }
@@ -65,6 +70,7 @@ impl Outbound {
             done: false,
             cancelled: None,
             answers: Answers::default(),
+            raised: 0,
             refusal: None,
         }
     }
@@ -174,6 +180,13 @@ impl Outbound {
                     .answers
                     .answer(response, credentials, &mut self.request, wire.ids)
             {
+                return self.retry_at(at, wire);
+            }
+            if status == Status::SESSION_INTERVAL_TOO_SMALL
+                && self.raised < MAX_RAISED
+                && wire.session.raise(&response.headers, &mut self.request.headers)
+            {
+                self.raised += 1;
                 return self.retry_at(at, wire);
             }
             if status == Status::SERVICE_UNAVAILABLE {

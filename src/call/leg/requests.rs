@@ -4,7 +4,7 @@ use super::{Inbound, Leg, MAX_INBOUND, Matter, Phase, Sender, Signal, content, w
 use crate::{
     call::{Cause, Env, Failure, Origin, failure::Kind, signal::Payload},
     sdp::Sdp,
-    sip::{Headers, Method, Request, Status, routing::TransactionKey},
+    sip::{Headers, Method, Request, Status, routing::TransactionKey, session::TIMER},
 };
 
 /// Requests that cross (INFO, MESSAGE) and wait for their answer, per leg.
@@ -82,6 +82,11 @@ impl Leg {
         }
         if matches!(inbound.request.method, Method::Invite | Method::Update) {
             self.note_nat(&inbound.request, &from.source);
+            self.session.note(&inbound.request.headers);
+            inbound.session = match self.session.answer(&inbound.request.headers) {
+                Ok(agreed) => agreed,
+                Err(failure) => return self.refuse(inbound, &failure, env),
+            };
         }
         match inbound.request.method {
             Method::Bye => self.handle_bye(inbound, env),
@@ -266,11 +271,12 @@ impl Leg {
     }
 }
 
-/// 420 for a `Require` that names what we cannot do: nothing that it can name is supported yet (RFC 3261 §8.2.2.3).
+/// 420 for a `Require` that names what we cannot do (RFC 3261 §8.2.2.3).
 pub(super) fn required(headers: &Headers) -> Result<(), Failure> {
     let mut failure = Failure::new(Status::BAD_EXTENSION, Origin::Local, Kind::Protocol);
     for option in headers.values("Require") {
-        if !option.is_empty() {
+        let known = option.as_bytes().eq_ignore_ascii_case(TIMER.as_bytes());
+        if !option.is_empty() && !known {
             failure.headers.push("Unsupported", option);
         }
     }

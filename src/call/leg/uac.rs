@@ -2,7 +2,7 @@
 
 use super::{
     Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Origin, Outbound, Outgoing, Phase, Position,
-    Profile, Purpose, Side, Signal, confirmed::Up, content, inbound::ALLOW, wire::wire,
+    Profile, Purpose, Session, Side, Signal, confirmed::Up, content, inbound::ALLOW, wire::wire,
 };
 use crate::{
     call::failure::Kind,
@@ -20,7 +20,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 const MAX_FORKS: usize = 16;
 
 /// Headers of a plan that are not the application's to write.
-const OURS: [&str; 20] = [
+const OURS: [&str; 21] = [
     "Via",
     "Route",
     "Record-Route",
@@ -41,6 +41,7 @@ const OURS: [&str; 20] = [
     "Content-Encoding",
     "Content-Disposition",
     "Session-Expires",
+    "Min-SE",
 ];
 
 /// Leg B, not answered.
@@ -86,6 +87,8 @@ impl Leg {
             Body::Offer(sdp) => Some(sdp),
             Body::Answer(_) | Body::None => None,
         };
+        let session = Session::new(profile.sessions);
+        session.dress(&mut invite.headers);
         if let Some(sdp) = &sdp {
             invite.headers.push("Content-Type", "application/sdp");
             invite.body = sdp.to_bytes();
@@ -113,6 +116,7 @@ impl Leg {
             outbound: Vec::new(),
             inbound: Vec::new(),
             acks: Acks::default(),
+            session,
             lookups: VecDeque::new(),
             resolved: vec![(NextHop::first(&plan.route, &plan.target), targets.clone())],
             is_silent: false,
@@ -148,6 +152,7 @@ impl Leg {
             | Signal::Accept(_)
             | Signal::Refuse(_)
             | Signal::Withdraw
+            | Signal::Refresh
             | Signal::Response(..) => tracing::debug!("leg B is not answered: {signal:?}"),
         }
     }
@@ -283,6 +288,7 @@ impl Leg {
         };
         let cseq = response.headers.cseq().map_or(outbound.cseq, |cseq| cseq.number);
         self.dialog = dialog;
+        self.session.accepted(&response.headers, env.now);
         match (sdp, offered) {
             (Some(answer), true) => {
                 self.phase = Phase::Up(Up::new(Position::Settled));

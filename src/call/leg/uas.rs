@@ -1,8 +1,8 @@
 //! Leg A before the answer: a user agent server (RFC 3261 §13.3).
 
 use super::{
-    Acks, Body, Env, Failure, Inbound, Leg, LegOutput, Matter, Phase, Position, Profile, Sender, Side,
-    Signal, confirmed::Up, content, requests, wire::wire,
+    Acks, Body, Env, Failure, Inbound, Leg, LegOutput, Matter, Phase, Position, Profile, Sender, Session,
+    Side, Signal, confirmed::Up, content, requests, wire::wire,
 };
 use crate::{
     call::{self, Cause, Origin, failure::Kind},
@@ -72,6 +72,9 @@ impl Leg {
             ));
         }
         requests::required(&request.headers)?;
+        let mut session = Session::new(profile.sessions);
+        session.note(&request.headers);
+        let agreed = session.answer(&request.headers)?;
         let expires = request
             .headers
             .get("Expires")
@@ -101,6 +104,7 @@ impl Leg {
             outbound: Vec::new(),
             inbound: Vec::new(),
             acks: Acks::default(),
+            session,
             lookups: VecDeque::new(),
             resolved: Vec::new(),
             nat: None,
@@ -112,6 +116,7 @@ impl Leg {
         leg.note_nat(&request, &from.source);
         let mut inbound = Inbound::new(key, request, cseq, &from, &wire!(leg, env));
         inbound.matter = Matter::Call;
+        inbound.session = agreed;
         inbound.respond(Status::TRYING, &tag, None, &mut wire!(leg, env));
         leg.inbound.push(inbound);
         leg.out.push_back(LegOutput::Dialog(DialogKey {
@@ -150,7 +155,11 @@ impl Leg {
                 let pending = Failure::new(Status::REQUEST_PENDING, self.origin(), Kind::Protocol);
                 self.say(Signal::Refuse(pending));
             }
-            Signal::Accept(_) | Signal::Refuse(_) | Signal::Withdraw | Signal::Response(..) => {
+            Signal::Accept(_)
+            | Signal::Refuse(_)
+            | Signal::Withdraw
+            | Signal::Refresh
+            | Signal::Response(..) => {
                 tracing::debug!("leg A is not answered: {signal:?}");
             }
         }

@@ -232,23 +232,26 @@ impl Leg {
         } else {
             Position::Asked
         };
+        let mut outbound = self.target_refresh(Method::Invite, Purpose::Offer);
+        if let Some(sdp) = &sdp {
+            outbound.request.headers.push("Content-Type", "application/sdp");
+            outbound.request.body = sdp.to_bytes();
+        }
+        self.request(outbound, env);
+    }
+    /// A request that says where we are, and that we still are (RFC 3261 §12.2.1.1, RFC 4028 §7.1).
+    pub(super) fn target_refresh(&mut self, method: Method, purpose: Purpose) -> Outbound {
         let path = self.path();
-        let mut invite = self.dialog.request(Method::Invite, &path);
+        let mut request = self.dialog.request(method, &path);
         let contact = self.contact.clone();
         let per_target = contact.is_none();
-        invite
+        request
             .headers
             .push("Contact", contact.unwrap_or(Text::from_static("<sip:invalid>")));
-        invite.headers.push("Allow", ALLOW);
-        if let Some(sdp) = &sdp {
-            invite.headers.push("Content-Type", "application/sdp");
-            invite.body = sdp.to_bytes();
-        }
+        request.headers.push("Allow", ALLOW);
+        self.session.dress(&mut request.headers);
         let cseq = self.dialog.local_cseq;
-        self.request(
-            Outbound::new(Purpose::Offer, invite, cseq, per_target, Some(path.hop)),
-            env,
-        );
+        Outbound::new(purpose, request, cseq, per_target, Some(path.hop))
     }
     /// The final response to our re-INVITE.
     pub(super) fn offer_response(&mut self, response: &Response, at: usize, env: &mut Env<'_>) {
@@ -266,6 +269,7 @@ impl Leg {
         if status.is_success() {
             up.glares = 0;
             self.dialog.refresh(&response.headers);
+            self.session.accepted(&response.headers, env.now);
             match (content::session(&response.headers, &response.body), position) {
                 (Ok(Some(sdp)), Position::Asked) => {
                     up.position = Position::PeerOfferedInAnswer;

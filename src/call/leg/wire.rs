@@ -1,6 +1,6 @@
 //! What a leg puts on the wire, and what comes back: next hops, targets, responses to our requests.
 
-use super::{Env, Failure, Heard, Leg, LegOutput, Outbound, Profile, Purpose, ack::Repeated};
+use super::{Env, Failure, Heard, Leg, LegOutput, Outbound, Profile, Purpose, Session, ack::Repeated};
 use crate::{
     call::LookupError,
     sip::{
@@ -18,6 +18,7 @@ pub(super) struct Wire<'a> {
     pub(super) credentials: Option<&'a Credentials>,
     /// The last CSeq that we used.
     pub(super) cseq: &'a mut u32,
+    pub(super) session: &'a mut Session,
     pub(super) now: Instant,
     pub(super) ids: &'a mut Ids,
 }
@@ -30,6 +31,7 @@ macro_rules! wire {
             profile: &$leg.profile,
             credentials: $leg.credentials.as_deref(),
             cseq: &mut $leg.dialog.local_cseq,
+            session: &mut $leg.session,
             now: $env.now,
             ids: &mut *$env.ids,
         }
@@ -152,6 +154,7 @@ impl Leg {
             (Heard::Failed(failure), _) => self.failed(purpose, number, &failure, env),
             (heard, Purpose::Call) => self.call_response(&heard, response, at, env),
             (Heard::Final, Purpose::Offer) => self.offer_response(response, at, env),
+            (Heard::Final, Purpose::Refresh) => self.refresh_response(response, env),
             (Heard::Final, Purpose::Passed) => self.passed_response(response, env),
             // A BYE is over with any final response; 2xx of another fork to a re-INVITE cannot be.
             (Heard::Final | Heard::Provisional | Heard::Again, _) => {}
@@ -162,6 +165,7 @@ impl Leg {
         match purpose {
             Purpose::Call => self.call_failed(failure.clone()),
             Purpose::Offer => self.offer_failed(failure.clone(), env),
+            Purpose::Refresh => self.refresh_failed(failure, env),
             Purpose::Passed => self.passed_failed(failure, env),
             Purpose::Bye | Purpose::ByeFork => tracing::debug!(side = ?self.side, cseq, "BYE not answered"),
         }

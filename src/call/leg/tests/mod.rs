@@ -7,6 +7,7 @@ mod forks;
 mod glare;
 mod offers;
 mod races;
+mod refresh;
 mod uas;
 mod weather;
 
@@ -14,7 +15,7 @@ use crate::{
     call::{
         Body, Env, Incoming, Leg, LookupError, Outgoing, Signal, Transmit, Unsent,
         failure::Kind,
-        leg::{LegOutput, Profile},
+        leg::{LegOutput, Profile, SessionTimers},
     },
     sdp::Sdp,
     sip::{
@@ -63,6 +64,7 @@ fn word(signal: &Signal) -> String {
         Signal::Accept(sdp) => format!("accept {}", port(sdp)),
         Signal::Refuse(failure) => format!("refuse {}", failure.status),
         Signal::Withdraw => "withdraw".into(),
+        Signal::Refresh => "refresh".into(),
         Signal::Request(payload) => format!("request {}", payload.method),
         Signal::Response(status, payload) => format!("response {status} to {}", payload.method),
         Signal::Fail(failure) => format!("fail {} {}", failure.status, failure.kind.label()),
@@ -78,6 +80,7 @@ fn profile() -> Arc<Profile> {
     Arc::new(Profile {
         user_agent: "leg/test".into(),
         timers: Timers::default(),
+        sessions: SessionTimers::default(),
     })
 }
 
@@ -121,10 +124,17 @@ const ALICE: &str = "192.0.2.10:5070";
 impl One {
     /// Leg B on its way to these.
     fn dial_to(plan: &Outgoing, body: Body, targets: Vec<Target>) -> Self {
+        Self::dial_with(plan, body, targets, profile())
+    }
+    fn dial_with(plan: &Outgoing, body: Body, targets: Vec<Target>, profile: Arc<Profile>) -> Self {
         let (now, mut ids) = (start(), Ids::seeded(7));
         let mut env = Env { now, ids: &mut ids };
-        let leg = Leg::dial(plan, body, targets, 69, profile(), &mut env);
+        let leg = Leg::dial(plan, body, targets, 69, profile, &mut env);
         Self::with(leg, now, ids)
+    }
+    /// Leg B on its way to bob, of a server with that profile.
+    fn dial_as(profile: Arc<Profile>) -> Self {
+        Self::dial_with(&plan(), Body::Offer(sdp(1)), vec![udp(BOB)], profile)
     }
     /// Leg B on its way to bob.
     fn dial() -> Self {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::call::{Failure, Origin};
 
-fn invite(extra: &str, body: &str) -> String {
+pub(super) fn invite(extra: &str, body: &str) -> String {
     format!(
         "INVITE sip:bob@198.51.100.1 SIP/2.0\nVia: SIP/2.0/UDP {ALICE};branch=z9hG4bKa1;rport\nMax-Forwards: 70\n\
          From: <sip:alice@example.org>;tag=alice\nTo: <sip:bob@example.org>\nCall-ID: a-call\nCSeq: 100 INVITE\n\
@@ -122,7 +122,7 @@ fn what_breaks_a_rule_is_refused_with_what_is_wrong() {
     let contact = "Contact: <sip:a@192.0.2.10>\n";
     for (extra, body, code, header) in [
         (
-            format!("{contact}Require: 100rel, timer\n"),
+            format!("{contact}Require: 100rel, timer, path\n"),
             "",
             420,
             "Unsupported",
@@ -151,13 +151,13 @@ fn what_breaks_a_rule_is_refused_with_what_is_wrong() {
         assert_eq!(failure.status.code(), code, "{extra}");
         assert!(header.is_empty() || failure.headers.contains(header), "{extra}");
     }
-    let failure = refused(&invite(&format!("{contact}Require: 100rel, timer\n"), ""));
+    let failure = refused(&invite(&format!("{contact}Require: 100rel, timer, path\n"), ""));
     let unsupported: Vec<String> = failure
         .headers
         .all("Unsupported")
         .map(|value| value.to_string())
         .collect();
-    assert_eq!(unsupported, ["100rel", "timer"]);
+    assert_eq!(unsupported, ["100rel", "path"]);
     let text = plain().replace("To: <sip:bob@example.org>", "To: <sip:bob@example.org>;tag=x");
     assert_eq!(refused(&text).status.code(), 481);
     // The response that goes with it.
