@@ -5,7 +5,8 @@
 use b2bua::{
     call::Side,
     media::{
-        Connect, MediaCommand, MediaEvent, Protection, Remote, SrtpKey, StreamId, StreamKind, Suite,
+        Connect, MediaCommand, MediaEvent, PayloadMap, Protection, Remote, SrtpKey, StreamId, StreamKind,
+        Suite,
         packet::Packet,
         relay::{Relay, RelayConfig},
         srtp::SrtpOut,
@@ -69,10 +70,18 @@ fn rtp(number: u16) -> [u8; 172] {
     bytes
 }
 
+fn payloads() -> PayloadMap {
+    let mut map = PayloadMap::identity();
+    map.map(0, 96);
+    map
+}
+
 /// One test in this file: the counter is the process's.
 #[test]
 fn relaying_allocates_nothing_in_steady_state() {
-    for suite in Suite::ALL {
+    for (turn, suite) in Suite::ALL.into_iter().enumerate() {
+        // Payload types as they are, and renumbered.
+        let renumbers = turn % 2 == 1;
         let relay = Relay::start(RelayConfig {
             threads: 1,
             audio_ports: 0..=0,
@@ -121,7 +130,7 @@ fn relaying_allocates_nothing_in_steady_state() {
                 send,
                 rtcp: None,
                 agreement: None,
-                payloads: None,
+                payloads: renumbers.then(|| Box::new(payloads())),
                 feedback: true,
                 silence: None,
             };
@@ -134,6 +143,7 @@ fn relaying_allocates_nothing_in_steady_state() {
             out.seal_rtp(&mut packet).unwrap();
             phones[0].send_to(packet.bytes(), ports[0]).unwrap();
             assert_eq!(phones[1].recv(&mut buffer).unwrap(), 172);
+            assert_eq!(buffer[1], if renumbers { 96 } else { 0 });
             phones[1].send_to(&rtp(number), ports[1]).unwrap();
             assert_eq!(phones[0].recv(&mut buffer).unwrap(), 172 + suite.rtp_tag_length());
         };

@@ -29,15 +29,15 @@ impl Media {
                 return raw(line, &map);
             };
             let name = name.to_ascii_lowercase();
+            let Some(value) = value else {
+                return Some(line.clone());
+            };
             if name == "rid" {
-                return Some(Line::attribute(
-                    restriction(value?, &map).unwrap_or_else(|| line_text(line)),
-                ));
+                return Some(restriction(value, &map).map_or_else(|| line.clone(), Line::attribute));
             }
             if !BEGIN_WITH_FORMAT.contains(&name.as_str()) {
                 return Some(line.clone());
             }
-            let value = value?;
             let (first, rest) = split_format(value);
             let Some(format) = number(first) else {
                 return Some(line.clone());
@@ -69,10 +69,6 @@ fn number(word: &str) -> Option<u8> {
 fn split_format(value: &str) -> (&str, &str) {
     let value = value.trim_start();
     value.split_at(value.find([' ', '\t']).unwrap_or(value.len()))
-}
-
-fn line_text(line: &Line) -> String {
-    line.text().unwrap_or_default().to_owned()
 }
 
 /// A line whose value is not UTF-8, its format renumbered.

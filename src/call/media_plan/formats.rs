@@ -102,7 +102,7 @@ impl Formats {
 
     /// Takes what a leg's peer says of the stream.
     pub(super) fn hear(&mut self, side: Side, media: &Media, part: Part) {
-        if self.kind != media.kind {
+        if part == Part::Offer && !self.kind.eq_ignore_ascii_case(&media.kind) {
             *self = Self {
                 kind: media.kind.clone(),
                 ..Self::default()
@@ -301,6 +301,9 @@ impl Pass {
     }
 }
 
+#[cfg(test)]
+#[path = "formats_properties.rs"]
+mod properties;
 #[cfg(test)]
 #[path = "formats_tests.rs"]
 mod tests;

@@ -4,6 +4,7 @@
 //! original ([`MediaPlan::commit`]); a refusal forgets it, and with it nothing has changed for the relay. What was *said* on a
 //! leg cannot be unsaid, so `o=` versions live outside of the copy, and so do bound ports.
 
+mod begin;
 mod crossing;
 mod dtls;
 mod flows;
@@ -22,10 +23,7 @@ use leg::LegState;
 pub use leg::asked;
 use zrtp::Zrtp;
 
-use super::{
-    Encryption, EncryptionPolicy, Env, Failure, MediaPolicy, NatLatching, Origin as By, Side,
-    bridge::CallSettings, failure::Kind,
-};
+use super::{Encryption, Env, Failure, NatLatching, Origin as By, Side, bridge::CallSettings, failure::Kind};
 use crate::media::zrtp::{HelloHash, Zid};
 use crate::{
     sdp::{self, Sdp, StreamPlan, model::network},
@@ -159,64 +157,6 @@ impl MediaPlan {
         match side {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
-        }
-    }
-    /// A leg begins (leg B: with each attempt anew): its media lives at the configured address of its family, else where its SIP
-    /// does. Ports of a former attempt are forgotten: the relay replaces them when they are opened again, so that nothing of
-    /// the former callee comes through.
-    pub fn begin(&mut self, side: Side, local: IpAddr, env: &mut Env<'_>) {
-        let family = |address: &&IpAddr| address.is_ipv4() == local.is_ipv4();
-        let address = self.configured.iter().find(family).copied().unwrap_or(local);
-        // A number that RFC 8866 §5.2 allows and no client chokes on: below 2^62.
-        let id = env.ids.below(1 << 62);
-        *self.agreed.leg_mut(side) = LegState::default();
-        self.agreed.forget(side);
-        *self.voice_mut(side) = Voice {
-            address: Some(address),
-            id,
-            version: 1,
-            ..Voice::default()
-        };
-    }
-    /// Sets how leg B is keyed. `session` holds what leg A asked for.
-    ///
-    /// # Errors
-    /// 488 for an encryption that this build does not have.
-    pub fn apply(
-        &mut self,
-        policy: &MediaPolicy,
-        default_suites: &[crate::media::Suite],
-        session: &mut Session,
-    ) -> Result<(), Failure> {
-        self.latching = policy.latching;
-        let mode = match policy.encryption {
-            EncryptionPolicy::AsCaller => session.a.mode,
-            EncryptionPolicy::Only(mode) => Some(mode),
-        };
-        let suites = if policy.suites.is_empty() {
-            default_suites
-        } else {
-            &policy.suites
-        };
-        session.b = LegState::new(mode, suites.to_vec());
-        self.yields = policy.clear_without_zrtp;
-        session.forget(Side::B);
-        match mode {
-            Some(Encryption::DtlsSrtp) if self.fingerprint.is_none() => {
-                Err(not_acceptable(By::Local, "there is no certificate for DTLS-SRTP"))
-            }
-            _ => Ok(()),
-        }
-    }
-    /// Further addresses that a leg's peer may send from.
-    pub fn trust(&mut self, side: Side, address: IpAddr) {
-        let known = &mut self.voice_mut(side).also_from;
-        if !known.contains(&address) {
-            // Two: a phone that moved, and where it was. The newest counts.
-            if known.len() == 2 {
-                known.remove(0);
-            }
-            known.push(address);
         }
     }
 

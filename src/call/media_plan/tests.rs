@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    call::{EncryptionPolicy, NatLatching},
+    call::{EncryptionPolicy, MediaPolicy, NatLatching},
     media::{MediaCommand, Protection, StreamId, Suite},
 };
 use std::time::Instant;

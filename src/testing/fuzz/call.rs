@@ -24,7 +24,7 @@ const PAUSES: [u64; 8] = [0, 1, 7, 100, 500, 5_000, 33_000, 250_000];
 /// What stands below `c=`.
 const MEDIA: [&str; 16] = [
     "m=audio {port} RTP/AVP 0\r\n",
-    "m=audio {port} RTP/AVP 0\r\na=sendonly\r\n",
+    "m=audio {port} RTP/AVP 0 {n} {n+1}\r\na=sendonly\r\na=rtpmap:{n} opus/48000/2\r\na=rtpmap:{n+1} red/48000/2\r\na=fmtp:{n+1} {n}/{n}\r\n",
     "m=audio {port} RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n",
     "m=audio {port} RTP/AVP 0\r\na=inactive\r\nm=video {port} RTP/AVPF 96\r\n",
     "m=audio 0 RTP/AVP 0\r\n",
@@ -120,7 +120,9 @@ fn body(sim: &Sim, side: Side, byte: u8) -> String {
     let media = pick(&MEDIA, byte)
         .replace("{port}", &(port + u32::from(byte >> 6) * 2).to_string())
         .replace("{key}", key)
-        .replace("{fingerprint}", FINGERPRINT);
+        .replace("{fingerprint}", FINGERPRINT)
+        .replace("{n}", &(96 + byte / 16).to_string())
+        .replace("{n+1}", &(97 + byte / 16).to_string());
     let user = &peer.user;
     format!("v=0\r\no={user}-login 77 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n{media}")
 }

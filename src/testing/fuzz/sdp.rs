@@ -1,6 +1,6 @@
 //! Session descriptions: reading, printing, and the rewrite for the other leg.
 
-use crate::sdp::{Crypto, Origin, Plan, Protection, Sdp, StreamPlan, forward, same_session};
+use crate::sdp::{Codecs, Crypto, Media, Origin, Plan, Protection, Sdp, StreamPlan, forward, same_session};
 use std::net::{IpAddr, SocketAddr};
 
 /// What is read prints to what reads the same; what is forwarded has the same m-lines and a bounded size.
@@ -23,6 +23,15 @@ pub fn sdp(data: &[u8]) {
             }
         }
     }
+    read.media.iter().for_each(renumber);
+    let codec = |word: &str| word.parse().into_iter().collect();
+    let codecs = Codecs {
+        audio: codec("opus/48000"),
+        video: codec("VP8"),
+    };
+    let restricted = codecs.restrict(&read);
+    assert_eq!(codecs.restrict(&restricted), restricted, "what is left stays");
+    assert_eq!(restricted.media.len(), read.media.len());
     let address = IpAddr::from([198, 51, 100, 9]);
     let stream = StreamPlan {
         rtp: SocketAddr::new(address, 4_000),
@@ -59,4 +68,18 @@ pub fn sdp(data: &[u8]) {
     let text = offer.to_bytes();
     assert!(text.len() <= printed.len() + 200 + 80 * read.media.len());
     assert_eq!(Sdp::parse(&text).expect("what we forward can be read"), offer);
+}
+
+/// Numbers that change places and change back are as they were.
+fn renumber(media: &Media) {
+    let swap = |number: u8| Some(number ^ 1);
+    let swapped = media.renumbered(swap);
+    let (before, after) = (media.rtp_formats(), swapped.rtp_formats());
+    assert_eq!(before.len(), after.len());
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(swap(before.number), Some(after.number));
+    }
+    assert_eq!(swapped.lines.len(), media.lines.len());
+    assert_eq!(media.renumbered(Some), *media);
+    assert!(media.renumbered(|_| None).rtp_formats().is_empty());
 }
