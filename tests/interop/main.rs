@@ -31,6 +31,7 @@ mod rtcp;
 mod rtp;
 mod runner;
 mod scene;
+mod secrets;
 mod server;
 mod shipped;
 mod sip_text;
@@ -39,6 +40,7 @@ mod sipp_calls;
 mod through;
 mod tone;
 mod video;
+mod weather;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -70,6 +72,8 @@ fn main() -> ExitCode {
     let tests: Vec<&Test> = [
         direct::TESTS,
         through::TESTS,
+        secrets::TESTS,
+        weather::TESTS,
         pairs::TESTS,
         video::TESTS,
         sipp_calls::TESTS,

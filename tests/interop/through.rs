@@ -58,10 +58,6 @@ pub(crate) const TESTS: &[Test] = &[
     }),
     Test::new("call::a_callee_without_sdes_is_not_called_in_clear", no_fallback),
     Test::new("call::linphones_with_every_codec_and_suite", as_it_comes),
-    Test::new(
-        "call::zrtp_remembers_a_phone_over_restarts_and_notices_other_secrets",
-        remembered,
-    ),
     Test::new("call::zrtp_by_x448", x448),
     Test::new("call::between_kamailio_before_and_after", kamailio),
     Test::new("call::from_ipv4_to_ipv6", ipv6),
@@ -69,13 +65,13 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// Whom the caller asks for. No host of the rig: the route leads there.
-const CALLEE: &str = "sip:bob@example.net";
+pub(crate) const CALLEE: &str = "sip:bob@example.net";
 
 pub(crate) struct Call {
-    a: Setup,
-    b: Setup,
+    pub(crate) a: Setup,
+    pub(crate) b: Setup,
     legs: [Leg; 2],
-    config: Config,
+    pub(crate) config: Config,
     /// Addresses that belong to neither leg alone.
     shared: Vec<IpAddr>,
     /// Who hangs up.
@@ -215,65 +211,6 @@ fn x448(scene: &Scene) -> Outcome {
     // Further streams take their keys from the first.
     if !commits.contains(&&b"X448"[..]) || commits.iter().any(|name| !matches!(*name, b"X448" | b"Mult")) {
         return Err(format!("commits to {commits:?}, expected X448"));
-    }
-    Ok(())
-}
-
-/// Calls of one phone, each with a server that was started anew: it knows the phone again. For the last one the server is given
-/// back what it retained of the first, which the phone has long replaced: that must be noticed.
-fn remembered(scene: &Scene) -> Outcome {
-    let (data, first) = (scene.dir.join("data"), scene.dir.join("data-of-the-first"));
-    let told = |e: std::io::Error| format!("the data directory: {e}");
-    for (turn, mismatch) in [
-        ("first", false),
-        ("second", false),
-        ("third", false),
-        ("last", true),
-    ] {
-        if turn == "second" {
-            copy(&data, &first).map_err(told)?;
-        }
-        if mismatch {
-            std::fs::remove_dir_all(&data).map_err(told)?;
-            copy(&first, &data).map_err(told)?;
-        }
-        let mut call = Call::new(scene, Make::Linphone, Make::Linphone).keyed(Keys::Zrtp, Keys::None);
-        call.config.data = data.display().to_string();
-        let server = Server::start_as(&format!("b2bua-{turn}"), scene, &call.config)?;
-        let (mut b, mut a) = (call.b.start()?, call.a.start()?);
-        let mut timeline = crate::converse::Timeline::default();
-        crate::converse::dial(&mut *a, &mut *b, CALLEE)?;
-        std::thread::sleep(std::time::Duration::from_secs(2));
-        crate::converse::talk(&mut timeline);
-        a.hang_up()?;
-        crate::converse::finish(&mut *a, &mut *b)?;
-        judge::by_ear(&mut *a, &mut *b, &timeline)?;
-        let log = server.log();
-        let line = log.lines().find(|line| line.contains("sas=")).unwrap_or_default();
-        if !line.contains(&format!("mismatch={mismatch}")) {
-            return Err(format!("the {turn} call: {line:?}, expected mismatch={mismatch}"));
-        }
-        let sas = line
-            .split("sas=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
-        let seen = std::fs::read_to_string(scene.dir.join("linphone-a/log")).unwrap_or_default();
-        if !sas.is_some_and(|sas| seen.contains(&format!("SAS is {sas} "))) {
-            return Err(format!(
-                "the {turn} call: Linphone shows another string than {sas:?}"
-            ));
-        }
-        server.finish()?;
-    }
-    Ok(())
-}
-
-/// Copies the files of a directory, with their modes.
-fn copy(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
-    std::fs::create_dir(to)?;
-    for file in std::fs::read_dir(from)? {
-        let file = file?;
-        std::fs::copy(file.path(), to.join(file.file_name()))?;
     }
     Ok(())
 }
