@@ -132,6 +132,7 @@ fn relaying_allocates_nothing_in_steady_state() {
                 agreement: None,
                 payloads: renumbers.then(|| Box::new(payloads())),
                 feedback: true,
+                key_frames: None,
                 silence: None,
             };
             session.send(MediaCommand::Connect(Box::new(connect)));

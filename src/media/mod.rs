@@ -102,8 +102,19 @@ pub struct Connect {
     pub payloads: Option<Box<PayloadMap>>,
     /// This side speaks RTCP feedback (RFC 4585); where it does not, feedback is taken out of what goes to it.
     pub feedback: bool,
+    /// How its peer, as a sender of video, can be asked for a key frame; `None`: it cannot, or it is no video.
+    pub key_frames: Option<KeyFrameRequest>,
     /// Report `Silent` when nothing came from this side for that long; `None` while it is on hold or before answer.
     pub silence: Option<Duration>,
+}
+
+/// What a sender of video begins a new picture for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFrameRequest {
+    /// Picture Loss Indication (RFC 4585 §6.3.1).
+    Pli,
+    /// Full Intra Request (RFC 5104 §4.3.1).
+    Fir,
 }
 
 /// Where the peer of one stream is.

@@ -22,7 +22,7 @@ impl Carrier {
     pub fn new(a: &Connect, b: &Connect, now: Instant) -> Self {
         let mut stream = Stream::new(0, StreamId(0));
         for connect in [a, b] {
-            stream.end(connect.side).connect(connect, now);
+            stream.connect(connect, now);
         }
         Self {
             stream,

@@ -116,6 +116,7 @@ fn real(sender: SocketAddr, receiver: SocketAddr, keys: &[SrtpKey]) -> (Candidat
                 agreement: None,
                 payloads: None,
                 feedback: true,
+                key_frames: None,
                 silence,
             })));
         }

@@ -2,7 +2,7 @@
 
 use b2bua::{
     call::{CallEvent, Encryption, Side},
-    media::Connect,
+    media::{Connect, KeyFrameRequest},
     sdp::Sdp,
     testing::{Scene, peer::read, privacy::description},
 };
@@ -365,4 +365,38 @@ fn told(scene: &Scene, side: Side) -> Sdp {
         .filter(|(_, of, inwards, _)| *of == side && !inwards)
         .filter_map(|(.., bytes)| description(&read(bytes)));
     bodies.next().expect("a description")
+}
+
+/// Each party that sends video is asked for key frames in the way that its own description names, whatever the other one's says.
+#[test]
+fn key_frames_are_asked_for_as_each_party_understands_it() {
+    let lines = |user: &str, at: &str, how: &str| {
+        let port = if user == "alice" { 30_000 } else { 40_000 };
+        let video = format!("m=video {} RTP/AVP 96\na=rtpmap:96 VP8/90000\n{how}", port + 2);
+        says(user, at, 1, &[&format!("m=audio {port} RTP/AVP 0\n"), &video])
+    };
+    let (pli, fir) = (
+        "a=rtcp-fb:96 nack pli\na=rtcp-fb:96 ccm fir\n",
+        "a=rtcp-fb:* ccm fir\n",
+    );
+    let (by_pli, by_fir) = (Some(KeyFrameRequest::Pli), Some(KeyFrameRequest::Fir));
+    for (a, b, expected) in [
+        (pli, pli, [by_pli, by_pli]),
+        (pli, fir, [by_pli, by_fir]),
+        (fir, "", [by_fir, None]),
+        ("", "", [None, None]),
+    ] {
+        let mut scene = Scene::new(Encryption::None, Encryption::None);
+        let offer = lines("alice", "192.0.2.10", a);
+        let invite = scene.sim.a.invite("sip:bob@example.org", "", &offer);
+        scene.sim.send(Side::A, invite);
+        scene.sim.run(Duration::from_millis(100));
+        let answer = lines("bob", "192.0.2.200", b);
+        let response = scene.sim.b.respond("INVITE", 200, "", "", &answer);
+        scene.sim.send(Side::B, response);
+        scene.sim.run(Duration::from_millis(100));
+        let asked = |index| BOTH.map(|side| scene.sim.relay.side(side, index).unwrap().key_frames);
+        assert_eq!(asked(VIDEO), expected, "{a} {b}");
+        assert_eq!(asked(VOICE), [None, None]);
+    }
 }

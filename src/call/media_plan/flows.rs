@@ -1,7 +1,8 @@
 //! From what is agreed to what the relay is told.
 
 use super::{
-    Association, Encryption, MediaPlan, NatLatching, Party, Session, Side, Voice, keyring::Keys, leg::Stream,
+    Association, Encryption, MediaPlan, NatLatching, Party, Session, Side, Voice, key_frames::key_frames,
+    keyring::Keys, leg::Stream,
 };
 use crate::{
     media::{
@@ -135,6 +136,7 @@ impl MediaPlan {
             agreement,
             payloads: self.agreed.renumbers(side, index),
             feedback: self.agreed.takes_feedback(side, index),
+            key_frames: key_frames(media),
             // Only who is to send can be silent; video may pause as it likes.
             silence: self
                 .no_rtp

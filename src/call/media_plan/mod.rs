@@ -9,6 +9,7 @@ mod crossing;
 mod dtls;
 mod flows;
 mod formats;
+mod key_frames;
 mod keying;
 mod keyring;
 mod leg;

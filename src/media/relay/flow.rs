@@ -4,6 +4,7 @@
 use super::{
     control::Gate,
     edit::Edit,
+    key_frames::{Fresh, KeyFrames},
     keyed::{Open, Receiving, Sending},
     peer::{Peer, Source},
     ports::PortPair,
@@ -49,6 +50,7 @@ pub(crate) struct End {
     is_apart: bool,
     agreement: Option<KeyAgreement>,
     edit: Edit,
+    pub(super) key_frames: KeyFrames,
     gates: [Gate; 2],
     proof: Proof,
     silence: Silence,
@@ -130,6 +132,11 @@ impl Stream {
         }
     }
 
+    /// Both sides.
+    pub(super) const fn ends(&mut self) -> &mut [End; 2] {
+        &mut self.ends
+    }
+
     /// Closes the sockets of both sides and says how many sides had some. Keys stay: should the stream come back under
     /// the same ones, its numbers go on.
     pub(crate) fn shut(&mut self) -> usize {
@@ -164,6 +171,8 @@ impl End {
         self.rtcp = Peer::default();
         self.agreement = None;
         self.silence = Silence::default();
+        self.counts.shut();
+        self.key_frames.shut(&self.counts);
         self.ports.take()
     }
 
@@ -173,9 +182,16 @@ impl End {
         self.burst
     }
 
+    /// Whether something sent to this side would arrive.
+    fn is_reachable(&self) -> bool {
+        self.rtp.to().is_some() && !self.sending.has(&Protection::Blocked)
+    }
+
     /// Takes all that is said of this side. Keys that stay the same keep their state.
-    pub(crate) fn connect(&mut self, connect: &Connect, now: Instant) {
+    pub(super) fn connect(&mut self, connect: &Connect, now: Instant) -> Fresh {
         let remote = &connect.remote;
+        let (reached, same) = (self.is_reachable(), self.sending.has(&connect.send));
+        let shows = !self.receiving.has(&connect.receive);
         self.mux = remote.mux;
         let moved = self.rtp.connect(remote.rtp, remote, now);
         self.rtcp.connect(remote.rtcp, remote, now);
@@ -197,11 +213,16 @@ impl End {
         }
         self.agreement = connect.agreement;
         self.edit.set(connect);
+        self.key_frames.set(connect);
         self.silence = Silence {
             limit: connect.silence,
             heard: Some(now),
             reported: false,
         };
+        Fresh {
+            sees: self.is_reachable() && (moved || !reached || !same),
+            shows,
+        }
     }
 
     /// Whether the first packet under a key that ZRTP gave has come. Told once for each key.
@@ -226,7 +247,7 @@ impl End {
 
     /// The socket and address that packets to this side take.
     #[inline]
-    fn destination(&self, rtcp: bool) -> Option<(Component, SocketAddr)> {
+    pub(super) fn destination(&self, rtcp: bool) -> Option<(Component, SocketAddr)> {
         if rtcp && !self.mux {
             Some((Component::Rtcp, self.rtcp.to()?))
         } else {
@@ -235,7 +256,7 @@ impl End {
     }
 
     /// What opens and seals RTCP at a port.
-    fn rtcp_keys(&mut self, component: Component) -> (&mut Receiving, &mut Sending) {
+    pub(super) fn rtcp_keys(&mut self, component: Component) -> (&mut Receiving, &mut Sending) {
         match &mut self.apart {
             Some(apart) if self.is_apart && component == Component::Rtcp => (&mut apart.0, &mut apart.1),
             _ => (&mut self.receiving, &mut self.sending),

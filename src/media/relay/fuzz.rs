@@ -9,7 +9,8 @@ use super::{
 use crate::{
     call::Side,
     media::{
-        Component, Connect, KeyAgreement, PayloadMap, Protection, Remote, SrtpKey, StreamId, Suite,
+        Component, Connect, KeyAgreement, KeyFrameRequest, PayloadMap, Protection, Remote, SrtpKey, StreamId,
+        Suite,
         packet::{self, Packet},
         srtp::SrtpIn,
     },
@@ -59,8 +60,23 @@ pub(crate) fn flow(data: &[u8]) {
                     Protection::Clear | Protection::Blocked => None,
                 };
             }
-            stream.end(side).connect(&connect, now);
+            stream.connect(&connect, now);
             let _ = stream.end(side).fell_silent(now);
+            for asked in [Side::A, Side::B] {
+                let Some((_, to)) = stream.end(asked).request(&mut packet, now) else {
+                    continue;
+                };
+                assert_ne!(to, stranger(), "nobody else is asked");
+                match (asked, &mut phone) {
+                    (Side::A, Some(phone)) => {
+                        let opened = phone.open_rtcp(&mut packet);
+                        assert!(opened.is_ok(), "a keyed leg is asked under its key");
+                    }
+                    (Side::A, None) => assert!(rtcp::well_formed(packet.bytes())),
+                    // Keyed now and then, too; nobody has its keys here.
+                    (Side::B, _) => {}
+                }
+            }
             continue;
         }
         let component = if operation & 4 == 0 {
@@ -153,6 +169,11 @@ fn connect(side: Side, choice: u8) -> Connect {
         },
         payloads: (choice & 0x10 != 0).then(|| Box::new(payloads(choice))),
         feedback: choice & 0x08 == 0,
+        key_frames: match choice & 3 {
+            0 => None,
+            1 => Some(KeyFrameRequest::Fir),
+            _ => Some(KeyFrameRequest::Pli),
+        },
         silence: Some(Duration::from_secs(1)),
     }
 }

@@ -137,6 +137,15 @@ impl Receiving {
         matches!(protection, Protection::Srtp(key) if self.key.as_ref() == Some(key))
     }
 
+    /// Whether this is what opens.
+    pub(crate) fn has(&self, protection: &Protection) -> bool {
+        match (protection, &self.open) {
+            (Protection::Srtp(_), Open::Srtp(_)) => self.is_under(protection),
+            (Protection::Clear, Open::Clear) | (Protection::Blocked, Open::Blocked) => true,
+            _ => false,
+        }
+    }
+
     /// Opens an SRTP packet under the key, or for a while after a change under the one before. `None`, when it was the
     /// old one: that says nothing about where the peer is now.
     #[inline]
@@ -242,6 +251,15 @@ impl Sending {
                 recall(&mut self.retired, key, SrtpOut::new).map_or(Seal::Blocked, Seal::Srtp)
             }
         };
+    }
+
+    /// Whether this is what seals.
+    pub(crate) fn has(&self, protection: &Protection) -> bool {
+        match (protection, &self.seal) {
+            (Protection::Srtp(key), Seal::Srtp(_)) => self.key.as_ref() == Some(key),
+            (Protection::Clear, Seal::Clear) | (Protection::Blocked, Seal::Blocked) => true,
+            _ => false,
+        }
     }
 
     /// The peer has begun again at rollover counter 0, so it will expect that of us.

@@ -26,6 +26,29 @@ impl Counts {
         self.sequence.note(header);
     }
 
+    /// The source of the last good packet, since the stream was there.
+    pub(crate) fn source(&self) -> Option<u32> {
+        self.sequence.started.then_some(self.sequence.ssrc)
+    }
+
+    /// The stream is gone; should it come back, it is another run.
+    pub(crate) const fn shut(&mut self) {
+        self.sequence.started = false;
+    }
+
+    /// Packets that came from this side before it was known, while they could not be opened, or when nobody was there for them.
+    pub(crate) fn lost_unseen(&self) -> u64 {
+        [
+            Discard::WrongPeer,
+            Discard::Held,
+            Discard::NotKeyed,
+            Discard::Auth,
+        ]
+        .map(|why| self.discarded[why.index()])
+        .iter()
+        .sum()
+    }
+
     /// It was passed on, with that much payload.
     #[inline]
     pub(crate) const fn received(&mut self, payload: usize) {

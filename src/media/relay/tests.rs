@@ -6,6 +6,7 @@
 
 mod agreement;
 mod edit;
+mod key_frames;
 mod keyed;
 mod plain;
 mod rekey;

@@ -328,7 +328,7 @@ impl Worker {
 
     fn connect(&mut self, session: u64, connect: &Connect, now: Instant) {
         if let Some(stream) = self.find(session, connect.stream) {
-            stream.end(connect.side).connect(connect, now);
+            stream.connect(connect, now);
         }
     }
 
@@ -363,7 +363,7 @@ impl Worker {
         }
     }
 
-    /// Reports the sides from which nothing comes any more.
+    /// Reports the sides from which nothing comes any more, and asks for key frames where one is waited for.
     fn sweep(&mut self, now: Instant) {
         for entry in self.sessions.values() {
             for &(stream, place) in &entry.streams {
@@ -375,6 +375,7 @@ impl Worker {
                         (entry.events)(MediaEvent::Silent { side, stream });
                     }
                 }
+                ends.ask(&mut self.packet, now);
             }
         }
     }

@@ -90,6 +90,7 @@ impl Phone {
             agreement: None,
             payloads: None,
             feedback: true,
+            key_frames: None,
             silence: None,
         }
     }
