@@ -9,16 +9,17 @@ use tokio::sync::mpsc;
 
 /// Messages from the wire that may wait for one call. Who sends faster than that is not waiting for answers.
 const MOST_WAITING: usize = 256;
-/// The way into a call.
+/// The way into a call. What waits is boxed: the channel keeps room for 32 at a time, and for as many more where key agreements
+/// have passed through it, which by value is 11 kB each.
 #[derive(Clone)]
 pub(super) struct Inbox {
-    sender: mpsc::UnboundedSender<Input>,
+    sender: mpsc::UnboundedSender<Box<Input>>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// Its other end.
 pub(super) struct InboxReceiver {
-    receiver: mpsc::UnboundedReceiver<Input>,
+    receiver: mpsc::UnboundedReceiver<Box<Input>>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -48,7 +49,7 @@ impl Inbox {
     pub(super) fn push(&self, input: Input) {
         self.waiting.fetch_add(1, Relaxed);
         // The call has ended meanwhile: nobody is left to care.
-        let _ = self.sender.send(input);
+        let _ = self.sender.send(Box::new(input));
     }
 }
 
@@ -57,6 +58,6 @@ impl InboxReceiver {
     pub(super) async fn next(&mut self) -> Option<Input> {
         let input = self.receiver.recv().await;
         self.waiting.fetch_sub(usize::from(input.is_some()), Relaxed);
-        input
+        input.map(|input| *input)
     }
 }
