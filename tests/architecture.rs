@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("net", &["call", "sip"]),
     ("media", &["call", "sdp", "sip"]),
     ("call", &["media", "sdp", "sip"]),
-    ("config", &["call", "sip"]),
+    ("config", &["call", "sdp", "sip"]),
     ("sdp", &[]),
     ("sip", &[]),
     ("phone", &["config"]),

@@ -181,7 +181,7 @@ pub struct Schema {
 impl Schema {
     /// Our own sections and one `[b2bua-server::NAME]` for each application: its name, what it does, its keys.
     pub fn new(applications: &[(&'static str, &'static str, &'static [Key])]) -> Self {
-        let mut tables = super::settings::tables();
+        let mut tables = super::tables::tables();
         tables.extend(applications.iter().map(|(name, help, keys)| Table {
             name: format!("b2bua-server::{name}"),
             help,

@@ -13,6 +13,7 @@ mod ini;
 mod key;
 mod regex_table;
 mod settings;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod toml;

@@ -1,0 +1,311 @@
+//! The keys of our own sections, `[global]` and `[b2bua-server]`: what each is, what it may be, and what it is by default.
+
+use super::{
+    codecs,
+    key::{Key, Kind, Table, checked},
+    types::{Addresses, Networks, SocketAddresses},
+    uris::{Proxy, Transports, UserAgent},
+};
+
+/// The tables of [`Global`](super::Global) and [`Server`](super::Server).
+pub(super) fn tables() -> Vec<Table> {
+    vec![
+        Table {
+            name: "global".into(),
+            help: "The process: what it logs and where.",
+            keys: GLOBAL,
+        },
+        Table {
+            name: "b2bua-server".into(),
+            help: "The server: where it listens, whom it trusts, and the limits of its calls.",
+            keys: SERVER,
+        },
+    ]
+}
+
+const LEVELS: Kind = Kind::OneOf(&["trace", "debug", "message", "info", "warning", "error"]);
+
+const GLOBAL: &[Key] = &[
+    Key {
+        name: "log-level",
+        kind: LEVELS,
+        default: "message",
+        help: "How much is logged: error, warning, message (one line for each phase of a call; info is the same), \
+               debug (every decision), trace (every SIP message).",
+        reload: true,
+        example: "debug",
+    },
+    Key {
+        name: "syslog-level",
+        kind: LEVELS,
+        default: "error",
+        help: "How much of it goes to syslog too, when the server is started with --syslog.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "log-directory",
+        kind: Kind::Text,
+        default: "",
+        help: "Directory of the log file; made when it is not there. Empty: no log file, only standard output, which \
+               systemd keeps in its journal. The file is opened anew at SIGHUP, for logrotate.",
+        reload: false,
+        example: "/var/log/b2bua",
+    },
+    Key {
+        name: "log-filename",
+        kind: Kind::Text,
+        default: "flexisip-{server}.log",
+        help: "Name of the log file; {server} becomes b2bua. Empty: no log file.",
+        reload: false,
+        example: "",
+    },
+    Key {
+        name: "watchdog-notify-interval",
+        kind: Kind::Milliseconds,
+        default: "1s",
+        help: "How often systemd is told that the server is alive, when its unit has a watchdog; at least twice \
+               within the unit's WatchdogSec, whatever stands here.",
+        reload: false,
+        example: "",
+    },
+];
+
+const SERVER: &[Key] = &[
+    Key {
+        name: "application",
+        kind: Kind::Text,
+        default: "trenscrypter",
+        help: "What decides about calls: trenscrypter calls the same callee with another media encryption.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "transport",
+        kind: Kind::Checked {
+            expected: "SIP URIs like sip:192.0.2.1:6067;transport=tcp, separated by spaces; UDP and TCP",
+            check: checked::<Transports>,
+        },
+        default: "sip:127.0.0.1:6067;transport=tcp",
+        help: "Where the server listens for SIP: one URI or several. Each binds exactly the address that it names \
+               (upstream binds all); sip:0.0.0.0:6067 and sip:[::]:6067 bind all on purpose. Without ;transport= it is \
+               UDP. Port 0 lets the kernel choose; without a port an IP address gets 5060. A host name needs a port \
+               and is looked up once, at start. sips: and ;transport=tls are not available in this build.",
+        reload: false,
+        example: "sip:192.0.2.1:6067;transport=udp sip:[2001:db8::1]:6067;transport=tcp",
+    },
+    Key {
+        name: "trusted-hosts",
+        kind: Kind::Checked {
+            expected: "IP addresses or networks, separated by spaces",
+            check: checked::<Networks>,
+        },
+        default: "127.0.0.1 ::1",
+        help: "Hosts that may place calls: the proxies in front of this server; all others get 403. The address at which \
+               such a proxy saw a phone (received, in its Via) is believed: media of an unencrypted call may come from \
+               there too. The addresses of outbound-proxy always count among them.",
+        reload: true,
+        example: "192.0.2.0/24 2001:db8::5",
+    },
+    Key {
+        name: "user-agent",
+        kind: Kind::Checked {
+            expected: "name or name/version, or {version} in place of the version",
+            check: checked::<UserAgent>,
+        },
+        default: "Flexisip-B2BUA/{version}",
+        help: "User-Agent of requests, Server of responses. Flexisip's proxy does not send a call back to us when \
+               this is, letter for letter, the user-agent of its own [b2bua-server]; {version} is this server's \
+               version, which is not Flexisip's, so give both the same text.",
+        reload: true,
+        example: "Our-B2BUA",
+    },
+    Key {
+        name: "outbound-proxy",
+        kind: Kind::Checked {
+            expected: "a SIP URI",
+            check: checked::<Proxy>,
+        },
+        default: "sip:127.0.0.1:5060;transport=tcp",
+        help: "Where calls of the trenscrypter go: the route of every request to the callee. Empty (in this dialect: \
+               a space after the =): calls go straight to the callee's domain.",
+        reload: true,
+        example: "sip:proxy.example.org;transport=udp",
+    },
+    Key {
+        name: "max-calls",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        default: "500",
+        help: "Calls at the same time. Beyond it, new calls get 503 with Retry-After.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "max-call-duration",
+        kind: Kind::Seconds,
+        default: "0",
+        help: "An answered call older than this is ended; 0: never.",
+        reload: true,
+        example: "4h",
+    },
+    Key {
+        name: "unanswered-timeout",
+        kind: Kind::PositiveSeconds,
+        default: "240",
+        help: "A call that rings longer than this is given up.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "session-expires",
+        kind: Kind::Seconds,
+        default: "1800",
+        help: "Session timer (RFC 4028) that each leg asks for: in half of this time the server makes sure that the party is \
+               still there, and ends the call if it is not. 0: only where the party asks for it. Less than 90 counts as 90.",
+        reload: true,
+        example: "600",
+    },
+    Key {
+        name: "min-se",
+        kind: Kind::PositiveSeconds,
+        default: "90",
+        help: "Parties that ask for a shorter session timer are told this one (422). Less than 90 counts as 90.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "no-rtp-timeout",
+        kind: Kind::PositiveSeconds,
+        default: "30",
+        help: "A call is ended when a side that should send media has sent none for so long. A call on hold \
+               survives it.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "drain-timeout",
+        kind: Kind::Seconds,
+        default: "5",
+        help: "At a stop, how long calls may go on before they are ended; new ones are refused at once. A second \
+               signal ends everything at once.",
+        reload: true,
+        example: "10min",
+    },
+    Key {
+        name: "audio-port",
+        kind: Kind::PortRange,
+        default: "0",
+        help: "UDP ports for audio: 0 (the kernel chooses), one port, or a range. Each call takes two pairs.",
+        reload: false,
+        example: "20000-29999",
+    },
+    Key {
+        name: "video-port",
+        kind: Kind::PortRange,
+        default: "0",
+        help: "UDP ports for video and all other media.",
+        reload: false,
+        example: "30000-39999",
+    },
+    Key {
+        name: "data-directory",
+        kind: Kind::Text,
+        default: "/var/lib/b2bua",
+        help: "Directory for what outlives a run: the certificate of DTLS-SRTP and the retained secrets of ZRTP. Made when \
+               it is not there, and read by nobody else. none: nothing is kept; each run has a certificate of its own, \
+               and ZRTP callers see a new authentication string each time.",
+        reload: true,
+        example: "/var/opt/b2bua",
+    },
+    Key {
+        name: "dtls-handshakes",
+        kind: Kind::Integer { min: 1, max: 100_000 },
+        default: "1000",
+        help: "DTLS handshakes that go on at once; one takes some tens of kilobytes while it lasts. Others wait for their turn, \
+               ten times as many at most; beyond that none is begun, and a call that gets no keys within 15 s of its \
+               answer is ended.",
+        reload: false,
+        example: "",
+    },
+    Key {
+        name: "dtls-handshakes-per-second",
+        kind: Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        default: "500",
+        help: "DTLS handshakes begun in a second; others wait likewise. A core does about 2,000 in a second; 0: no limit.",
+        reload: false,
+        example: "",
+    },
+    Key {
+        name: "media-address",
+        kind: Kind::Checked {
+            expected: "at most one IPv4 and one IPv6 address",
+            check: checked::<Addresses>,
+        },
+        default: "",
+        help: "Addresses where media is received and which SDP names. Empty: on each leg the address by which the \
+               leg's peer is reached.",
+        reload: true,
+        example: "192.0.2.1 2001:db8::1",
+    },
+    Key {
+        name: "nat-latching",
+        kind: Kind::OneOf(&["signalled", "any"]),
+        default: "signalled",
+        help: "From where media is taken. signalled: from the address in SDP, from where the phone's SIP was seen to \
+               come, and on encrypted legs from wherever a packet comes that proves itself. any: from the first \
+               source that sends, which lets strangers in who guess a port; only for trunks behind unknown NATs.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "relay-threads",
+        kind: Kind::Integer { min: 0, max: 1024 },
+        default: "0",
+        help: "Threads that carry media; 0: half of the cores, at least one.",
+        reload: false,
+        example: "",
+    },
+    Key {
+        name: "sip-threads",
+        kind: Kind::Integer { min: 0, max: 1024 },
+        default: "0",
+        help: "Threads that handle SIP; 0: half of the cores, at least one.",
+        reload: false,
+        example: "",
+    },
+    Key {
+        name: "name-servers",
+        kind: Kind::Checked {
+            expected: "IP addresses, with or without port, separated by spaces",
+            check: checked::<SocketAddresses>,
+        },
+        default: "",
+        help: "DNS servers to ask instead of the system's.",
+        reload: false,
+        example: "192.0.2.53 [2001:db8::53]:5353",
+    },
+    Key {
+        name: "enable-ice",
+        kind: Kind::Unavailable(&["false", "0"]),
+        default: "false",
+        help: "ICE. Not available in this build, so that only false is accepted (upstream's default is true).",
+        reload: false,
+        example: "",
+    },
+    Key {
+        name: "nat-addresses",
+        kind: Kind::Unavailable(&[""]),
+        default: "",
+        help: "Public addresses to offer by ICE. Not available in this build; see media-address.",
+        reload: false,
+        example: "",
+    },
+    codecs::AUDIO,
+    codecs::VIDEO,
+];
