@@ -188,18 +188,28 @@ impl Media {
         if self.transport().is_none() {
             return formats;
         }
-        let value = |attribute, number: u8| {
-            self.attributes(attribute).find_map(|value| {
-                let (first, rest) = value.trim_start().split_once([' ', '\t'])?;
-                (first.parse() == Ok(number)).then(|| rest.trim())
-            })
+        // Each number's first line counts; one pass, however many lines there are.
+        let values = |attribute| {
+            let mut values = [None; 128];
+            for value in self.attributes(attribute) {
+                let split = value.trim_start().split_once([' ', '\t']);
+                let number = split.and_then(|(first, _)| first.parse::<usize>().ok());
+                if let (Some((_, rest)), Some(entry)) =
+                    (split, number.and_then(|number| values.get_mut(number)))
+                {
+                    entry.get_or_insert(rest.trim());
+                }
+            }
+            values
         };
+        let (maps, parameters) = (values("rtpmap"), values("fmtp"));
         for number in self.numbers() {
             if formats.iter().any(|format| format.number == number) {
                 continue;
             }
-            let mapped = value("rtpmap", number).and_then(|value| Encoding::parse(number, value));
-            let parameters = value("fmtp", number).unwrap_or_default();
+            let place = usize::from(number);
+            let mapped = maps[place].and_then(|value| Encoding::parse(number, value));
+            let parameters: &str = parameters[place].unwrap_or_default();
             let end = parameters.floor_char_boundary(MAX_PARAMETERS);
             formats.push(Format {
                 number,

@@ -118,68 +118,85 @@ impl Formats {
     /// an answer they are formats of the offer, if that can be at all: formats of one encoding are then paired in order.
     fn identify(&mut self, side: Side, heard: &[Format], part: Part) -> Vec<Id> {
         let mut found: Vec<Option<Id>> = vec![None; heard.len()];
+        let mut taken = vec![false; self.known.len()];
+        let passes = Pass::ALL
+            .iter()
+            .filter(|pass| part == Part::Answer || pass.is_for_offers());
         // Retransmissions last: what they retransmit makes them what they are.
         for retransmissions in [false, true] {
-            for pass in Pass::ALL {
-                if part == Part::Offer && !pass.is_for_offers() {
-                    continue;
-                }
-                for (index, format) in heard.iter().enumerate() {
-                    if found[index].is_some() || format.encoding.is_retransmission() != retransmissions {
-                        continue;
+            let places = (0..heard.len())
+                .filter(|&place| heard[place].encoding.is_retransmission() == retransmissions);
+            for pass in passes.clone() {
+                for place in places.clone() {
+                    if found[place].is_none() {
+                        let original = original(heard, &found, &heard[place]);
+                        found[place] = self.find(side, &heard[place], original, *pass, &taken);
+                        found[place].into_iter().for_each(|id| taken[id] = true);
                     }
-                    let original = original(heard, &found, format);
-                    found[index] = (0..self.known.len()).find(|id| {
-                        !found.contains(&Some(*id)) && self.fits(side, format, original, *id, pass)
-                    });
                 }
             }
-            for (index, format) in heard.iter().enumerate() {
-                if found[index].is_none() && format.encoding.is_retransmission() == retransmissions {
-                    let original = original(heard, &found, format);
-                    found[index] = Some(self.add(format.clone(), original, &found));
+            for place in places {
+                if found[place].is_none() {
+                    let original = original(heard, &found, &heard[place]);
+                    let known = Known {
+                        format: heard[place].clone(),
+                        original,
+                    };
+                    found[place] = Some(self.add(known, &mut taken));
                 }
             }
         }
         found.into_iter().flatten().collect()
     }
 
-    fn fits(&self, side: Side, format: &Format, original: Option<Id>, id: Id, pass: Pass) -> bool {
-        let (Some(known), leg) = (self.known.get(id), self.leg(side)) else {
-            return false;
-        };
-        let at = |list: &[(u8, Id)]| meaning(list, format.number) == Some(id);
-        let by_number = at(&leg.theirs) || at(&leg.ours);
-        let alike = known.format.is_like(format) && known.original == original;
-        let encoding = known.format.encoding == format.encoding;
-        match pass {
-            Pass::NumberAndFormat => by_number && alike,
-            Pass::Parameters => alike && known.format.parameters == format.parameters,
-            Pass::Format => alike && !matches!(format.encoding, Encoding::Number(_)),
-            // Without an rtpmap it is what its number was.
-            Pass::Number => by_number && (encoding || matches!(format.encoding, Encoding::Number(_))),
-            Pass::Encoding => encoding && leg.names(id),
-            // The offered number with another clock rate: nothing else can be meant.
-            Pass::NumberAndName => {
-                by_number && known.format.encoding.name() == format.encoding.name() && original.is_none()
+    /// The first format that is still to be had and that this one can be told to be.
+    fn find(
+        &self,
+        side: Side,
+        format: &Format,
+        original: Option<Id>,
+        pass: Pass,
+        taken: &[bool],
+    ) -> Option<Id> {
+        let leg = self.leg(side);
+        let numbered = [&leg.theirs, &leg.ours].map(|list| meaning(list, format.number));
+        let unnamed = matches!(format.encoding, Encoding::Number(_));
+        let fits = |&(id, known): &(Id, &Known)| {
+            let by_number = numbered.contains(&Some(id));
+            let encoding = known.format.encoding == format.encoding;
+            let alike = || encoding && known.original == original && known.format.is_like(format);
+            match pass {
+                Pass::NumberAndFormat => by_number && alike(),
+                Pass::Parameters => alike() && known.format.parameters == format.parameters,
+                Pass::Format => !unnamed && alike(),
+                // Without an rtpmap it is what its number was.
+                Pass::Number => by_number && (encoding || unnamed),
+                Pass::Encoding => encoding && leg.names(id),
+                // The offered number with another clock rate: nothing else can be meant.
+                Pass::NumberAndName => {
+                    by_number && original.is_none() && known.format.encoding.name() == format.encoding.name()
+                }
             }
-        }
+        };
+        let mut left = self.known.iter().enumerate().filter(|(id, _)| !taken[*id]);
+        left.find(fits).map(|(id, _)| id)
     }
 
     /// A new format, in the place of one that no leg has a number for any more.
-    fn add(&mut self, format: Format, original: Option<Id>, found: &[Option<Id>]) -> Id {
-        let known = Known { format, original };
-        let unused = |id: &Id| !self.a.names(*id) && !self.b.names(*id) && !found.contains(&Some(*id));
-        match (0..self.known.len()).find(unused) {
-            Some(id) => {
-                self.known[id] = known;
-                id
+    fn add(&mut self, known: Known, taken: &mut Vec<bool>) -> Id {
+        let unused = |&id: &Id| !taken[id] && !self.a.names(id) && !self.b.names(id);
+        let id = (0..self.known.len()).find(unused).unwrap_or(self.known.len());
+        match self.known.get_mut(id) {
+            Some(place) => {
+                *place = known;
+                taken[id] = true;
             }
             None => {
                 self.known.push(known);
-                self.known.len() - 1
+                taken.push(true);
             }
         }
+        id
     }
 
     /// What `to` is told of a stream when the other leg's peer said `media`: the same with numbers of that leg. An answer has
