@@ -92,6 +92,68 @@ fn acceptance_8_under_loss_audio_and_video_are_keyed_and_nothing_is_clear_before
     }
 }
 
+/// Acceptance #8 and bar 3: whatever is lost, an exchange completes or fails by its timers, and nothing is left in between: a stream
+/// has both keys or none, a call without those of its voice has ended with a reason, and nothing was ever clear.
+#[test]
+fn acceptance_8_every_exchange_completes_or_ends_and_nothing_is_left_between() {
+    // Loss in percent, seeds, and how many of their calls may end for want of keys.
+    for (loss, seeds, may_end) in [(20, 75, 1), (55, 40, 40)] {
+        let (mut keyed, mut ended) = (0, 0);
+        for side in BOTH {
+            for seed in 0..seeds {
+                let (a, b) = only(side, Encryption::Zrtp);
+                let mut scene = Scene::with(a, b, settings(), 1_000 + seed);
+                (scene.a.video, scene.b.video) = (true, true);
+                scene.phone(side).0.zrtp.as_mut().unwrap().loss = loss;
+                scene.call();
+                for _ in 0..700 {
+                    scene.run(Duration::from_millis(50));
+                    for stream in 0..2 {
+                        if let Some(connect) = scene.sim.relay.side(side, stream) {
+                            let both = [&connect.receive, &connect.send];
+                            assert!(!both.contains(&&Protection::Clear), "{side:?} {loss} {seed}");
+                        }
+                    }
+                }
+                if scene.a.ended {
+                    ended += 1;
+                    assert!(scene.b.ended, "{side:?} {loss} {seed}\n{}", scene.sim.ladder());
+                    let byes = scene
+                        .sim
+                        .wire
+                        .iter()
+                        .filter(|(_, _, inwards, bytes)| !inwards && bytes.starts_with(b"BYE"));
+                    let told = byes.filter(|(_, _, _, bytes)| {
+                        String::from_utf8_lossy(bytes).contains("Reason: SIP;cause=488")
+                    });
+                    assert!(
+                        told.count() >= 2,
+                        "{side:?} {loss} {seed}\n{}",
+                        scene.sim.ladder()
+                    );
+                } else {
+                    keyed += 1;
+                    assert!(sas(&scene, side).is_some(), "{side:?} {loss} {seed}");
+                    for stream in 0..2 {
+                        let connect = scene.sim.relay.side(side, stream).unwrap();
+                        let has =
+                            [&connect.receive, &connect.send].map(|key| matches!(key, Protection::Srtp(_)));
+                        assert_eq!(has[0], has[1], "{side:?} {loss} {seed}: stream {stream}");
+                        assert!(has[0] || stream == 1, "{side:?} {loss} {seed}: its voice");
+                    }
+                    scene.hang_up(side);
+                }
+                scene.assert_ends();
+            }
+        }
+        assert_eq!(keyed + ended, 2 * seeds);
+        assert!(
+            ended <= may_end && keyed > 0,
+            "{loss} %: {keyed} keyed, {ended} ended"
+        );
+    }
+}
+
 /// Acceptance #8, second part: the peer is replaced by another device.
 #[test]
 fn acceptance_8_a_leg_that_moves_to_a_new_device_is_keyed_anew() {

@@ -151,6 +151,10 @@ impl ZrtpPhone {
                 Output::Secured(_, secured) => self.sas = secured.sas.or(self.sas.take()),
                 Output::Store(update) => self.retained.update(update),
                 Output::Unanswered(_) | Output::OtherHello(_) => {}
+                Output::Failed(StreamIndex(index), _) if self.loss > 0 => {
+                    self.receive.remove(&index);
+                    self.send.remove(&index);
+                }
                 Output::Failed(_, failure) => panic!("the phone's ZRTP failed: {failure}"),
             }
         }

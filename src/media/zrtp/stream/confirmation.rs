@@ -278,15 +278,17 @@ impl Stream {
         let Phase::Secure(state) = &self.phase else {
             return;
         };
-        // §4.7.2: keyed like the sender's Confirm, over the type. Forged ones get no answer.
+        // §4.7.2: keyed like the sender's Confirm, over the type with its blank, as others do it too (Linphone's bzrtp). Forged ones
+        // get no answer. We never allowed it (flag A), so the answer is Error 0x100 (§5.9); the peer stays encrypted or hangs up.
         let expected = state.choice.hash.mac64(&state.mac_key, &[b"GoClear "]);
         if equal(&expected, &mac) {
             self.send(&Message::Error(ErrorCode::GO_CLEAR).encode(), shared);
         }
     }
 
-    /// A PBX passes on the SAS of its other side. We enrolled with none, so what it says is not believed; the answer
-    /// keeps it from repeating.
+    /// A PBX passes on the SAS of its other side (§5.13). We enrolled with none, so what it says is not believed (§7.3); RelayACK, which
+    /// has nothing but its type (§5.14), keeps it from repeating. ZRTPCPP answers a PBX that it does not trust in the same way.
+    /// Its MAC is over what is encrypted, keyed like the sender's Confirm.
     pub(super) fn on_sas_relay(&mut self, relay: &Confirm, shared: &mut Shared) {
         let Phase::Secure(state) = &self.phase else {
             return;

@@ -312,6 +312,27 @@ impl Net {
         );
     }
 
+    /// Each end has both keys and says so, or says that it has none, or has heard nobody and is left with none.
+    pub(super) fn assert_nothing_between(&self, stream: StreamIndex) {
+        for end in &self.ends {
+            let keys = [end.receive.contains_key(&stream), end.send.contains_key(&stream)];
+            let (secured, failed) = (
+                end.secured.contains_key(&stream),
+                end.failed.contains_key(&stream),
+            );
+            match (secured, failed) {
+                (true, false) => assert_eq!(keys, [true; 2]),
+                // Keys that it was given are void by its word.
+                (false, true) => assert!(!keys[1], "nothing was sealed"),
+                (false, false) => {
+                    assert!(end.unanswered.contains(&stream));
+                    assert_eq!(keys, [false; 2]);
+                }
+                (true, true) => panic!("{stream:?} failed after it was secured"),
+            }
+        }
+    }
+
     /// After the exchange: either both have keys that fit, or whoever has none says why.
     pub(super) fn assert_decided(&self, stream: StreamIndex) -> bool {
         let [one, two] = &self.ends;
