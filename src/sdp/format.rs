@@ -62,7 +62,7 @@ const STATIC: [(u8, &str, u32, u8); 24] = [
 ];
 
 /// Parameters that make two formats of one encoding different formats, with what they are when nothing is said: RFC 6184
-/// §8.2.2, 7798 §7.2.2, 9628 §7.2, AV1's RTP format §7.2, 4867 §8.3.1, 3952 §4.2, 5577 §4.
+/// §8.2.2, RFC 7798, RFC 9628, AV1's RTP format, RFC 4867, RFC 3952, RFC 5577.
 const DISTINGUISHING: &[(&str, &[(&str, &str)])] = &[
     ("h264", &[("packetization-mode", "0")]),
     ("h265", &[("profile-id", "1"), ("tier-flag", "0")]),

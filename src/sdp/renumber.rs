@@ -10,7 +10,7 @@ impl Media {
     /// The same stream with each number in the place of that which `map` gives for it; `None` leaves the format out, with
     /// its attributes. What is no payload type number stays.
     ///
-    /// `apt=` of retransmissions (RFC 4588 §8.6), the blocks of RED (RFC 2198 §5) and `pt=` of restrictions (RFC 8851 §5)
+    /// `apt=` of retransmissions (RFC 4588 §8), the blocks of RED (RFC 2198 §5) and `pt=` of restrictions (RFC 8851 §4)
     /// are renumbered as well.
     #[must_use]
     pub fn renumbered(&self, map: impl Fn(u8) -> Option<u8>) -> Self {
