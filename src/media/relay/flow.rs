@@ -10,18 +10,16 @@ use super::{
     ports::PortPair,
     rtcp,
     stats::Counts,
+    watch::{Proof, Silence},
 };
 use crate::{
     call::Side,
     media::{
-        Component, Connect, KeyAgreement, Protection, StreamId, StreamKind,
+        Component, Connect, KeyAgreement, StreamId, StreamKind,
         packet::{self, Discard, Kind, Packet, RtpHeader},
     },
 };
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Instant};
 
 /// One m-line: its two ends.
 #[derive(Debug, Default)]
@@ -43,7 +41,7 @@ pub(crate) struct End {
     rtcp: Peer,
     mux: bool,
     receiving: Receiving,
-    sending: Sending,
+    pub(super) sending: Sending,
     /// Of the RTCP port, where it has keys of its own.
     apart: Option<Box<(Receiving, Sending)>>,
     /// Whether it has now. Keys stay meanwhile: should they come back, their numbers go on.
@@ -56,18 +54,6 @@ pub(crate) struct End {
     silence: Silence,
 }
 
-/// Whether the peer has shown that it has the key that ZRTP gave: its first packet does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Proof {
-    /// Told, or nobody waits for it.
-    #[default]
-    Told,
-    /// Nothing has come under the key yet.
-    Awaited,
-    /// Something has.
-    Given,
-}
-
 /// What became of a packet that was not discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passed {
@@ -75,14 +61,6 @@ pub(crate) enum Passed {
     Relayed,
     /// It is for the key agreement, still as it came.
     Control,
-}
-
-/// Watches for the silence of a side.
-#[derive(Debug, Default)]
-struct Silence {
-    limit: Option<Duration>,
-    heard: Option<Instant>,
-    reported: bool,
 }
 
 /// One direction of a stream.
@@ -182,11 +160,6 @@ impl End {
         self.burst
     }
 
-    /// Whether something sent to this side would arrive.
-    fn is_reachable(&self) -> bool {
-        self.rtp.to().is_some() && !self.sending.has(&Protection::Blocked)
-    }
-
     /// Takes all that is said of this side. Keys that stay the same keep their state.
     pub(super) fn connect(&mut self, connect: &Connect, now: Instant) -> Fresh {
         let remote = &connect.remote;
@@ -195,14 +168,8 @@ impl End {
         self.mux = remote.mux;
         let moved = self.rtp.connect(remote.rtp, remote, now);
         self.rtcp.connect(remote.rtcp, remote, now);
-        if connect.agreement != Some(KeyAgreement::Zrtp) {
-            self.proof = Proof::Told;
-        } else if !self.receiving.is_under(&connect.receive) {
-            self.proof = match connect.receive {
-                Protection::Srtp(_) => Proof::Awaited,
-                Protection::Clear | Protection::Blocked => Proof::Told,
-            };
-        }
+        self.proof
+            .expect(connect, self.receiving.is_under(&connect.receive));
         let rekeyed = self.receiving.set(&connect.receive, moved, now);
         self.sending.set(&connect.send, moved || rekeyed);
         self.is_apart = connect.rtcp.is_some();
@@ -214,11 +181,7 @@ impl End {
         self.agreement = connect.agreement;
         self.edit.set(connect);
         self.key_frames.set(connect);
-        self.silence = Silence {
-            limit: connect.silence,
-            heard: Some(now),
-            reported: false,
-        };
+        self.silence = Silence::since(connect, now);
         Fresh {
             sees: self.is_reachable() && (moved || !reached || !same),
             shows,
@@ -228,21 +191,12 @@ impl End {
     /// Whether the first packet under a key that ZRTP gave has come. Told once for each key.
     #[inline]
     pub(crate) fn has_proved(&mut self) -> bool {
-        let given = self.proof == Proof::Given;
-        if given {
-            self.proof = Proof::Told;
-        }
-        given
+        self.proof.take()
     }
 
     /// Whether it has just become silent: nothing came for the time that `Connect` gave. Told once.
     pub(crate) fn fell_silent(&mut self, now: Instant) -> bool {
-        let silence = &mut self.silence;
-        let (Some(limit), Some(heard), false) = (silence.limit, silence.heard, silence.reported) else {
-            return false;
-        };
-        silence.reported = now.saturating_duration_since(heard) >= limit;
-        silence.reported
+        self.silence.fell(now)
     }
 
     /// The socket and address that packets to this side take.
@@ -291,14 +245,6 @@ impl End {
         if let Some(ports) = &self.ports {
             let _ = ports.socket(component).send(datagram, to);
         }
-    }
-}
-
-impl Silence {
-    #[inline]
-    const fn heard(&mut self, now: Instant) {
-        self.heard = Some(now);
-        self.reported = false;
     }
 }
 
@@ -436,8 +382,8 @@ impl Flow<'_> {
                 if accepted.is_some_and(|accepted| accepted.restarted) {
                     end.sending.peer_began_again();
                 }
-                if accepted.is_some_and(|accepted| accepted.first) && end.proof == Proof::Awaited {
-                    end.proof = Proof::Given;
+                if accepted.is_some_and(|accepted| accepted.first) {
+                    end.proof.give();
                 }
                 (
                     Opened::Rtp(header),

@@ -8,7 +8,7 @@ use super::{
     ports::SplitMix,
     stats::Counts,
 };
-use crate::media::{Component, Connect, KeyFrameRequest, packet::Packet};
+use crate::media::{Component, Connect, KeyFrameRequest, Protection, packet::Packet};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -124,6 +124,11 @@ impl KeyFrames {
 }
 
 impl End {
+    /// Whether something sent to this side would arrive.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.destination(false).is_some() && !self.sending.has(&Protection::Blocked)
+    }
+
     /// Somebody is ready for what this side sends. `whole`: and has seen nothing of it so far; else it only matters if something
     /// of it was lost for want of a key.
     fn show_anew(&mut self, whole: bool) {

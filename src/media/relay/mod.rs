@@ -19,6 +19,7 @@ mod socket;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod worker;
 
 /// Its inner parts without sockets, for the rig.
