@@ -162,3 +162,38 @@ fn a_session_refresh_is_still_known_for_one() {
         scene.assert_media();
     }
 }
+
+#[test]
+fn a_late_offer_and_a_re_offer_are_restricted_too() {
+    let mut sim = Sim::with(Verdicts::direct(POLICY), settings("pcmu/8000", ""), 1);
+    let invite = sim.a.invite("sip:bob@example.org", "", "");
+    sim.send(Side::A, invite);
+    pause(&mut sim);
+    sim.b.take_request("INVITE").unwrap();
+    let offer = sim.b.respond("INVITE", 200, "", "", &body("bob", "96 0 101", ""));
+    sim.send(Side::B, offer);
+    pause(&mut sim);
+    assert_eq!(lists(&answered(sim.a.response(200).unwrap()))[0].1, "0 101");
+    let ack = sim.a.ack(&body("alice", "0 101", ""));
+    sim.send(Side::A, ack);
+    pause(&mut sim);
+    assert_eq!(lists(&asked(sim.b.take_request("ACK").unwrap()))[0].1, "0 101");
+    let connected = sim.relay.side(Side::A, 0).unwrap().remote.clone();
+
+    // Nothing of it may be used: the change is refused, and the call stays as it is.
+    let invite = sim.b.request("INVITE", "", &body("bob", "96 101", ""));
+    sim.send(Side::B, invite);
+    pause(&mut sim);
+    assert!(sim.b.response(488).is_some(), "{}", sim.ladder());
+    let ack = sim.b.ack_failure();
+    sim.send(Side::B, ack);
+    pause(&mut sim);
+    assert!(sim.a.take_request("INVITE").is_none());
+    assert_eq!(sim.relay.side(Side::A, 0).unwrap().remote, connected);
+
+    // Some of it may.
+    let invite = sim.a.request("INVITE", "", &body("alice", "97 0 96", ""));
+    sim.send(Side::A, invite);
+    pause(&mut sim);
+    assert_eq!(lists(&asked(sim.b.take_request("INVITE").unwrap()))[0].1, "0");
+}
