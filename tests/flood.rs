@@ -24,6 +24,8 @@ use std::{
 const CONCURRENT: u16 = 4;
 /// Ports that the server may take: a call that has ended gives back its own before the next begins, or a moment later.
 const PORTS: u16 = 6 * CONCURRENT;
+/// Calls in a second: so many that nearly that many are there at a time.
+const RATE_OF_CALLS: &str = "6";
 /// ClientHellos in a second at each of them.
 const RATE: u64 = 1_000;
 
@@ -136,7 +138,7 @@ fn shake_hands_among(strangers: &[Ipv4Addr], share: u64) {
             "--settle",
             "0",
             "--rate",
-            "50",
+            RATE_OF_CALLS,
         ])
         .args([
             "--calls",

@@ -204,6 +204,17 @@ fn only_a_hello_that_can_be_answered_makes_a_plain_leg_zrtp() {
     assert_eq!(protections(&scene, Side::B), CLEAR);
 }
 
+#[test]
+fn a_hello_after_the_end_is_nobodys() {
+    let mut scene = Scene::new(Encryption::None, Encryption::None).answered();
+    scene.hang_up(Side::A);
+    scene.run(Duration::from_millis(2));
+    assert!(scene.sim.relay.closed);
+    datagram(&mut scene, Side::A, Device::new(Zid([1; 12]), 1).hello());
+    scene.assert_ends();
+    assert_eq!(scene.sim.summary.unwrap().encryption.0, Some(Encryption::None));
+}
+
 /// The rule says none, so none it is, whatever the callee can.
 #[test]
 fn a_callee_that_is_to_be_called_in_clear_stays_so() {

@@ -42,7 +42,8 @@ impl Call {
         bytes: &[u8],
         env: &mut Env<'_>,
     ) {
-        if self.media.is_greeting(side, bytes) {
+        // What was on its way when the call ended has nobody to greet.
+        if !matches!(self.phase, Phase::Over) && self.media.is_greeting(side, bytes) {
             tracing::info!(leg = ?side, %from, "a ZRTP Hello in plain media: the leg is keyed by ZRTP from now on");
             self.media.become_zrtp(side);
             if let Some(exchange) = &mut self.exchange {

@@ -5,7 +5,10 @@ use crate::{
         Cause, Command, Encryption, EncryptionPolicy, Input, LookupError, Origin, Rescue, Side, Verdict,
         failure::Kind,
     },
-    media::{Component, MediaEvent, StreamId},
+    media::{
+        Component, MediaEvent, StreamId,
+        zrtp::{Hello, Message, Packet, Zid},
+    },
     testing::{Sim, Verdicts},
 };
 use std::time::Duration;
@@ -55,6 +58,7 @@ pub fn call(data: &[u8]) {
     let Some(mode) = next() else { return };
     let policy = match mode % 3 {
         0 => EncryptionPolicy::AsCaller,
+        1 if mode & 64 != 0 => EncryptionPolicy::Only(Encryption::Zrtp),
         1 => EncryptionPolicy::Only(Encryption::None),
         _ if mode & 64 != 0 => EncryptionPolicy::Only(Encryption::DtlsSrtp),
         _ => EncryptionPolicy::Only(Encryption::Sdes),
@@ -64,6 +68,7 @@ pub fn call(data: &[u8]) {
             Verdicts::outgoing(invite, policy),
             Verdicts::outgoing(invite, policy),
         ];
+        routes[0].media.clear_without_zrtp = mode & 128 != 0;
         routes[0].limits.no_answer = (mode & 4 != 0).then_some(Duration::from_secs(20));
         routes
     }));
@@ -192,7 +197,15 @@ fn again(sim: &mut Sim, byte: u8) {
 fn outside(sim: &mut Sim, side: Side, byte: u8) {
     let stream = StreamId(usize::from(byte >> 4));
     let input = match byte % 8 {
+        0 if byte & 8 != 0 => Input::Media(MediaEvent::Control {
+            side,
+            stream: StreamId(usize::from(byte >> 6)),
+            component: Component::Rtp,
+            from: sim.target(side).remote,
+            bytes: zrtp(byte >> 4),
+        }),
         0 => Input::Media(MediaEvent::Silent { side, stream }),
+        1 if byte & 8 != 0 => Input::Media(MediaEvent::Authenticated { side, stream }),
         1 => Input::Media(MediaEvent::OpenFailed {
             side,
             stream,
@@ -229,4 +242,35 @@ fn hello(byte: u8) -> Vec<u8> {
     bytes.extend([1, 0, 0, 48, 0, 0, 0, 0, 0, 0, 0, 48, 254, 253]);
     bytes.extend([byte; 46]);
     bytes
+}
+
+/// What another device of ZRTP says: the Hello that it begins with, or a word that belongs later.
+fn zrtp(which: u8) -> Vec<u8> {
+    let message = match which & 3 {
+        0 => Message::HelloAck,
+        1 => Message::Conf2Ack,
+        _ => Message::Hello(Hello {
+            version: *b"1.10",
+            client: [b' '; 16],
+            h3: [which; 32],
+            zid: Zid([which; 12]),
+            signature_capable: false,
+            mitm: false,
+            passive: false,
+            hashes: Vec::new(),
+            ciphers: Vec::new(),
+            auth_tags: Vec::new(),
+            key_agreements: Vec::new(),
+            sas_types: Vec::new(),
+            mac: [0; 8],
+        }),
+    };
+    let message = message.encode();
+    let (sequence, ssrc) = (1, 1);
+    Packet {
+        sequence,
+        ssrc,
+        message: &message,
+    }
+    .encode()
 }
