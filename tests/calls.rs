@@ -37,6 +37,8 @@ mod offers;
 mod properties;
 #[path = "calls/setup.rs"]
 mod setup;
+#[path = "calls/streams.rs"]
+mod streams;
 #[path = "calls/timers.rs"]
 mod timers;
 #[path = "calls/unkeyed.rs"]

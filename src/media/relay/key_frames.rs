@@ -137,6 +137,7 @@ impl End {
         // Who has not sent anything yet begins with a new picture anyway.
         if missed || whole && self.counts.source().is_some() {
             self.key_frames.want();
+            tracing::debug!(how = ?self.key_frames.how, "whoever receives this begins to see, its sender is asked for a key frame");
         }
     }
 
