@@ -14,6 +14,7 @@ mod converse;
 mod daemon;
 mod direct;
 mod dns;
+mod fallback;
 mod judge;
 mod kamailio;
 mod linphone;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         through::TESTS,
         secrets::TESTS,
         weather::TESTS,
+        fallback::TESTS,
         pairs::TESTS,
         video::TESTS,
         sipp_calls::TESTS,
