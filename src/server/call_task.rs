@@ -73,7 +73,9 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
     let settings = seat.settings.clone();
     let zid = seat.cache.zid();
     let mut env = env(&mut seat.ids);
-    let made = catch_unwind(AssertUnwindSafe(|| Call::new(invite, settings, zid, &mut env)));
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        Call::new(invite, settings, zid, &mut env).map(Box::new)
+    }));
     match made {
         Ok(Ok(call)) => {
             let mut app = seat.app.begin();
@@ -158,7 +160,8 @@ fn env(ids: &mut Ids) -> Env<'_> {
 }
 
 struct CallTask {
-    call: Call,
+    /// Boxed: the task keeps a place for each move of it.
+    call: Box<Call>,
     seat: Seat,
     session: Option<Arc<Session>>,
     handshakes: Handshakes,

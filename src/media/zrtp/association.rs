@@ -13,7 +13,8 @@ pub const MAX_STREAMS: usize = 16;
 
 /// One endpoint's talk with one peer. `Debug` shows no secret.
 pub struct Association {
-    streams: BTreeMap<StreamIndex, Stream>,
+    /// Boxed: a node of the map has room for eleven, and most have one or two.
+    streams: BTreeMap<StreamIndex, Box<Stream>>,
     shared: Shared,
 }
 
@@ -41,14 +42,14 @@ impl Association {
     pub fn fork(&self, env: &mut Env<'_>) -> Self {
         let mut other = Self::new(self.shared.zid, self.shared.settings.clone());
         for (index, stream) in &self.streams {
-            other.streams.insert(*index, stream.fork(env));
+            other.streams.insert(*index, Box::new(stream.fork(env)));
         }
         other
     }
 
     /// Whether the peer has said Hello for any of its streams: whether it does ZRTP at all.
     pub fn has_met(&self) -> bool {
-        self.streams.values().any(Stream::has_met)
+        self.streams.values().any(|stream| stream.has_met())
     }
 
     /// Adds a stream, whose packets carry this source. Nothing is sent before [`Self::start`]; what comes before is answered.
@@ -60,14 +61,14 @@ impl Association {
         }
         let stream = Stream::new(index, ssrc, &self.shared, env);
         let hash = stream.hash();
-        self.streams.insert(index, stream);
+        self.streams.insert(index, Box::new(stream));
         Some(hash)
     }
 
     /// Begins a stream anew, with the Hello that was announced for it: its peer has done so.
     pub fn renew_stream(&mut self, index: StreamIndex, env: &mut Env<'_>) {
         if let Some(stream) = self.streams.get_mut(&index) {
-            *stream = stream.fork(env);
+            **stream = stream.fork(env);
             self.advance(env);
         }
     }
@@ -80,7 +81,7 @@ impl Association {
 
     /// The value for `a=zrtp-hash` of a stream: the same as long as it lives.
     pub fn hash(&self, index: StreamIndex) -> Option<HelloHash> {
-        self.streams.get(&index).map(Stream::hash)
+        self.streams.get(&index).map(|stream| stream.hash())
     }
 
     /// Sends the first Hello: there is an address to send to, and somebody who may answer.
@@ -173,7 +174,10 @@ impl Association {
 
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.streams.values().filter_map(Stream::poll_timeout).min()
+        self.streams
+            .values()
+            .filter_map(|stream| stream.poll_timeout())
+            .min()
     }
 
     /// Lets streams go on that waited for another one, or for the store.
