@@ -1,5 +1,9 @@
 //! One call's audio at one phone, on its own pair of ports, as a task.
 
+mod ports;
+
+pub(super) use ports::Pair;
+
 use super::Error;
 use super::audio::{Listener, Talker, Tally, Voice};
 use super::crypto::{Key, Protect, Suite, Unprotect};
@@ -7,7 +11,7 @@ use super::dtls::{self, Handshake, Keys};
 use super::session::Agreed;
 use super::tone::{Codec, Tone};
 use super::zrtp::{self, Zrtp};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -16,9 +20,6 @@ use tokio::time::{Instant, interval};
 
 /// Packets between two sender reports: short calls shall have some too.
 const REPORT_EVERY: u32 = 25;
-/// How often a free pair of ports is looked for.
-const PAIR_TRIES: usize = 64;
-
 /// What a phone says in its calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speech {
@@ -72,38 +73,6 @@ pub(super) enum Order {
     Talk(bool),
     Mute(bool),
     Report(oneshot::Sender<Heard>),
-}
-
-/// The ports of one call: RTP at an even one, RTCP at the next (RFC 3550 §11).
-pub(super) struct Pair {
-    rtp: Arc<UdpSocket>,
-    rtcp: Arc<UdpSocket>,
-}
-
-impl Pair {
-    pub(super) async fn bind(at: IpAddr) -> std::io::Result<Self> {
-        let mut last = std::io::Error::other("no pair of ports is free");
-        for _ in 0..PAIR_TRIES {
-            let rtp = UdpSocket::bind((at, 0)).await?;
-            let port = rtp.local_addr()?.port();
-            if port % 2 == 0 {
-                match UdpSocket::bind((at, port + 1)).await {
-                    Ok(rtcp) => {
-                        return Ok(Self {
-                            rtp: Arc::new(rtp),
-                            rtcp: Arc::new(rtcp),
-                        });
-                    }
-                    Err(error) => last = error,
-                }
-            }
-        }
-        Err(last)
-    }
-
-    pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
-        self.rtp.local_addr()
-    }
 }
 
 /// The tone of a voice: each call has its own, and callers lie below callees.
