@@ -31,6 +31,19 @@ impl Carrier {
         }
     }
 
+    /// Something else is said of one side.
+    pub fn connect(&mut self, connect: &Connect) {
+        self.stream.connect(connect, self.now);
+        self.sides[usize::from(connect.side == Side::B)] = connect.clone();
+    }
+
+    /// What a side is asked by ourselves now, in RTCP.
+    pub fn asked(&mut self, side: Side) -> Option<Vec<u8>> {
+        let mut packet = Packet::new();
+        self.stream.end(side).request(&mut packet, self.now)?;
+        Some(packet.bytes().to_vec())
+    }
+
     /// What leaves on the other side.
     ///
     /// # Errors

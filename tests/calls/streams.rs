@@ -129,6 +129,39 @@ fn told(scene: &Scene, side: Side) -> Sdp {
     bodies.next().expect("a description")
 }
 
+/// Whoever shows something while the other end still agrees on its keys is asked to begin again when it has them.
+#[test]
+fn a_caller_is_asked_for_a_key_frame_once_the_callee_has_its_keys() {
+    let picture = [&[0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7][..], &[0x10; 30]].concat();
+    for mode in [Encryption::DtlsSrtp, Encryption::Zrtp] {
+        let mut scene = Scene::new(Encryption::None, mode);
+        (scene.a.video, scene.b.video) = (true, true);
+        scene.call();
+        let connected = |scene: &Scene| scene.sim.relay.carrier(VIDEO, scene.sim.now);
+        let mut waits = 0;
+        while connected(&scene).is_none() {
+            scene.run(Duration::from_millis(1));
+            waits += 1;
+            assert!(waits < 1000, "{}", scene.sim.ladder());
+        }
+        let (mut carrier, told) = (connected(&scene).unwrap(), scene.sim.relay.connects.len());
+        assert_eq!(carrier.carry(Side::A, &picture), Err("not-keyed"));
+        assert_eq!(carrier.asked(Side::A), None, "nobody could see it yet");
+        scene.run(Duration::from_secs(2));
+        scene.assert_media();
+        let later = scene.sim.relay.connects[told..].iter();
+        for connect in later.filter(|connect| connect.stream.0 == VIDEO) {
+            carrier.connect(connect);
+        }
+        let asked = carrier.asked(Side::A).expect("a request");
+        assert_eq!(asked[36..40], [0x81, 206, 0, 2], "PLI");
+        assert_eq!(asked[44..], [0, 0, 0, 7]);
+        assert_eq!(carrier.asked(Side::B), None, "the callee has shown nothing");
+        scene.hang_up(Side::A);
+        scene.assert_ends();
+    }
+}
+
 /// Each party that sends video is asked for key frames in the way that its own description names, whatever the other one's says.
 #[test]
 fn key_frames_are_asked_for_as_each_party_understands_it() {

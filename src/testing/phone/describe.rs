@@ -71,6 +71,9 @@ impl Phone {
                     "96 VP8/90000"
                 }
             );
+            if index > 0 {
+                out.push_str("a=rtcp-fb:96 nack pli\r\n");
+            }
             let _ = write!(out, "a=ssrc:{}77{index} cname:{user}-cname\r\n", self.rtp.port());
             self.describe_dtls(&mut out, offered.map(|(offer, _)| offer), index);
             self.describe_zrtp(&mut out, index);
