@@ -19,7 +19,11 @@ impl Call {
     pub(super) fn begin_zrtp(&mut self, env: &mut Env<'_>) {
         let streams = self.media.zrtp_streams();
         self.agreements.keep_zrtp(&streams);
+        let early = !matches!(self.phase, Phase::Up);
         for (side, stream) in streams {
+            if self.media.zrtp_turn(side, stream, early, env) {
+                self.rekeyed(side, stream);
+            }
             let keyed = self.media.is_keyed(side, stream);
             if !keyed || self.media.zrtp_is_back(side, stream) {
                 self.media.zrtp_begin(side, stream, env);

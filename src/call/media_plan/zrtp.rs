@@ -3,14 +3,14 @@
 //! The association lives as long as the peer is the same by its `a=zrtp-hash`. Another one is another device, and gets an
 //! association of its own: its keys are not those of the device before.
 
-use super::{Encryption, LegState, MediaPlan, Session, Side, Voice, keyring::Party};
+use super::{Encryption, LegState, MediaPlan, Session, Side, Voice, keyring::Party, leg::Stream};
 use crate::{
     call::Env,
     media::{
         SrtpKey, StreamId,
         zrtp::{self, Association, HelloHash, Message, Output, Packet, Retained, Settings, StreamIndex, Zid},
     },
-    sdp::{Media, Sdp},
+    sdp::{Media, Origin, Sdp},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +27,8 @@ pub(super) struct Zrtp {
     association: Association,
     /// Tells the associations of this leg apart.
     number: u32,
+    /// Of the peer's description, when it was met.
+    origin: Option<Origin>,
     /// What the peer announced, by stream.
     announced: BTreeMap<usize, HelloHash>,
     /// Where each stream's packets come from, when not from where they are said to.
@@ -97,6 +99,7 @@ impl Voice {
         Zrtp {
             association,
             number: self.associations,
+            origin: None,
             announced: BTreeMap::new(),
             sources: BTreeMap::new(),
             out: BTreeSet::new(),
@@ -104,26 +107,43 @@ impl Voice {
     }
 
     /// Who has answered what we announced may be another than the one who did before: each fork of a call answers the same offer.
-    /// Each has an association of its own, and all of them the Hello that stood in the offer.
-    fn turn_to(&mut self, index: usize, peer: HelloHash, env: &mut Env<'_>) {
-        let is = |zrtp: &Zrtp, peer| zrtp.announced.get(&index) == Some(&peer);
-        let Some(current) = &self.zrtp else { return };
-        let stayed = current.announced.contains_key(&index) && !current.out.contains(&index);
-        if !stayed || is(current, peer) {
-            return;
+    /// Each has an association of its own, and all of them the Hello that stood in the offer. They are told apart by what they
+    /// announce, and where one announces nothing by their `o=`, as long as forks may answer: later a phone may change it.
+    /// `true`: it is another.
+    fn turn_to(
+        &mut self,
+        index: usize,
+        (peer, origin): (Option<HelloHash>, &Origin),
+        early: bool,
+        env: &mut Env<'_>,
+    ) -> bool {
+        let announces_both = |zrtp: &Zrtp| peer.is_some() && zrtp.announced.contains_key(&index);
+        let is = |zrtp: &Zrtp| match zrtp.announced.get(&index).zip(peer) {
+            Some((known, peer)) => *known == peer,
+            None => zrtp
+                .origin
+                .as_ref()
+                .is_none_or(|known| known.same_session(origin)),
+        };
+        let Some(current) = &self.zrtp else { return false };
+        let stays = is(current) || !early && !announces_both(current);
+        if current.out.contains(&index) || stays {
+            return false;
         }
-        let known = self.forks.iter().position(|fork| is(fork, peer));
-        let next = match known {
+        let known = self.forks.iter().position(is);
+        let mut next = match known {
             Some(place) => self.forks.remove(place),
             None => {
                 let fork = current.association.fork(outside!(env));
                 self.associate(fork)
             }
         };
+        next.origin = Some(origin.clone());
         if self.forks.len() >= MOST_FORKS {
             self.forks.remove(0);
         }
         self.forks.extend(self.zrtp.replace(next));
+        true
     }
 
     /// A stream is taken out.
@@ -199,22 +219,36 @@ impl MediaPlan {
         zrtp.is_some_and(|zrtp| zrtp.out.contains(&stream.0))
     }
 
+    /// Turns to the association with the peer that a stream has now. `early`: forks of the call may answer. `true`: it is another than
+    /// before, with other keys or none.
+    pub fn zrtp_turn(&mut self, side: Side, stream: StreamId, early: bool, env: &mut Env<'_>) -> bool {
+        let leg = self.agreed.leg(side);
+        let peer = leg.streams.get(stream.0).and_then(Stream::zrtp_peer);
+        let Some(origin) = leg.heard.as_ref().map(|heard| heard.origin.clone()) else {
+            return false;
+        };
+        self.voice_mut(side)
+            .turn_to(stream.0, (peer, &origin), early, env)
+    }
+
     /// Begins a stream's exchange, with what its peer has announced. Again, when nobody has answered.
     pub fn zrtp_begin(&mut self, side: Side, stream: StreamId, env: &mut Env<'_>) {
         let zid = self.zid;
-        let Some(known) = self.agreed.leg(side).streams.get(stream.0) else {
+        let leg = self.agreed.leg(side);
+        let Some(known) = leg.streams.get(stream.0) else {
             return;
         };
         let (peer, there) = (known.zrtp_peer(), known.at().is_some());
+        let origin = leg.heard.as_ref().map(|heard| heard.origin.clone());
         let voice = self.voice_mut(side);
-        if let Some(peer) = peer {
-            voice.turn_to(stream.0, peer, env);
-        }
         if voice.announce(stream.0, peer, zid, env).is_none() {
             return;
         }
         voice.zrtp_back(stream.0, peer, env);
         let Some(zrtp) = &mut voice.zrtp else { return };
+        if zrtp.origin.is_none() {
+            zrtp.origin = origin;
+        }
         let index = StreamIndex(stream.0);
         if let Some(peer) = peer
             && zrtp.announced.insert(stream.0, peer) != Some(peer)
