@@ -17,6 +17,8 @@ mod dtls;
 mod encryption;
 #[path = "calls/feedback.rs"]
 mod feedback;
+#[path = "calls/forked_zrtp.rs"]
+mod forked_zrtp;
 #[path = "calls/forks.rs"]
 mod forks;
 #[path = "calls/formats.rs"]

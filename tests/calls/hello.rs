@@ -1,4 +1,4 @@
-//! Hellos of ZRTP that nobody announced, and those that each fork has announced.
+//! Hellos of ZRTP that nobody announced.
 
 use super::unkeyed::bob_says;
 use b2bua::{
@@ -8,22 +8,22 @@ use b2bua::{
         zrtp::{Association, Env, Message, Output, Packet, Settings, StreamIndex, Zid},
     },
     sip::Ids,
-    testing::{Hold, Phone, Scene, Sim, Verdicts, ZID, privacy::description, settings},
+    testing::{Hold, Phone, Scene, Sim, Verdicts, ZID, settings},
 };
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-const AUDIO: StreamIndex = StreamIndex(0);
+pub(crate) const AUDIO: StreamIndex = StreamIndex(0);
 
 /// A phone's machine, of which a test sends what it likes.
-struct Device {
-    association: Association,
+pub(crate) struct Device {
+    pub(crate) association: Association,
     ids: Ids,
     hello: Vec<u8>,
 }
 
 impl Device {
-    fn new(zid: Zid, seed: u64) -> Self {
+    pub(crate) fn new(zid: Zid, seed: u64) -> Self {
         let mut device = Self {
             association: Association::new(zid, Settings::default()),
             ids: Ids::seeded(seed),
@@ -37,7 +37,7 @@ impl Device {
         }
         device
     }
-    fn with<T>(&mut self, act: impl FnOnce(&mut Association, &mut Env<'_>) -> T) -> T {
+    pub(crate) fn with<T>(&mut self, act: impl FnOnce(&mut Association, &mut Env<'_>) -> T) -> T {
         let mut env = Env {
             #[expect(clippy::disallowed_methods, reason = "its timers are of no interest")]
             now: std::time::Instant::now(),
@@ -45,11 +45,11 @@ impl Device {
         };
         act(&mut self.association, &mut env)
     }
-    fn hash(&self) -> String {
+    pub(crate) fn hash(&self) -> String {
         self.association.hash(AUDIO).unwrap().to_string()
     }
     /// Its Hello, in a packet.
-    fn hello(&self) -> Vec<u8> {
+    pub(crate) fn hello(&self) -> Vec<u8> {
         self.hello.clone()
     }
 }
@@ -294,98 +294,4 @@ fn who_has_said_hello_or_announced_it_is_never_heard_in_the_clear() {
         scene.assert_ends();
         assert_eq!(scene.sim.summary.unwrap().encryption.1, Some(Encryption::Zrtp));
     }
-}
-
-/// The messages that the server has sent on leg B's media since this was asked last.
-fn said(sim: &mut Sim) -> Vec<Message> {
-    let sent = std::mem::take(&mut sim.relay.sent);
-    let to_b = sent.into_iter().filter(|(side, ..)| *side == Side::B);
-    to_b.map(|(_, _, bytes)| Message::parse(Packet::parse(&bytes).unwrap().message).unwrap())
-        .collect()
-}
-
-fn hellos(messages: &[Message]) -> Vec<Vec<u8>> {
-    let hello = |message: &Message| matches!(message, Message::Hello(_)).then(|| message.encode());
-    messages.iter().filter_map(hello).collect()
-}
-
-/// Acceptance #19 with ZRTP: each fork has got the same offer, so each must see the Hello that was announced there, and each has an
-/// exchange of its own that goes on where it was when its fork speaks again.
-#[test]
-fn acceptance_19_every_fork_is_greeted_with_the_hello_that_the_offer_announced() {
-    let mut sim = Sim::new(Verdicts::direct(EncryptionPolicy::Only(Encryption::Zrtp)));
-    let offer = "v=0\r\no=alice-login 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n";
-    let invite = sim.a.invite("sip:bob@example.org", "", offer);
-    sim.send(Side::A, invite);
-    sim.run(Duration::from_millis(20));
-    let invite = sim.b.take_request("INVITE").expect("leg B was invited");
-    let offered = description(&b2bua::sip::Message::Request(invite.clone())).unwrap();
-    let announced = offered.media[0]
-        .attribute("zrtp-hash")
-        .flatten()
-        .unwrap()
-        .to_owned();
-    let mut forks = [
-        ("x", 42_000, Device::new(Zid([3; 12]), 3)),
-        ("y", 42_100, Device::new(Zid([4; 12]), 4)),
-        // It announces nothing.
-        ("z", 42_200, Device::new(Zid([6; 12]), 6)),
-    ];
-    let mut greetings = Vec::new();
-    for (status, fork) in [(183, 0), (183, 1), (183, 2), (200, 0)] {
-        let (name, port, device) = &mut forks[fork];
-        let body = format!(
-            "v=0\r\no=bob-{name}-device 1 1 IN IP4 192.0.2.200\r\ns=-\r\nc=IN IP4 192.0.2.200\r\nt=0 0\r\n\
-             m=audio {port} RTP/AVP 0\r\n{}",
-            if *name == "z" {
-                String::new()
-            } else {
-                format!("a=zrtp-hash:{}\r\n", device.hash())
-            }
-        );
-        let bytes = sim.b.respond_to(&invite, status, name, "", &body);
-        sim.send(Side::B, bytes);
-        sim.run(Duration::from_millis(5));
-        let first = greetings.len() == fork;
-        let said_before = said(&mut sim);
-        if first {
-            let hello = hellos(&said_before).pop().expect("it is greeted at once");
-            greetings.push(hello);
-        }
-        let bytes = device.hello();
-        sim.feed(Input::Media(MediaEvent::Control {
-            side: Side::B,
-            stream: StreamId(0),
-            component: Component::Rtp,
-            from: format!("192.0.2.200:{port}").parse().unwrap(),
-            bytes,
-        }));
-        let answered = said(&mut sim);
-        assert!(
-            answered.contains(&Message::HelloAck),
-            "{status} {name}: its Hello is taken: {answered:?}\n{}",
-            sim.ladder()
-        );
-        sim.run(Duration::from_millis(60));
-        for hello in hellos(&said(&mut sim)) {
-            assert_eq!(hello, greetings[0], "{status} {name}");
-        }
-    }
-    assert_eq!(greetings.len(), 3);
-    assert!(greetings[1..].iter().all(|hello| *hello == greetings[0]));
-    // It is the one of the offer.
-    let mut device = Device::new(Zid([5; 12]), 5);
-    device.with(|association, env| association.set_peer_hash(AUDIO, announced.parse().unwrap(), env));
-    let packet = Packet {
-        sequence: 1,
-        ssrc: 1,
-        message: &greetings[1],
-    }
-    .encode();
-    device.with(|association, env| association.handle_packet(AUDIO, &packet, env));
-    let mut answers = std::iter::from_fn(|| device.association.poll_output());
-    assert!(
-        answers.any(|output| matches!(output, Output::Lookup(zid) if zid == ZID)),
-        "taken for the announced one"
-    );
 }
