@@ -122,6 +122,7 @@ fn plan(streams: usize) -> Plan<'static> {
             address: "IN IP4 198.51.100.9".to_owned(),
         },
         address,
+        protection: Protection::None,
         streams: vec![Some(stream); streams],
         answering: None,
     }

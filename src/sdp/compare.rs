@@ -27,6 +27,7 @@ pub fn crosses_alike(one: &Sdp, other: &Sdp) -> bool {
         let plan = Plan {
             origin: one.origin.clone(),
             address: nowhere,
+            protection: Protection::None,
             streams: vec![Some(stream); sdp.media.len()],
             answering: None,
         };

@@ -76,6 +76,8 @@ pub struct Plan<'a> {
     pub origin: Origin,
     /// Our media address on that leg, for `c=`.
     pub address: IpAddr,
+    /// What protects the streams of that leg: all that an offer says of one which is refused in it.
+    pub protection: Protection,
     /// One per m-line; `None`, or none at all, refuses the stream: port 0.
     pub streams: Vec<Option<StreamPlan>>,
     /// The offer of the receiving leg that this description answers; `None` when it is an offer itself.
@@ -136,13 +138,29 @@ pub fn forward(received: &Sdp, plan: &Plan<'_>) -> Sdp {
                 }
                 Some(forward_media(said, offered, stream, direction, &hidden))
             }
-            _ => offered.or(said).map(Media::refused),
+            _ => match (offered, said) {
+                (Some(offered), _) => Some(offered.refused()),
+                (None, said) => said.map(|said| unwanted(said, plan.protection)),
+            },
         }
     });
     Sdp {
         origin: plan.origin.clone(),
         media: media.collect(),
         lines,
+    }
+}
+
+/// A stream that is refused in an offer. Its profile is one of the receiving leg, as the sender's would tell how that is keyed.
+fn unwanted(said: &Media, protection: Protection) -> Media {
+    let transport = said.transport().map(|_| Transport {
+        protection,
+        feedback: false,
+    });
+    let refused = said.refused();
+    Media {
+        proto: transport.map_or_else(|| refused.proto.clone(), |transport| transport.name().to_owned()),
+        ..refused
     }
 }
 

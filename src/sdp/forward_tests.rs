@@ -15,6 +15,7 @@ fn plan<'a>(streams: &[Option<u16>], answering: Option<&'a Sdp>) -> Plan<'a> {
             address: "IN IP4 198.51.100.9".into(),
         },
         address,
+        protection: Protection::None,
         streams: streams
             .iter()
             .map(|port| {
@@ -61,8 +62,32 @@ fn only_what_belongs_to_the_session_crosses() {
 a=rtcp-xr:rcvr-rtt=all:10000\nm=audio 4000 RTP/AVPF 111 0 101\ni=microphone\nb=TIAS:64000\n\
 a=rtpmap:111 opus/48000/2\na=fmtp:111 useinbandfec=1\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\n\
 a=rtcp-fb:* trr-int 5000\na=rtcp-rsize\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\na=ptime:20\n\
-a=x-unheard-of:kept\na=sendrecv\nm=video 0 RTP/SAVPF 96\n"
+a=x-unheard-of:kept\na=sendrecv\nm=video 0 RTP/AVP 96\n"
     );
+}
+
+/// How the other leg is keyed is nobody's business; what is no RTP says nothing of it.
+#[test]
+fn a_stream_that_is_refused_in_an_offer_has_a_profile_of_the_leg_it_goes_to() {
+    let offer = sdp(
+        "v=0\no=- 1 1 IN IP4 192.0.2.7\nc=IN IP4 192.0.2.7\nm=audio 7078 RTP/AVP 0\n\
+                     m=video 0 UDP/TLS/RTP/SAVPF 96\nm=image 0 udptl t38\n",
+    );
+    for (protection, proto) in [
+        (Protection::None, "RTP/AVP"),
+        (Protection::Sdes, "RTP/SAVP"),
+        (Protection::Dtls, "UDP/TLS/RTP/SAVP"),
+    ] {
+        let plan = Plan {
+            protection,
+            ..plan(&[Some(4000), None, None], None)
+        };
+        let forwarded = text(&forward(&offer, &plan));
+        assert!(
+            forwarded.ends_with(&format!("m=video 0 {proto} 96\nm=image 0 udptl t38\n")),
+            "{forwarded}"
+        );
+    }
 }
 
 #[test]

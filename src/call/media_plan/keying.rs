@@ -66,6 +66,15 @@ pub(super) fn wanted(sdp: &Sdp, media: &Media) -> Option<Encryption> {
     })
 }
 
+/// The profile's part that says how a leg is keyed.
+pub(super) const fn protection(mode: Encryption) -> Protection {
+    match mode {
+        Encryption::None | Encryption::Zrtp => Protection::None,
+        Encryption::Sdes => Protection::Sdes,
+        Encryption::DtlsSrtp => Protection::Dtls,
+    }
+}
+
 impl Keying {
     /// Begins anew where the leg's mode is another.
     pub(super) fn become_keyed(&mut self, mode: Encryption, suites: &[Suite]) {

@@ -221,7 +221,8 @@ impl MediaPlan {
             })
             .collect();
         leg.streams.truncate(received.media.len());
-        self.speak(to, &received, streams, None)
+        let mode = leg.mode;
+        self.speak((to, mode), &received, streams, None)
     }
 
     /// Takes the answer of a leg to what [`Self::offer_to`] said.
@@ -271,7 +272,8 @@ impl MediaPlan {
                 leg.answer_stream(index, ports, own)
             })
             .collect();
-        let answer = self.speak(to, &received, streams, Some(&offer));
+        let mode = leg.mode;
+        let answer = self.speak((to, mode), &received, streams, Some(&offer));
         // Whoever offered sends what we said that we receive.
         for (stream, media) in session.leg_mut(to).streams.iter_mut().zip(&answer.media) {
             stream.sends = media.is_active() && answer.direction(media).receives();
@@ -304,7 +306,7 @@ impl MediaPlan {
 
     fn speak(
         &mut self,
-        to: Side,
+        (to, mode): (Side, Option<Encryption>),
         received: &Sdp,
         streams: Vec<Option<StreamPlan>>,
         answering: Option<&Sdp>,
@@ -319,6 +321,7 @@ impl MediaPlan {
                 address: network(address),
             },
             address,
+            protection: keying::protection(mode.unwrap_or(Encryption::None)),
             streams,
             answering,
         };

@@ -15,6 +15,7 @@ mod numbering;
 mod peer;
 mod ports;
 mod rtcp;
+mod slab;
 mod socket;
 mod stats;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{
     EventSink,
     flow::{Passed, Stream},
     ports::Ports,
+    slab::Slab,
     socket::{Poller, Ready, Waker},
     stats::{Batch, Totals},
 };
@@ -63,35 +64,6 @@ impl Entry {
     fn place(&self, id: StreamId) -> Option<usize> {
         let (_, place) = self.streams.iter().find(|(known, _)| *known == id)?;
         Some(*place)
-    }
-}
-
-/// Streams by number: what a socket's key says. A freed place is used again.
-#[derive(Default)]
-struct Slab {
-    places: Vec<Option<Stream>>,
-    free: Vec<usize>,
-}
-
-impl Slab {
-    fn insert(&mut self, stream: Stream) -> usize {
-        if let Some(place) = self.free.pop() {
-            self.places[place] = Some(stream);
-            return place;
-        }
-        self.places.push(Some(stream));
-        self.places.len() - 1
-    }
-
-    #[inline]
-    fn get(&mut self, place: usize) -> Option<&mut Stream> {
-        self.places.get_mut(place)?.as_mut()
-    }
-
-    fn remove(&mut self, place: usize) -> Option<Stream> {
-        let stream = self.places.get_mut(place)?.take()?;
-        self.free.push(place);
-        Some(stream)
     }
 }
 
@@ -394,17 +366,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn a_freed_place_is_used_again() {
-        let mut slab = Slab::default();
-        let places: Vec<_> = (0..3).map(|_| slab.insert(Stream::default())).collect();
-        assert_eq!(places, [0, 1, 2]);
-        assert!(slab.remove(1).is_some());
-        assert!(slab.remove(1).is_none());
-        assert!(slab.get(1).is_none());
-        assert_eq!(slab.insert(Stream::default()), 1);
-        assert!(slab.get(9).is_none());
     }
 }

@@ -4,23 +4,19 @@
 //! the packet interval; receiving is whatever the kernel says is readable.
 
 mod keys;
+mod machine;
 
-use crate::phone::audio::{Listener, Talker, Tally, Voice};
-use crate::phone::dtls::{self, Handshake, Keys};
+use crate::phone::audio::{Tally, Voice};
+use crate::phone::dtls::Keys;
 use crate::phone::session::Agreed;
-use crate::phone::stream::hertz;
-use crate::phone::tone::{Codec, Tone};
-use crate::phone::zrtp::{self, Zrtp};
+use crate::phone::tone::Codec;
+use crate::phone::zrtp::Zrtp;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
-use std::collections::HashMap;
+use machine::{Machine, Tells};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
+use std::net::UdpSocket;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What is due is done, and what was ordered is obeyed, once in so long.
 const SLOT: Duration = Duration::from_millis(1);
@@ -98,7 +94,6 @@ pub(super) struct Deck {
 impl Deck {
     /// Starts the thread; `interval` is the time between two packets of a call. `dtls`: keys may come by it.
     pub(super) fn start(interval: Duration, dtls: bool) -> io::Result<Self> {
-        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let (commands, queue) = unbounded();
         let (report, reports) = unbounded();
         let (tell, progress) = unbounded();
@@ -109,21 +104,13 @@ impl Deck {
         });
         let shaking = shaking.transpose()?;
         let slots = interval.as_millis().max(1) as usize;
-        let machine = Machine {
-            poll,
-            queue,
+        let tells = Tells {
             report,
-            tell,
-            tell_keyed,
-            shaking: shaking.as_ref().map(|runtime| runtime.handle().clone()),
-            commands: commands.clone(),
-            lines: Vec::new(),
-            agreeing: Vec::new(),
-            wheel: vec![Vec::new(); slots],
-            tones: HashMap::new(),
-            done: Done::default(),
-            buffer: [0; 2_048],
+            progress: tell,
+            keyed: tell_keyed,
         };
+        let runtime = shaking.as_ref().map(|runtime| runtime.handle().clone());
+        let machine = Machine::new((queue, commands.clone()), tells, runtime, slots)?;
         let thread = thread::Builder::new()
             .name("media".into())
             .spawn(move || machine.run())?;
@@ -193,248 +180,5 @@ impl Drop for Deck {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-struct Line {
-    socket: UdpSocket,
-    them: Voice,
-    listener: Listener,
-    talker: Option<Talker>,
-    remote: Option<SocketAddr>,
-    handshake: Option<Handshake>,
-    zrtp: Option<Box<Zrtp>>,
-    /// Who speaks here and by which codec, where keys come later.
-    voice: Option<(Voice, Codec)>,
-    slot: usize,
-    talking: bool,
-    unsent: u64,
-}
-
-struct Machine {
-    poll: OwnedFd,
-    queue: Receiver<Command>,
-    report: Sender<Report>,
-    tell: Sender<Done>,
-    tell_keyed: Sender<LineId>,
-    shaking: Option<tokio::runtime::Handle>,
-    commands: Sender<Command>,
-    /// By their names, which are small numbers.
-    lines: Vec<Option<Box<Line>>>,
-    /// Those whose ZRTP has no keys yet.
-    agreeing: Vec<LineId>,
-    /// Which lines send in which millisecond of the packet interval.
-    wheel: Vec<Vec<LineId>>,
-    tones: HashMap<(u32, u8), Arc<Tone>>,
-    done: Done,
-    buffer: [u8; 2_048],
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a driver: it reads the clock once per slot"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
-
-impl Machine {
-    fn run(mut self) {
-        let mut events = Vec::with_capacity(EVENTS);
-        let (began, mut slot, mut told) = (now(), 0_u32, now());
-        loop {
-            let time = now();
-            slot = self.speak_due(began, slot, time);
-            self.agree_due(time);
-            if time - told >= Duration::from_millis(250) {
-                told = time;
-                // Nobody may be looking.
-                let _ = self.tell.send(self.done);
-            }
-            let wait = (began + SLOT * slot).saturating_duration_since(now());
-            let wait = Timespec {
-                tv_sec: 0,
-                tv_nsec: wait.min(SLOT).subsec_nanos().into(),
-            };
-            events.clear();
-            match epoll::wait(&self.poll, spare_capacity(&mut events), Some(&wait)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => {
-                    tracing::error!(%error, "media thread");
-                    return;
-                }
-            }
-            for event in &events {
-                let event: &epoll::Event = event;
-                self.hear(event.data.u64() as LineId);
-            }
-            while let Ok(command) = self.queue.try_recv() {
-                match command {
-                    Command::Stop => return,
-                    command => self.obey(command),
-                }
-            }
-        }
-    }
-
-    /// Sends what is due by `time`, some of it if there is much. Gives the next slot.
-    fn speak_due(&mut self, began: Instant, mut slot: u32, time: Instant) -> u32 {
-        for _ in 0..CATCH_UP {
-            let due = began + SLOT * slot;
-            if due > time {
-                break;
-            }
-            let behind = time - due;
-            if behind > LATE {
-                self.done.late += 1;
-                self.done.latest = self.done.latest.max(behind);
-            }
-            if behind > HOPELESS {
-                let skipped = behind.as_millis() as u32;
-                self.done.skipped += u64::from(skipped);
-                slot += skipped;
-            }
-            self.speak(slot as usize % self.wheel.len());
-            slot += 1;
-        }
-        slot
-    }
-
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::Open {
-                id,
-                socket,
-                them,
-                zrtp,
-            } => {
-                let (key, wanted) = (epoll::EventData::new_u64(id as u64), epoll::EventFlags::IN);
-                if let Err(error) = epoll::add(&self.poll, socket.as_fd(), key, wanted) {
-                    tracing::error!(%error, "a call without ears");
-                }
-                let listener = Listener::new(them, self.tone(them, Codec::Pcmu));
-                let (emptiest, _) = self
-                    .wheel
-                    .iter()
-                    .enumerate()
-                    .min_by_key(|(_, lines)| lines.len())
-                    .expect("a wheel has slots");
-                self.wheel[emptiest].push(id);
-                let line = Line {
-                    socket,
-                    them,
-                    listener,
-                    talker: None,
-                    remote: None,
-                    handshake: None,
-                    zrtp,
-                    voice: None,
-                    slot: emptiest,
-                    talking: false,
-                    unsent: 0,
-                };
-                if self.lines.len() <= id {
-                    self.lines.resize_with(id + 1, || None);
-                }
-                self.lines[id] = Some(Box::new(line));
-            }
-            Command::Agree { id, us, agreed } if agreed.begin_dtls.is_some() => self.shake(id, us, &agreed),
-            Command::Keyed { id, us, codec, keys } => {
-                self.key(id, us, codec, (Some(&keys.0), Some(&keys.1)));
-                // The engine may be gone.
-                let _ = self.tell_keyed.send(id);
-            }
-            Command::Agree { id, us, agreed } if agreed.zrtp.is_some() => self.greet(id, us, &agreed),
-            Command::Agree { id, us, agreed } => {
-                if let Some(line) = self.line(id) {
-                    line.remote = Some(agreed.remote.rtp);
-                }
-                let keys = (agreed.ours.as_ref(), agreed.theirs.as_ref());
-                self.key(id, us, agreed.codec, keys);
-            }
-            Command::Talk(id, talking) => {
-                if let Some(line) = self.line(id) {
-                    line.talking = talking;
-                }
-            }
-            Command::Close(id) => {
-                while self.hear(id) {}
-                if let Some(line) = self.lines.get_mut(id).and_then(Option::take) {
-                    self.wheel[line.slot].retain(|other| *other != id);
-                    self.agreeing.retain(|other| *other != id);
-                    let sent = line.talker.as_ref().map_or(0, |talker| u64::from(talker.sent()));
-                    let report = Report {
-                        sent,
-                        tally: line.listener.tally(),
-                        unsent: line.unsent,
-                    };
-                    // Whoever closed it waits for this; if not, nobody does.
-                    let _ = self.report.send(report);
-                }
-            }
-            Command::Stop => {}
-        }
-    }
-
-    fn tone(&mut self, voice: Voice, codec: Codec) -> Arc<Tone> {
-        let hertz = hertz(voice);
-        let key = (hertz, codec.payload_type());
-        Arc::clone(
-            self.tones
-                .entry(key)
-                .or_insert_with(|| Arc::new(Tone::new(hertz, codec))),
-        )
-    }
-
-    fn line(&mut self, id: LineId) -> Option<&mut Line> {
-        self.lines.get_mut(id)?.as_deref_mut()
-    }
-
-    fn speak(&mut self, slot: usize) {
-        for id in &self.wheel[slot] {
-            let line = self.lines.get_mut(*id).and_then(Option::as_deref_mut);
-            let Some(line) = line.filter(|line| line.talking) else {
-                continue;
-            };
-            let (Some(talker), Some(remote)) = (&mut line.talker, line.remote) else {
-                continue;
-            };
-            let Some(packet) = talker.speak() else { continue };
-            match line.socket.send_to(&packet, remote) {
-                Ok(_) => self.done.sent += 1,
-                Err(_) => line.unsent += 1,
-            }
-        }
-    }
-
-    /// Takes one packet, if there is one. A voice has one waiting at a time, and the kernel tells of a socket as
-    /// long as it has any: asking for a second would mostly be in vain.
-    fn hear(&mut self, id: LineId) -> bool {
-        let Some(line) = self.lines.get_mut(id).and_then(Option::as_deref_mut) else {
-            return false;
-        };
-        // An error is an ICMP message for something that was sent, and is gone now that it was read.
-        let Ok((length, from)) = line.socket.recv_from(&mut self.buffer) else {
-            return false;
-        };
-        if dtls::is_dtls(&self.buffer[..length]) {
-            if let Some(handshake) = &line.handshake {
-                handshake.take(&self.buffer[..length]);
-            }
-            return true;
-        }
-        if zrtp::is_zrtp(&self.buffer[..length]) {
-            if line.remote == Some(from) {
-                let datagram = self.buffer[..length].to_vec();
-                self.exchange(id, |zrtp, now| zrtp.take(&datagram, now));
-            }
-            return true;
-        }
-        self.done.received += 1;
-        match line.remote {
-            Some(remote) if remote != from => line.listener.stranger(),
-            _ => line.listener.hear(&self.buffer[..length]),
-        }
-        true
     }
 }

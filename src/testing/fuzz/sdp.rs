@@ -50,6 +50,7 @@ pub fn sdp(data: &[u8]) {
             address: "IN IP4 198.51.100.9".to_owned(),
         },
         address,
+        protection: Protection::None,
         streams: vec![Some(stream.clone()); read.media.len()],
         answering,
     };

@@ -1,6 +1,7 @@
 //! How a line gets its keys: with the answer, by a DTLS handshake in a task, or by ZRTP on the media thread itself.
 
-use super::{Command, LineId, Machine, now};
+use super::machine::{Machine, now};
+use super::{Command, LineId};
 use crate::phone::audio::{Side, Talker, Voice};
 use crate::phone::crypto::{Key, Protect, Unprotect};
 use crate::phone::dtls::Handshake;
@@ -99,7 +100,7 @@ impl Machine {
             self.agreeing.retain(|other| *other != id);
             self.key(id, us, codec, (Some(&keys.0), Some(&keys.1)));
             // The engine may be gone.
-            let _ = self.tell_keyed.send(id);
+            let _ = self.tells.keyed.send(id);
         }
     }
 
