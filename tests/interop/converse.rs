@@ -26,6 +26,8 @@ const AGREE: Duration = Duration::from_secs(2);
 const HOLD: Duration = Duration::from_millis(1500);
 /// After a change, packets of the old state may still be on their way.
 const SETTLE: Duration = Duration::from_millis(350);
+/// What was said last is given this time to cross, before the call is changed or ended.
+const CROSS: Duration = Duration::from_millis(100);
 
 /// A calls `target`, both talk, A holds and resumes, B holds and resumes, `last` hangs up.
 pub(crate) fn converse(a: &mut dyn Phone, b: &mut dyn Phone, target: &str, last: Side) -> Outcome<Timeline> {
@@ -83,6 +85,7 @@ pub(crate) fn talk(timeline: &mut Timeline) {
     let from = now();
     thread::sleep(TALK);
     timeline.talks.push(Span { from, to: now() });
+    thread::sleep(CROSS);
 }
 
 /// Talks, and asks the phones that count decoded audio whether it has kept pace: says what is wrong.
