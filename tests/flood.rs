@@ -13,13 +13,15 @@ use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     process::{Command, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
 };
 
+/// One flood at a time: ports that are free are so for everybody who looks, until a server has them, and the machine is one.
+static TURN: Mutex<()> = Mutex::new(());
 /// Calls at a time. Each has four ports.
 const CONCURRENT: u16 = 4;
 /// Ports that the server may take: a call that has ended gives back its own before the next begins, or a moment later.
@@ -122,6 +124,7 @@ impl Flood {
 fn shake_hands_among(strangers: &[Ipv4Addr], share: u64) {
     let handshakes: u64 =
         std::env::var("FLOOD_HANDSHAKES").map_or(200, |count| count.parse().unwrap()) / share;
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let first = free_range();
     let sources = strangers.iter().map(|ip| UdpSocket::bind((*ip, 0)).unwrap());
     let folder = tempfile::tempdir().unwrap();
