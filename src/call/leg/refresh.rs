@@ -54,6 +54,8 @@ struct Clock {
     seconds: u32,
     /// When we refresh next; `None`: the peer does.
     ours: Option<Instant>,
+    /// The peer knows of it. Else it is for our own sake alone, and all that counts is that somebody is there.
+    agreed: bool,
     end: Instant,
 }
 
@@ -176,8 +178,9 @@ impl Session {
 
     /// We have accepted an INVITE or UPDATE of the peer like that.
     pub(super) fn agree(&mut self, agreed: Option<Agreed>, now: Instant) {
-        self.clock = agreed.map(|Agreed { value, .. }| {
-            Clock::new(value.seconds, value.refresher == Some(Refresher::Uas), now)
+        self.clock = agreed.map(|Agreed { value, told }| Clock {
+            agreed: told,
+            ..Clock::new(value.seconds, value.refresher == Some(Refresher::Uas), now)
         });
     }
 
@@ -192,9 +195,27 @@ impl Session {
                 now,
             )),
             // §7.2: for our own sake.
-            (None, Some(own)) => Some(Clock::new(own, true, now)),
+            (None, Some(own)) => Some(Clock {
+                agreed: false,
+                ..Clock::new(own, true, now)
+            }),
             (None, None) => None,
         };
+    }
+
+    /// The peer has refused an INVITE or UPDATE of ours, so it is there. Where it has agreed to no timer, that is what was asked.
+    pub(super) fn refused(&mut self, status: Status, now: Instant) {
+        // RFC 5057 §5.1: these say that it is not, and 503 and 504 that nobody knows.
+        let gone = matches!(
+            status.code(),
+            404 | 408 | 410 | 416 | 480..=485 | 502..=504 | 604
+        );
+        if let Some(clock) = self.clock.filter(|clock| !clock.agreed && !gone) {
+            self.clock = Some(Clock {
+                agreed: false,
+                ..Clock::new(clock.seconds, true, now)
+            });
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -231,6 +252,7 @@ impl Clock {
         Self {
             seconds,
             ours: ours.then_some(now + interval / 2),
+            agreed: true,
             end: now + interval - margin,
         }
     }
@@ -297,7 +319,10 @@ impl Leg {
             status @ (Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT) => self.lost(status, env),
             Status::METHOD_NOT_ALLOWED | Status::NOT_IMPLEMENTED => self.session.refuses_updates(env.now),
             // While there is time it is tried again.
-            status => tracing::debug!(side = ?self.side, %status, "session refresh refused"),
+            status => {
+                tracing::debug!(side = ?self.side, %status, "session refresh refused");
+                self.session.refused(status, env.now);
+            }
         }
     }
 

@@ -288,6 +288,7 @@ impl Leg {
             }
             return;
         }
+        self.session.refused(status, env.now);
         match status {
             Status::REQUEST_PENDING if !withdrawn && up.glares < MAX_GLARES => {
                 up.glares += 1;
