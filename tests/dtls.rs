@@ -240,22 +240,21 @@ impl Ours {
     }
 }
 
+/// A server of OpenSSL's that takes one client and wants its certificate.
+const LISTENS: [&str; 7] = [
+    "s_server",
+    "-naccept",
+    "1",
+    "-accept",
+    "127.0.0.1:0",
+    "-Verify",
+    "1",
+];
+
 /// We are the client, OpenSSL the server.
 fn to_server(kind: &[&str], suites: &[Suite], hash: &str, more: &[&str]) {
     let Some(theirs) = Theirs::new(kind) else { return };
-    let arguments = [
-        &[
-            "s_server",
-            "-naccept",
-            "1",
-            "-accept",
-            "127.0.0.1:0",
-            "-Verify",
-            "1",
-        ],
-        more,
-    ]
-    .concat();
+    let arguments = [&LISTENS, more].concat();
     let mut peer = Peer::start(&theirs, suites, &arguments);
     let address = peer.until("ACCEPT ").expect("it listens");
     let setup = setup(Role::Client, theirs.fingerprint(hash), &SUITES);
@@ -407,16 +406,7 @@ fn a_session_with_us_is_not_one_to_come_back_to() {
     assert!(client.ends_well());
     assert!(!kept.exists());
     // It would have kept another's.
-    let listens = [
-        "s_server",
-        "-naccept",
-        "1",
-        "-accept",
-        "127.0.0.1:0",
-        "-Verify",
-        "1",
-    ];
-    let mut server = Peer::start(&theirs, &suites, &listens);
+    let mut server = Peer::start(&theirs, &suites, &LISTENS);
     let address = server.until("ACCEPT ").expect("it listens");
     let mut client = keeps(&address);
     client.until("Keying material:").expect("it has keys");

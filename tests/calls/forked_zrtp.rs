@@ -1,27 +1,19 @@
 //! ZRTP with the forks of a call: one offer, several answers, each with keys of its own.
 
-use super::hello::{AUDIO, Device};
+use super::{
+    forks::invited,
+    hello::{AUDIO, Device},
+};
 use b2bua::{
-    call::{Cause, Command, Encryption, EncryptionPolicy, Input, Origin, Side},
+    call::{Cause, Command, Encryption, Input, Origin, Side},
     media::{
         Component, MediaEvent, Protection, StreamId,
         zrtp::{Message, Output, Packet, Retained, Zid},
     },
     sip::Request,
-    testing::{Sim, Verdicts, ZID, privacy::description},
+    testing::{Sim, ZID, privacy::description},
 };
 use std::time::Duration;
-
-/// Leg B has its INVITE, with ZRTP.
-fn invited() -> (Sim, Request) {
-    let mut sim = Sim::new(Verdicts::direct(EncryptionPolicy::Only(Encryption::Zrtp)));
-    let offer = "v=0\r\no=alice-login 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n";
-    let invite = sim.a.invite("sip:bob@example.org", "", offer);
-    sim.send(Side::A, invite);
-    sim.run(Duration::from_millis(20));
-    let invite = sim.b.take_request("INVITE").expect("leg B was invited");
-    (sim, invite)
-}
 
 /// A fork responds with its description, which announces that device.
 fn say(sim: &mut Sim, invite: &Request, status: u16, (name, port): (&str, u16), device: Option<&Device>) {
@@ -64,7 +56,7 @@ fn hellos(messages: &[Message]) -> Vec<Vec<u8>> {
 /// exchange of its own that goes on where it was when its fork speaks again.
 #[test]
 fn acceptance_19_every_fork_is_greeted_with_the_hello_that_the_offer_announced() {
-    let (mut sim, invite) = invited();
+    let (mut sim, invite) = invited(Encryption::Zrtp);
     let offered = description(&b2bua::sip::Message::Request(invite.clone())).unwrap();
     let announced = offered.media[0]
         .attribute("zrtp-hash")
@@ -159,7 +151,7 @@ fn protections(sim: &Sim) -> [Protection; 2] {
 #[test]
 fn a_fork_that_answers_after_another_was_keyed_has_keys_of_its_own() {
     for announces in [true, false] {
-        let (mut sim, invite) = invited();
+        let (mut sim, invite) = invited(Encryption::Zrtp);
         let mut first = Device::new(Zid([3; 12]), 3);
         let mut second = Device::new(Zid([4; 12]), 4);
         say(&mut sim, &invite, 183, ("x", 42_000), announces.then_some(&first));
@@ -189,7 +181,7 @@ fn a_fork_that_answers_after_another_was_keyed_has_keys_of_its_own() {
 /// The first fork answers after all: its keys are there still.
 #[test]
 fn a_fork_that_was_keyed_and_answers_last_is_heard_under_its_keys_at_once() {
-    let (mut sim, invite) = invited();
+    let (mut sim, invite) = invited(Encryption::Zrtp);
     let mut first = Device::new(Zid([3; 12]), 3);
     let second = Device::new(Zid([4; 12]), 4);
     say(&mut sim, &invite, 183, ("x", 42_000), Some(&first));

@@ -27,7 +27,11 @@ fn port(fork: &str) -> u16 {
 }
 
 fn begin() -> (Sim, Request) {
-    let mut sim = Sim::new(Verdicts::direct(EncryptionPolicy::Only(Encryption::None)));
+    invited(Encryption::None)
+}
+/// Leg B has its INVITE, keyed like that; leg A is plain.
+pub(crate) fn invited(encryption: Encryption) -> (Sim, Request) {
+    let mut sim = Sim::new(Verdicts::direct(EncryptionPolicy::Only(encryption)));
     let offer = "v=0\r\no=alice-login 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n";
     let invite = sim.a.invite("sip:bob@example.org", "", offer);
     sim.send(Side::A, invite);
