@@ -131,6 +131,7 @@ fn relaying_allocates_nothing_in_steady_state() {
                 rtcp: None,
                 agreement: None,
                 payloads: renumbers.then(|| Box::new(payloads())),
+                clocks: Box::new([(0, 8000)]),
                 feedback: true,
                 key_frames: None,
                 silence: None,

@@ -1,5 +1,6 @@
 use super::*;
 use b2bua::{
+    app::SystemClock,
     config::{Config as File, ConfigErrors, Schema},
     sip::{
         Message, Text,
@@ -7,7 +8,7 @@ use b2bua::{
         routing::{FlowId, Source, Transport},
     },
 };
-use std::{net::Ipv4Addr, pin::pin, task};
+use std::{net::Ipv4Addr, pin::pin, sync::Arc, task};
 
 /// An INVITE from alice to bob with these extra header lines; the encryption is what its offer asked for.
 fn invite(to: &str, encryption: Option<Encryption>, lines: &str) -> Invite {
@@ -40,6 +41,7 @@ fn services(proxy: Option<&str>) -> Services {
     Services {
         outbound_proxy: proxy.map(|uri| Uri::parse(uri).expect("a URI")),
         latching: NatLatching::Signalled,
+        clock: Arc::new(SystemClock),
     }
 }
 

@@ -10,7 +10,7 @@ pub use crate::call::{
 };
 pub use header_list::{HeaderList, HeaderListError};
 pub use registry::{Bound, CallState, Registered};
-pub use services::Services;
+pub use services::{Services, SystemClock, WallClock};
 
 use serde::de::DeserializeOwned;
 use std::future::Future;

@@ -1,6 +1,7 @@
 //! What the server lends to applications.
 
 use crate::sip::Uri;
+use std::{fmt, sync::Arc, time::SystemTime};
 
 /// What an application may use of the server. Grows with the applications (DNS, databases, registrations).
 #[derive(Clone, Debug)]
@@ -9,4 +10,23 @@ pub struct Services {
     pub outbound_proxy: Option<Uri>,
     /// `[b2bua-server] nat-latching`.
     pub latching: crate::call::NatLatching,
+    /// The time of day. Only for what people and other systems read: what is waited for is waited for by the monotonic clock.
+    pub clock: Arc<dyn WallClock>,
+}
+
+/// The time of day, which may jump.
+pub trait WallClock: fmt::Debug + Send + Sync {
+    /// Now.
+    fn now(&self) -> SystemTime;
+}
+
+/// The system's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl WallClock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the place where the time of day enters")]
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
 }

@@ -4,7 +4,7 @@ use super::LookupError;
 use crate::sip::{Headers, Response, Status, Text};
 
 /// Who caused a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
     /// The caller's side.
     LegA,
@@ -14,6 +14,18 @@ pub enum Origin {
     App,
     /// The server itself: limits, resources, network.
     Local,
+}
+
+impl Origin {
+    /// The word for metrics and CDR.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::LegA => "leg_a",
+            Self::LegB => "leg_b",
+            Self::App => "app",
+            Self::Local => "local",
+        }
+    }
 }
 
 /// A call that failed, or a request that was refused.
@@ -33,7 +45,7 @@ pub struct Failure {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Kind {
     /// The peer answered with that code.

@@ -18,7 +18,7 @@ pub use decision::{
     Contact, Decision, Encryption, EncryptionPolicy, InCall, Lease, Limits, MediaPolicy, NatLatching,
     Outgoing, RelayChoice, Rescue,
 };
-pub use event::{CallEvent, Sas, Summary};
+pub use event::{CallEvent, Party, Sas, Standing, Summary};
 pub use failure::{Cause, Failure, Origin};
 pub use invite::Invite;
 pub use leg::Leg;
@@ -151,6 +151,8 @@ pub enum Output {
     Dialog(Side, crate::sip::routing::DialogKey),
     /// A final response of a finished server transaction, to be repeated to retransmissions after the call has gone.
     Tombstone(crate::sip::routing::TransactionKey, Transmit),
+    /// The answer to [`Command::Report`]: the call so far.
+    Report(Box<Summary>),
     /// The last output: nothing is left.
     Finished(Box<Summary>),
 }
@@ -178,6 +180,8 @@ pub enum Verdict {
 pub enum Command {
     /// End it: both legs get BYE (or CANCEL, or the failure as a response) with this reason.
     Hangup(Cause),
+    /// Say what there is of it, with the packets so far: answered by [`Output::Report`], once for all that are open.
+    Report,
 }
 
 /// Why a next hop led nowhere.

@@ -55,6 +55,16 @@ impl From<LogLevel> for tracing::Level {
     }
 }
 
+/// `cdr-format`
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum CdrFormat {
+    /// Objects.
+    Json,
+    /// A table.
+    Csv,
+}
+
 /// The word of `data-directory` for none.
 pub const NOTHING_KEPT: &str = "none";
 
@@ -89,6 +99,10 @@ pub struct Server {
     pub no_rtp_timeout: Seconds,
     /// Between the signal to stop and the end of the last call.
     pub drain_timeout: Seconds,
+    /// Where records of calls go; `None`: nowhere.
+    pub cdr_file: Option<PathBuf>,
+    /// How they are written.
+    pub cdr_format: CdrFormat,
     /// Ports of audio.
     pub audio_port: PortRange,
     /// Ports of other media.

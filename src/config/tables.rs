@@ -195,6 +195,25 @@ const SERVER: &[Key] = &[
         example: "10min",
     },
     Key {
+        name: "cdr-file",
+        kind: Kind::Text,
+        default: "",
+        help: "File of call detail records: one line for each call, answered or not, also for those that are refused at \
+               once. Made with mode 0640 when it is not there; opened anew at SIGHUP, for logrotate. While it cannot be \
+               written, as on a full disk, records wait. Empty: no records.",
+        reload: true,
+        example: "/var/log/b2bua/cdr.jsonl",
+    },
+    Key {
+        name: "cdr-format",
+        kind: Kind::OneOf(&["json", "csv"]),
+        default: "json",
+        help: "How records are written: json, an object a line with everything; csv, a table with a first line of names, \
+               which has the counts of the first audio stream only.",
+        reload: true,
+        example: "",
+    },
+    Key {
         name: "audio-port",
         kind: Kind::PortRange,
         default: "0",

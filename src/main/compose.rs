@@ -1,7 +1,7 @@
 //! From the configuration to what the server and the applications are made of.
 
 use b2bua::{
-    app::{Bound, Registered, Services},
+    app::{Bound, Registered, Services, SystemClock},
     call::{
         bridge::CallSettings,
         leg::{Profile, SessionTimers},
@@ -13,7 +13,12 @@ use b2bua::{
     },
     net::Listen,
     sdp,
-    server::{ServerSettings, fresh_zid, zid_cache::ZidCache},
+    server::{
+        Ledger, ServerSettings,
+        cdr::{CdrFile, CdrFormat},
+        fresh_zid,
+        zid_cache::ZidCache,
+    },
     sip::{Ids, routing::Transport, timers::Timers},
 };
 use std::{net::IpAddr, path::Path, sync::Arc};
@@ -30,6 +35,7 @@ pub(crate) async fn application(
     let services = Services {
         outbound_proxy: server.outbound_proxy.0.clone(),
         latching: server.nat_latching,
+        clock: Arc::new(SystemClock),
     };
     match known.iter().find(|entry| entry.name == server.application) {
         Some(entry) => entry.build(config, &services).await,
@@ -138,6 +144,16 @@ pub(crate) async fn zid_cache(server: &config::Server) -> Option<Arc<ZidCache>> 
     }
 }
 
+/// Where records of calls go.
+pub(crate) fn cdr(server: &config::Server) -> Option<CdrFile> {
+    let path = server.cdr_file.clone()?;
+    let format = match server.cdr_format {
+        config::CdrFormat::Json => CdrFormat::Json,
+        config::CdrFormat::Csv => CdrFormat::Csv,
+    };
+    Some(CdrFile { path, format })
+}
+
 /// Handshakes that may exist for each one that may go on: they wait for their peer's ClientHello, or for their turn.
 const WAITING: usize = 10;
 
@@ -148,6 +164,7 @@ pub(crate) fn settings(
     trusted: Networks,
     identity: Option<Arc<Identity>>,
     zid_cache: Option<Arc<ZidCache>>,
+    ledger: Ledger,
 ) -> ServerSettings {
     let duration = server.max_call_duration.0;
     ServerSettings {
@@ -177,6 +194,8 @@ pub(crate) fn settings(
         }),
         identity,
         zid_cache,
+        ledger,
+        clock: Arc::new(SystemClock),
         dtls: dtls::Limits {
             most: server.dtls_handshakes.saturating_mul(WAITING),
             at_once: server.dtls_handshakes,

@@ -10,7 +10,7 @@ use b2bua::{
     app::Registered,
     config::{Config, ConfigErrors, Global, Schema, Server as ServerSection},
     net::Listen,
-    server::Server,
+    server::{Ledger, Server},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
@@ -29,6 +29,9 @@ use tracing::{error, info, warn};
 
 /// `EX_CONFIG` of sysexits.h: systemd is told not to try again.
 pub(crate) const REFUSED: u8 = 78;
+
+/// How long a slow disk may take for the last records of calls.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// Why a run ended before its time.
 enum Fault {
@@ -58,14 +61,16 @@ pub(crate) fn run(args: &Args, known: &'static [Registered], schema: &Schema) ->
             .enable_all()
             .build()
             .map_err(Fault::failed)?;
-        let outcome = runtime.block_on(async {
-            if args.check {
-                check(&loaded, known).await
-            } else {
-                serve(args, known, schema, loaded).await
-            }
-        });
+        if args.check {
+            return runtime.block_on(check(&loaded, known));
+        }
+        let file = compose::cdr(&loaded.server);
+        let opened = Ledger::open(file.as_ref());
+        let ledger = opened.map_err(|error| Fault::Failed(format!("b2bua-server/cdr-file: {error}")))?;
+        let outcome = runtime.block_on(serve(args, known, schema, loaded, ledger.clone()));
+        // Calls whose tasks end with the runtime have their records too.
         runtime.shutdown_timeout(Duration::from_secs(1));
+        ledger.finish(LAST_RECORDS);
         outcome
     });
     match outcome {
@@ -120,6 +125,7 @@ async fn serve(
     known: &'static [Registered],
     schema: &Schema,
     loaded: Loaded,
+    ledger: Ledger,
 ) -> Result<(), Fault> {
     // Before anything else: a signal that arrives while we start must not kill us silently.
     let mut signals = Signals::new().map_err(Fault::failed)?;
@@ -144,7 +150,14 @@ async fn serve(
     let trusted = compose::trusted(&loaded.server).await;
     let identity = compose::identity(&loaded.server);
     let zid_cache = compose::zid_cache(&loaded.server).await;
-    let settings = compose::settings(&loaded.server, listen.clone(), trusted, identity, zid_cache);
+    let settings = compose::settings(
+        &loaded.server,
+        listen.clone(),
+        trusted,
+        identity,
+        zid_cache,
+        ledger.clone(),
+    );
     let server = Server::start(settings, app).await.map_err(Fault::failed)?;
     let running = Running {
         args,
@@ -154,6 +167,7 @@ async fn serve(
         began_with: loaded.config,
         logging,
         listen,
+        ledger,
         server,
     };
     for (transport, address) in running.server.local() {
@@ -212,6 +226,7 @@ struct Running<'a> {
     began_with: Config,
     logging: Logging,
     listen: Vec<Listen>,
+    ledger: Ledger,
     server: Server,
 }
 
@@ -287,6 +302,8 @@ impl Running<'_> {
         let app = compose::application(self.known, &loaded.config, &loaded.server).await?;
         loaded.config.remarks().for_each(|remark| info!("{remark}"));
         let trusted = compose::trusted(&loaded.server).await;
+        let records = self.ledger.turn(compose::cdr(&loaded.server).as_ref());
+        records.map_err(|error| Fault::Failed(format!("b2bua-server/cdr-file: {error}")))?;
         self.logging.reload(&loaded.global).map_err(Fault::Failed)?;
         self.server.reload(
             // Read again, and renewed when it is time.
@@ -296,6 +313,7 @@ impl Running<'_> {
                 trusted,
                 compose::identity(&loaded.server),
                 None,
+                self.ledger.clone(),
             ),
             app,
         );

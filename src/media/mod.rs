@@ -77,6 +77,8 @@ pub enum MediaCommand {
         /// Which stream.
         stream: StreamId,
     },
+    /// Say what went through so far; answered by `Counted`.
+    Count,
     /// Close everything; answered by `Closed`.
     Close,
 }
@@ -100,6 +102,8 @@ pub struct Connect {
     pub agreement: Option<KeyAgreement>,
     /// How the payload types of packets that come from this side are renumbered for the other; `None`: they are not.
     pub payloads: Option<Box<PayloadMap>>,
+    /// Clock rates in Hz by payload type, of what comes from this side: its jitter is measured by them.
+    pub clocks: Box<[(u8, u32)]>,
     /// This side speaks RTCP feedback (RFC 4585); where it does not, feedback is taken out of what goes to it.
     pub feedback: bool,
     /// How its peer, as a sender of video, can be asked for a key frame; `None`: it cannot, or it is no video.
@@ -184,6 +188,8 @@ pub enum MediaEvent {
         /// Which stream.
         stream: StreamId,
     },
+    /// The counts so far.
+    Counted(Vec<StreamStats>),
     /// All is closed; the counts.
     Closed(Vec<StreamStats>),
 }
@@ -203,6 +209,10 @@ pub struct StreamStats {
     pub octets: u64,
     /// RTP lost on the way to us, by sequence numbers.
     pub lost: u64,
+    /// Interarrival jitter of what came (RFC 3550 §6.4.1) at the end; zero where no clock rate is known.
+    pub jitter: Duration,
+    /// The highest that it was.
+    pub highest_jitter: Duration,
     /// Discarded, by reason (order of `relay::Discard`).
     pub discarded: Vec<(&'static str, u64)>,
 }

@@ -1,7 +1,13 @@
 //! Who may place a call, and how many there may be.
 
 use super::{Gauges, ServerSettings};
-use crate::{app::Bound, call::bridge::CallSettings, config::Networks, media::dtls::Identity, sip::Status};
+use crate::{
+    app::Bound,
+    call::{Failure, Origin, bridge::CallSettings, failure::Kind},
+    config::Networks,
+    media::dtls::Identity,
+    sip::Status,
+};
 use std::{net::IpAddr, sync::Arc};
 
 /// What new calls are made by; a reload replaces it as a whole.
@@ -76,6 +82,15 @@ impl Refusal {
             Self::Full => (Status::SERVICE_UNAVAILABLE, Some(5)),
             Self::Stopping => (Status::SERVICE_UNAVAILABLE, Some(30)),
         }
+    }
+    /// The same for records.
+    pub(super) fn failure(self) -> Failure {
+        let kind = match self {
+            Self::Forbidden => Kind::Declined,
+            Self::Full => Kind::Capacity,
+            Self::Stopping => Kind::Shutdown,
+        };
+        Failure::new(self.answer().0, Origin::Local, kind)
     }
     pub(super) fn count(self, gauges: &Gauges) {
         match self {

@@ -2,10 +2,11 @@
 
 use super::{
     Gauges,
+    cdr::Receipt,
     dispatch::Control,
     farewell::Remains,
     handshakes::{Handshakes, Shared},
-    inbox::{Inbox, InboxReceiver},
+    inbox::{Inbox, InboxReceiver, Listing, Told},
     redact::Redacted,
     retained,
     standalone::{Answerer, reply},
@@ -15,8 +16,8 @@ use super::{
 use crate::{
     app::{Bound, CallState},
     call::{
-        Call, CallEvent, Cause, Command, Env, Incoming, Input, Origin, Output, Question, Side, Transmit,
-        bridge::CallSettings, failure::Kind,
+        Call, CallEvent, Cause, Command, Env, Incoming, Input, Origin, Output, Question, Side, Summary,
+        Transmit, bridge::CallSettings, failure::Kind,
     },
     media::{
         MediaCommand, MediaEvent,
@@ -48,6 +49,7 @@ pub(super) struct Seat {
     pub(super) relay: Arc<Relay>,
     pub(super) control: mpsc::UnboundedSender<Control>,
     pub(super) gauges: Arc<Gauges>,
+    pub(super) receipt: Receipt,
     pub(super) answerer: Arc<Answerer>,
     pub(super) settings: Arc<CallSettings>,
     pub(super) dtls: Shared,
@@ -87,6 +89,7 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
                 session: None,
                 replies: VecDeque::new(),
                 remains,
+                listings: Vec::new(),
                 finished: false,
             };
             if unwound(pin!(task.drive(Some(&mut app), &mut inbox)))
@@ -98,7 +101,7 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
                 tracing::error!("a fault in this call's task: the call is ended");
                 let orderly = async {
                     let cause = Cause::of(Kind::Internal, Origin::Local);
-                    task.take(Some(Input::Command(Command::Hangup(cause))));
+                    task.take(Input::Command(Command::Hangup(cause)));
                     task.drive(None, &mut inbox).await;
                 };
                 if unwound(pin!(orderly)).await.is_err() {
@@ -108,6 +111,7 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
         }
         Ok(Err(failure)) => {
             tracing::info!(status = %failure.status, reason = ?failure.reason, "refused");
+            seat.receipt.refuse(failure.clone());
             if let Message::Request(request) = &remains.invite.message {
                 let response = seat.answerer.failure(request, &failure);
                 seat.net.send(reply(request, &response, remains.invite.source));
@@ -169,6 +173,8 @@ struct CallTask {
     replies: VecDeque<Input>,
     remains: Remains,
     watch: Watch,
+    /// Who wants to know what there is of it.
+    listings: Vec<Listing>,
     finished: bool,
 }
 
@@ -232,9 +238,9 @@ impl CallTask {
             self.wind(clock.as_mut());
             tokio::select! {
                 biased;
-                input = inbox.next() => self.take(input),
+                told = inbox.next() => self.hear(told),
                 verdict = &mut answer => {
-                    self.take(Some(Input::Verdict(verdict)));
+                    self.take(Input::Verdict(verdict));
                     return later;
                 }
                 () = clock.as_mut() => self.timeout(),
@@ -245,7 +251,7 @@ impl CallTask {
         self.wind(clock.as_mut());
         tokio::select! {
             biased;
-            input = inbox.next() => self.take(input),
+            told = inbox.next() => self.hear(told),
             () = clock => self.timeout(),
         }
     }
@@ -262,9 +268,25 @@ impl CallTask {
             clock.reset(deadline);
         }
     }
-    fn take(&mut self, input: Option<Input>) {
-        // Never `None`: the task has a sender itself.
-        let Some(input) = input else { return };
+    fn hear(&mut self, told: Option<Told>) {
+        match told {
+            Some(Told::Input(input)) => self.take(*input),
+            Some(Told::Report(listing)) => {
+                self.listings.push(listing);
+                self.take(Input::Command(Command::Report));
+            }
+            // Never: the task has a sender itself.
+            None => {}
+        }
+    }
+    /// Says what there is of the call to all who have asked.
+    fn report(&mut self, summary: &Summary) {
+        for listing in std::mem::take(&mut self.listings) {
+            // Who asked may have lost patience.
+            let _ = listing.send(Box::new(self.seat.receipt.running(summary)));
+        }
+    }
+    fn take(&mut self, input: Input) {
         if let Input::Message(Side::B, _) = &input {
             self.watch.heard();
         }
@@ -287,6 +309,7 @@ impl CallTask {
                     }
                     Output::Event(event) => {
                         self.note(&event);
+                        self.seat.receipt.note(&event);
                         observe(&event);
                     }
                     Output::Zrtp(command) => retained::obey(&self.seat.cache, command, &self.seat.inbox),
@@ -297,13 +320,14 @@ impl CallTask {
                         self.control(Control::Dialog(self.seat.number, side, key));
                     }
                     Output::Tombstone(key, words) => self.control(Control::Tombstone(key, words)),
+                    Output::Report(summary) => self.report(&summary),
                     Output::Finished(_) => self.finished = true,
                     Output::Ask(question) => return Drained::Asked(question),
                     Output::Withdraw => return Drained::Withdrawn,
                 }
             }
             match self.replies.pop_front() {
-                Some(input) => self.take(Some(input)),
+                Some(input) => self.take(input),
                 None => return Drained::Idle,
             }
         }

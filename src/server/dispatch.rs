@@ -4,15 +4,17 @@ use super::{
     Gauges,
     admission::{Load, Policy, Refusal},
     call_task::{self, Seat},
+    cdr::Desk,
     handshakes::Shared,
-    inbox::inbox,
+    inbox::{Listing, inbox},
     maps::{Census, Maps, Origination},
+    recent::Recent,
     redact::Redacted,
     standalone::{Answerer, reply},
     zid_cache::ZidCache,
 };
 use crate::{
-    call::{Cause, Command, Incoming, Input, Origin, Side, Transmit, Unsent, failure::Kind},
+    call::{Cause, Command, Failure, Incoming, Input, Origin, Side, Transmit, Unsent, failure::Kind},
     media::{dtls::Dtls, relay::Relay},
     net::{Net, NetEvent},
     sip::{
@@ -46,6 +48,8 @@ pub(super) enum Control {
     Refuse,
     /// Every call ends now.
     HangUpAll,
+    /// Every call that has not ended says what there is of it.
+    List(Listing),
     /// Answered at once by a dispatcher that lives.
     Ping(oneshot::Sender<()>),
 }
@@ -55,6 +59,8 @@ pub(super) struct Dispatcher {
     pub(super) net: Net,
     pub(super) relay: Arc<Relay>,
     pub(super) gauges: Arc<Gauges>,
+    pub(super) desk: Desk,
+    pub(super) recent: Recent,
     pub(super) answerer: Arc<Answerer>,
     pub(super) policy: Policy,
     pub(super) dtls: Dtls,
@@ -87,7 +93,10 @@ impl Dispatcher {
                     self.obey(order);
                 }
                 _ = events.recv_many(&mut batch, BATCH) => {}
-                _ = sweep.tick() => self.maps.tombstones.expire(Instant::now()),
+                _ = sweep.tick() => {
+                    self.maps.tombstones.expire(Instant::now());
+                    self.recent.tick();
+                }
             }
             self.maps.waiting = events.len();
             // Whatever a call said before it sent something came before the answer to that.
@@ -125,6 +134,11 @@ impl Dispatcher {
             Control::Refuse => self.maps.stopping = true,
             // Who asked may have lost patience.
             Control::Ping(answer) => drop(answer.send(())),
+            Control::List(listing) => {
+                for entry in self.maps.calls.values().filter(|entry| !entry.over) {
+                    entry.inbox.ask(listing.clone());
+                }
+            }
             Control::HangUpAll => {
                 for entry in self.maps.calls.values() {
                     let cause = Cause::of(Kind::Shutdown, Origin::Local);
@@ -217,9 +231,13 @@ impl Dispatcher {
             return self.answer(&request, response, source);
         }
         if !self.policy.trusts(source.remote.ip()) {
-            return self.refuse(&request, source, Refusal::Forbidden);
+            return self.refuse(&request, &key, source, Refusal::Forbidden);
         }
         if let Some(response) = self.answerer.outside(&request) {
+            if request.method == Method::Invite {
+                let failure = Failure::new(response.status, Origin::LegA, Kind::Protocol);
+                self.record_refusal(&request, &key, source, failure);
+            }
             return self.answer(&request, response, source);
         }
         self.invite(request, key, source);
@@ -237,6 +255,10 @@ impl Dispatcher {
                 // Not the caller's fault: the call is here already, over another path.
                 response.reason = Text::from_static("Merged Request");
             }
+            if !merged {
+                let failure = Failure::of(Kind::Loop, Origin::LegA);
+                self.record_refusal(&request, &key, source, failure);
+            }
             return self.answer(&request, response, source);
         }
         let load = Load {
@@ -246,7 +268,7 @@ impl Dispatcher {
             stopping: self.maps.stopping,
         };
         if let Err(refusal) = self.policy.admit(load) {
-            return self.refuse(&request, source, refusal);
+            return self.refuse(&request, &key, source, refusal);
         }
         self.gauges.taken.add();
         let (inbox, receiver) = inbox();
@@ -264,6 +286,9 @@ impl Dispatcher {
             relay: self.relay.clone(),
             control: self.control.clone(),
             gauges: self.gauges.clone(),
+            receipt: self
+                .desk
+                .open(Some(number), self.policy.app.name(), &request, source),
             answerer: self.answerer.clone(),
             settings: self.policy.calls.clone(),
             cache: self.cache.clone(),
@@ -286,8 +311,21 @@ impl Dispatcher {
         };
         self.maps.dialogs.contains_key(&DialogKey { call_id, local_tag })
     }
-    fn refuse(&self, request: &Request, source: Source, refusal: Refusal) {
+    /// A call that is refused at once has its record too; a repetition of its INVITE has no other.
+    fn record_refusal(&mut self, request: &Request, key: &TransactionKey, source: Source, failure: Failure) {
+        if self.recent.is_new(key) {
+            self.desk.open(None, "", request, source).refuse(failure);
+        }
+    }
+    fn refuse(&mut self, request: &Request, key: &TransactionKey, source: Source, refusal: Refusal) {
         refusal.count(&self.gauges);
+        if request.method == Method::Invite {
+            if refusal != Refusal::Forbidden || self.recent.takes_stranger() {
+                self.record_refusal(request, key, source, refusal.failure());
+            } else {
+                self.gauges.unrecorded.add();
+            }
+        }
         tracing::info!(from = %source.remote, method = %request.method, ?refusal, "refused");
         let (status, retry_after) = refusal.answer();
         let mut response = self.answerer.response(request, status);

@@ -1,8 +1,14 @@
 //! What there is and what has been, in one place: for the log, systemd's status line and tests.
 
+use crate::call::Standing;
 use std::{
+    collections::BTreeMap,
     fmt,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 /// Counts of what exists now, and of what has happened since the start.
@@ -50,6 +56,77 @@ pub struct Gauges {
     pub dropped: Count,
     /// Calls that ended by a fault of ours.
     pub faults: Count,
+    /// Calls of strangers that were refused and got no record, because there were too many in a second.
+    pub unrecorded: Count,
+    /// Records in their file.
+    pub cdr_written: Count,
+    /// Records that wait for it.
+    pub cdr_waiting: Level,
+    /// Times that the file did not take what it should.
+    pub cdr_failed: Count,
+    /// Records that went to the log instead.
+    pub cdr_diverted: Count,
+    /// Calls by where they are, in the order of [`Standing::ALL`].
+    pub standing: [Level; Standing::ALL.len()],
+    /// Calls that were not answered, by final code, who and why.
+    pub failures: Counts,
+    /// Calls that were answered and have ended, by who and why; the code is 0.
+    pub ends: Counts,
+    /// From the INVITE to the first progress, or to the answer.
+    pub post_dial_delay: Histogram,
+}
+
+/// Something that happens, by code, who and why.
+#[derive(Debug, Default)]
+pub struct Counts(Mutex<BTreeMap<Label, u64>>);
+
+/// A code, who and why.
+pub type Label = (u16, &'static str, &'static str);
+
+impl Counts {
+    /// It has happened once more. There are as many labels as there are codes of SIP, by fewer than a hundred words of ours.
+    pub fn add(&self, label: Label) {
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(label)
+            .or_default() += 1;
+    }
+    /// How often each has happened.
+    pub fn list(&self) -> Vec<(Label, u64)> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(label, count)| (*label, *count)).collect()
+    }
+}
+
+/// How long something took, in steps.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    steps: [AtomicU64; Self::BOUNDS.len() + 1],
+    microseconds: AtomicU64,
+}
+
+impl Histogram {
+    /// The upper bounds of the steps in seconds; what is longer comes after them.
+    pub const BOUNDS: [f64; 14] = [
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0,
+    ];
+    /// It took that long once.
+    pub fn note(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        let step = Self::BOUNDS.iter().position(|bound| seconds <= *bound);
+        if let Some(step) = self.steps.get(step.unwrap_or(Self::BOUNDS.len())) {
+            step.fetch_add(1, Relaxed);
+        }
+        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.microseconds.fetch_add(microseconds, Relaxed);
+    }
+    /// How often each step was taken, and the sum of all in seconds.
+    pub fn read(&self) -> (Vec<u64>, f64) {
+        let steps = self.steps.iter().map(|step| step.load(Relaxed)).collect();
+        (steps, self.microseconds.load(Relaxed) as f64 / 1e6)
+    }
 }
 
 /// Something that comes and goes.
@@ -95,6 +172,10 @@ impl Count {
 }
 
 impl Gauges {
+    /// Calls that are there.
+    pub fn standing(&self, standing: Standing) -> &Level {
+        &self.standing[standing as usize]
+    }
     /// Everything by name, in a fixed order.
     pub fn list(&self) -> Vec<(&'static str, u64)> {
         let level = |level: &Level| level.now() as u64;
@@ -120,6 +201,11 @@ impl Gauges {
             ("stray", self.stray.total()),
             ("dropped", self.dropped.total()),
             ("faults", self.faults.total()),
+            ("unrecorded", self.unrecorded.total()),
+            ("cdr-written", self.cdr_written.total()),
+            ("cdr-waiting", level(&self.cdr_waiting)),
+            ("cdr-failed", self.cdr_failed.total()),
+            ("cdr-diverted", self.cdr_diverted.total()),
         ]
     }
 }

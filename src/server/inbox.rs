@@ -1,5 +1,6 @@
 //! How a call's task is told things.
 
+use super::cdr::RunningCall;
 use crate::call::Input;
 use std::sync::{
     Arc,
@@ -9,17 +10,28 @@ use tokio::sync::mpsc;
 
 /// Messages from the wire that may wait for one call. Who sends faster than that is not waiting for answers.
 const MOST_WAITING: usize = 256;
+/// What a call's task is told.
+pub(super) enum Told {
+    /// For the call.
+    Input(Box<Input>),
+    /// Somebody wants to know what there is of it.
+    Report(Listing),
+}
+
+/// Where calls that are asked say what there is of them.
+pub(super) type Listing = mpsc::UnboundedSender<Box<RunningCall>>;
+
 /// The way into a call. What waits is boxed: the channel keeps room for 32 at a time, and for as many more where key agreements
 /// have passed through it, which by value is 11 kB each.
 #[derive(Clone)]
 pub(super) struct Inbox {
-    sender: mpsc::UnboundedSender<Box<Input>>,
+    sender: mpsc::UnboundedSender<Told>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// Its other end.
 pub(super) struct InboxReceiver {
-    receiver: mpsc::UnboundedReceiver<Box<Input>>,
+    receiver: mpsc::UnboundedReceiver<Told>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -49,15 +61,20 @@ impl Inbox {
     pub(super) fn push(&self, input: Input) {
         self.waiting.fetch_add(1, Relaxed);
         // The call has ended meanwhile: nobody is left to care.
-        let _ = self.sender.send(Box::new(input));
+        let _ = self.sender.send(Told::Input(Box::new(input)));
+    }
+    /// Asks what there is of the call.
+    pub(super) fn ask(&self, listing: Listing) {
+        self.waiting.fetch_add(1, Relaxed);
+        let _ = self.sender.send(Told::Report(listing));
     }
 }
 
 impl InboxReceiver {
     /// The next thing to know. Never `None` while the task has a sender itself.
-    pub(super) async fn next(&mut self) -> Option<Input> {
-        let input = self.receiver.recv().await;
-        self.waiting.fetch_sub(usize::from(input.is_some()), Relaxed);
-        input.map(|input| *input)
+    pub(super) async fn next(&mut self) -> Option<Told> {
+        let told = self.receiver.recv().await;
+        self.waiting.fetch_sub(usize::from(told.is_some()), Relaxed);
+        told
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Entry {
     invite: TransactionKey,
     origination: Option<Origination>,
     dialogs: Vec<DialogKey>,
-    over: bool,
+    pub(super) over: bool,
 }
 
 /// Who has what.

@@ -2,12 +2,15 @@
 
 mod admission;
 mod call_task;
+pub mod cdr;
 mod dispatch;
 mod farewell;
 pub mod gauges;
 mod handshakes;
 mod inbox;
 mod maps;
+pub mod plain;
+mod recent;
 mod redact;
 mod retained;
 pub mod settings;
@@ -17,6 +20,7 @@ mod tombstones;
 mod watch;
 pub mod zid_cache;
 
+pub use cdr::Ledger;
 pub use gauges::Gauges;
 pub use settings::ServerSettings;
 
@@ -31,8 +35,10 @@ use crate::{
     sip::{Ids, routing::Transport},
 };
 use admission::Policy;
+use cdr::{Desk, RunningCall};
 use dispatch::{Control, Dispatcher};
 use maps::{Census, Maps};
+use recent::Recent;
 use standalone::Answerer;
 use std::{
     io,
@@ -74,6 +80,7 @@ pub struct Server {
     relay: Arc<Relay>,
     dtls: Dtls,
     gauges: Arc<Gauges>,
+    ledger: Ledger,
     control: sync::mpsc::UnboundedSender<Control>,
     census: sync::watch::Receiver<Census>,
     drain_timeout: Mutex<Duration>,
@@ -126,6 +133,12 @@ impl Server {
             net: net.clone(),
             relay: relay.clone(),
             gauges: gauges.clone(),
+            desk: Desk {
+                ledger: settings.ledger.clone(),
+                gauges: gauges.clone(),
+                clock: settings.clock.clone(),
+            },
+            recent: Recent::default(),
             answerer: Arc::new(Answerer::new(secret, settings.calls.profile.user_agent.clone())),
             policy: Policy::new(&settings, app),
             dtls: dtls.clone(),
@@ -140,6 +153,7 @@ impl Server {
             relay,
             dtls,
             gauges,
+            ledger: settings.ledger,
             control,
             census,
             drain_timeout: Mutex::new(settings.drain_timeout),
@@ -155,6 +169,22 @@ impl Server {
     pub fn reload(&self, settings: ServerSettings, app: Bound) {
         *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = settings.drain_timeout;
         self.order(Control::Reload(Policy::new(&settings, app)));
+    }
+    /// The calls that run, each with what it has carried so far; in the order in which they began. Those that do not say so
+    /// within a second are left out.
+    #[expect(clippy::disallowed_methods, reason = "a task that hangs is not waited for")]
+    pub async fn calls(&self) -> Vec<RunningCall> {
+        let (listing, mut told) = sync::mpsc::unbounded_channel();
+        self.order(Control::List(listing));
+        let mut calls = Vec::new();
+        let all = async {
+            while let Some(call) = told.recv().await {
+                calls.push(*call);
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
+        calls.sort_by_key(|call| call.call);
+        calls
     }
     /// Whether messages still find their way to calls: answered by the task that sends them there, when its turn comes.
     /// `false` when that task has died; a task that hangs never answers.
@@ -175,6 +205,11 @@ impl Server {
         self.gauges.dtls_completed.set(dtls.completed());
         self.gauges.dtls_failed.set(dtls.failed());
         self.gauges.dtls_refused.set(dtls.refused());
+        let records = self.ledger.counts();
+        self.gauges.cdr_waiting.set(records.waiting);
+        self.gauges.cdr_written.set(records.written);
+        self.gauges.cdr_failed.set(records.failed);
+        self.gauges.cdr_diverted.set(records.diverted);
         self.gauges.clone()
     }
     fn order(&self, order: Control) {
@@ -204,6 +239,7 @@ mod tests {
             relay: Arc::new(relay.expect("threads")),
             dtls: Dtls::new(crate::media::dtls::Limits::default()),
             gauges: Arc::default(),
+            ledger: Ledger::open(None).expect("a thread"),
             control,
             census,
             drain_timeout: Mutex::default(),

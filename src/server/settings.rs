@@ -1,7 +1,8 @@
 //! What a server is told at start and at a reload.
 
-use super::zid_cache::ZidCache;
+use super::{cdr::Ledger, zid_cache::ZidCache};
 use crate::{
+    app::WallClock,
     call::bridge::CallSettings,
     config::Networks,
     media::dtls::{self, Identity},
@@ -24,6 +25,10 @@ pub struct ServerSettings {
     pub identity: Option<Arc<Identity>>,
     /// What ZRTP retains of peers; without one it is kept in memory, for as long as the server lives.
     pub zid_cache: Option<Arc<ZidCache>>,
+    /// Where records of calls go; the file is turned by whoever holds another handle to it.
+    pub ledger: Ledger,
+    /// The time of day, for records.
+    pub clock: Arc<dyn WallClock>,
     /// How many DTLS handshakes there may be.
     pub dtls: dtls::Limits,
     /// Threads of the media relay, at least 1.

@@ -8,7 +8,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// What the relay of one call was told.
@@ -69,23 +69,29 @@ impl FakeRelay {
                 self.connected.retain(|key, _| key.1 != stream);
                 None
             }
+            MediaCommand::Count => Some(MediaEvent::Counted(self.counts())),
             MediaCommand::Close => {
                 self.closed = true;
-                let count = |key: &(Side, StreamId)| StreamStats {
-                    side: key.0,
-                    stream: key.1,
-                    received: 0,
-                    sent: 0,
-                    octets: 0,
-                    lost: 0,
-                    discarded: Vec::new(),
-                };
-                let stats = self.ports.keys().map(count).collect();
+                let stats = self.counts();
                 self.ports.clear();
                 self.connected.clear();
                 Some(MediaEvent::Closed(stats))
             }
         }
+    }
+    fn counts(&self) -> Vec<StreamStats> {
+        let count = |key: &(Side, StreamId)| StreamStats {
+            side: key.0,
+            stream: key.1,
+            received: 0,
+            sent: 0,
+            octets: 0,
+            lost: 0,
+            jitter: Duration::ZERO,
+            highest_jitter: Duration::ZERO,
+            discarded: Vec::new(),
+        };
+        self.ports.keys().map(count).collect()
     }
     fn open(&mut self, side: Side, stream: StreamId, address: IpAddr) -> MediaEvent {
         if self.free == 0 {

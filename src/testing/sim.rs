@@ -98,6 +98,8 @@ pub struct Sim {
     pub events: Vec<CallEvent>,
     /// The last output.
     pub summary: Option<Summary>,
+    /// The last report of what there is.
+    pub report: Option<Summary>,
     /// Each message that crossed a wire: when, which wire, towards the server or from it.
     pub wire: Vec<(Instant, Side, bool, Bytes)>,
     verdicts: Verdicts,
@@ -140,6 +142,7 @@ impl Sim {
             retained: FakeCache::default(),
             events: Vec::new(),
             summary: None,
+            report: None,
             wire: Vec::new(),
             verdicts,
             settings: Arc::new(settings),
@@ -365,6 +368,7 @@ impl Sim {
                 }
                 Output::Zrtp(ZrtpCommand::Store(update)) => self.retained.update(update),
                 Output::Dialog(..) | Output::Tombstone(..) => {}
+                Output::Report(summary) => self.report = Some(*summary),
                 Output::Finished(summary) => {
                     assert_eq!(
                         self.call.as_ref().and_then(Call::poll_timeout),

@@ -115,6 +115,7 @@ fn real(sender: SocketAddr, receiver: SocketAddr, keys: &[SrtpKey]) -> (Candidat
                 rtcp: None,
                 agreement: None,
                 payloads: None,
+                clocks: Box::new([(0, 8000)]),
                 feedback: true,
                 key_frames: None,
                 silence,

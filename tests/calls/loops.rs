@@ -127,7 +127,11 @@ impl Ring {
                     }
                 }
                 Output::Finished(_) => self.passes[pass].finished = true,
-                Output::Withdraw | Output::Event(_) | Output::Dialog(..) | Output::Tombstone(..) => {}
+                Output::Withdraw
+                | Output::Event(_)
+                | Output::Report(_)
+                | Output::Dialog(..)
+                | Output::Tombstone(..) => {}
             }
         }
     }

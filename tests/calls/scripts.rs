@@ -2,7 +2,7 @@
 
 use super::apps;
 use b2bua::{
-    app::Services,
+    app::{Services, SystemClock},
     call::NatLatching,
     config::{Config, Schema},
     testing::{Script, Verdicts},
@@ -11,6 +11,7 @@ use std::{
     future::Future,
     path::Path,
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -32,6 +33,7 @@ fn make(name: &str, settings: &[String]) -> Result<Verdicts, String> {
     let services = Services {
         outbound_proxy: None,
         latching: NatLatching::Signalled,
+        clock: Arc::new(SystemClock),
     };
     let mut context = Context::from_waker(Waker::noop());
     match pin!(app.build(&config, &services)).poll(&mut context) {

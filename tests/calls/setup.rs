@@ -349,6 +349,6 @@ fn observers_hear_the_story_in_order_and_once() {
     );
     let summary = scene.sim.summary.as_ref().unwrap();
     assert_eq!(summary.cause.as_ref().unwrap().origin, Origin::LegB);
-    assert!(summary.failure.is_none() && summary.call_ids.1.is_some());
+    assert!(summary.failure.is_none() && summary.b.is_some());
     assert_eq!(summary.media.len(), 2, "the relay's counts are in the record");
 }

@@ -4,7 +4,7 @@ use super::party::{PATIENCE, Party, fresh};
 use b2bua::{
     app::{
         Application, Bound, BuildError, CallEvent, Decision, Encryption, EncryptionPolicy, Invite, Limits,
-        MediaPolicy, Outgoing, Services,
+        MediaPolicy, Outgoing, Services, SystemClock,
     },
     call::{
         bridge::CallSettings,
@@ -12,7 +12,10 @@ use b2bua::{
     },
     config::Key,
     net::Listen,
-    server::{Server, ServerSettings},
+    server::{
+        Ledger, Server, ServerSettings,
+        cdr::{CdrFile, CdrFormat},
+    },
     sip::{Headers, NameAddr, Uri, routing::Transport, timers::Timers},
 };
 use std::{
@@ -63,7 +66,7 @@ impl Application for Clumsy {
     }
 }
 
-fn settings() -> ServerSettings {
+fn settings(ledger: Ledger) -> ServerSettings {
     ServerSettings {
         listen: vec![Listen {
             transport: Transport::Udp,
@@ -87,6 +90,8 @@ fn settings() -> ServerSettings {
         }),
         identity: None,
         zid_cache: None,
+        ledger,
+        clock: Arc::new(SystemClock),
         dtls: b2bua::media::dtls::Limits::default(),
         relay_threads: 1,
         audio_ports: 0..=0,
@@ -108,8 +113,14 @@ fn both_parties_are_told_when_a_calls_task_dies_and_other_calls_go_on() {
     let app = Bound::new(Clumsy {
         callee: callee.address,
     });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let records = CdrFile {
+        path: folder.path().join("cdr"),
+        format: CdrFormat::Json,
+    };
+    let ledger = Ledger::open(Some(&records)).expect("writable");
     let server = runtime
-        .block_on(Server::start(settings(), app))
+        .block_on(Server::start(settings(ledger.clone()), app))
         .expect("it starts");
     let mut caller = Party::udp("127.0.0.1", server.local()[0].1);
     let dialled = |caller: &mut Party, callee: &mut Party, user: &str| {
@@ -158,4 +169,29 @@ fn both_parties_are_told_when_a_calls_task_dies_and_other_calls_go_on() {
     caller.send(&caller.within("BYE", 2, &fine));
     caller.expect("SIP/2.0 200");
     callee.expect("BYE ");
+
+    // Each has its record, and exactly one.
+    let end = Instant::now() + PATIENCE;
+    while ledger.counts().written < 4 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(server);
+    drop(runtime);
+    ledger.finish(PATIENCE);
+    let written = std::fs::read_to_string(&records.path).expect("the records");
+    let mut brief: Vec<_> = written
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an object a line"))
+        .map(|line| format!("{} {} {}", line["status"], line["ended_by"], line["why"]))
+        .collect();
+    brief.sort_unstable();
+    assert_eq!(
+        brief,
+        [
+            r#"200 "leg_a" "bye""#,
+            r#"200 "local" "internal""#,
+            r#"500 "local" "internal""#,
+            r#"500 "local" "internal""#
+        ]
+    );
 }

@@ -83,20 +83,4 @@ impl Call {
             self.put(Output::Finished(Box::new(summary)));
         }
     }
-
-    fn summary(&self, now: Instant) -> Summary {
-        let encryption = |side| self.media.agreed().encryption(side);
-        Summary {
-            call_ids: self.record.call_ids.clone(),
-            began: self.record.began,
-            answered: self.record.answered,
-            ended: self.record.ended.unwrap_or(now),
-            status: self.record.status,
-            failure: self.record.failure.clone(),
-            cause: self.record.cause.clone(),
-            encryption: (encryption(Side::A), encryption(Side::B)),
-            sas: self.record.sas.clone(),
-            media: self.record.media.clone(),
-        }
-    }
 }

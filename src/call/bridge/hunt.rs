@@ -26,6 +26,7 @@ impl Call {
     fn in_setup(&mut self, signal: Signal, env: &mut Env<'_>) {
         match signal {
             Signal::Ring => {
+                self.record.rings(env.now);
                 self.event(CallEvent::Ringing(Status::RINGING));
                 self.tell(Side::A, Signal::Ring, env);
             }
@@ -54,6 +55,7 @@ impl Call {
 
     /// A provisional response. With SDP it brings early media, both ways; of several forks the last one that spoke is heard.
     fn progress(&mut self, status: Status, body: Body, env: &mut Env<'_>) {
+        self.record.rings(env.now);
         self.event(CallEvent::Ringing(status));
         let body = match body {
             Body::Answer(answer) => match self.connect(&answer, false, env) {
@@ -137,6 +139,7 @@ impl Call {
         self.no_answer = None;
         self.routes.clear();
         self.record.answered = Some(env.now);
+        self.note_streams();
         let route = self.current.as_ref().and_then(|route| route.limits.duration);
         let longest = [route, self.settings.max_duration].into_iter().flatten().min();
         self.too_long = longest.map(|longest| env.now + longest);
@@ -202,7 +205,9 @@ impl Call {
         // RFC 3263 §4.3: a transport failure, a timeout or a 503 sends the request to the next address.
         let unreachable = matches!(failure.kind, Kind::Unreachable | Kind::Timeout)
             || failure.status == Status::SERVICE_UNAVAILABLE;
-        if unreachable && !self.later.is_empty() {
+        let again = unreachable && !self.later.is_empty();
+        self.record.attempt_failed(&failure, again);
+        if again {
             let targets = std::mem::take(&mut self.later);
             return self.dial_first_of(targets, env);
         }

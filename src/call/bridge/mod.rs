@@ -7,12 +7,14 @@
 //! | `update` | offers and answers in mid-call, from either side |
 //! | `keying`, `zrtp` | key agreements at the media's ports |
 //! | `lookup`, `relay` | what is asked of DNS and of the relay, and their answers |
+//! | `record` | what the summary will say |
 //! | `end` | hanging up, and what is left to do after it |
 
 mod end;
 mod hunt;
 mod keying;
 mod lookup;
+mod record;
 mod relay;
 mod setup;
 mod update;
@@ -21,18 +23,18 @@ mod zrtp;
 use self::{
     keying::Agreements,
     lookup::{Asker, Lookups},
+    record::Record,
     relay::Relay,
 };
 use super::{
     CallEvent, Cause, Command, Env, Failure, Incoming, Input, Lease, Leg, LookupError, Outgoing, Output,
     Question, Side, Signal, Summary,
-    event::Sas,
     failure::{Kind, Origin},
     leg::{LegOutput, Profile},
     media_plan::{MediaPlan, Session},
 };
 use crate::{
-    media::{MediaCommand, MediaEvent, StreamId, StreamStats},
+    media::{MediaCommand, MediaEvent, StreamId},
     sdp::Sdp,
     sip::{
         Status, Text,
@@ -147,22 +149,6 @@ struct Exchange {
     is_refresh: bool,
 }
 
-/// What the summary will say.
-struct Record {
-    call_ids: (Text, Option<Text>),
-    began: Instant,
-    answered: Option<Instant>,
-    ended: Option<Instant>,
-    status: Status,
-    failure: Option<Failure>,
-    cause: Option<Cause>,
-    media: Vec<StreamStats>,
-    sas: (Option<Sas>, Option<Sas>),
-    /// `Ended` and `Finished` were put out.
-    reported: bool,
-    finished: bool,
-}
-
 impl Call {
     /// Feeds one input.
     pub fn handle(&mut self, input: Input, env: &mut Env<'_>) {
@@ -181,6 +167,7 @@ impl Call {
             Input::Handshake(result) => self.handshake_ended(result, env),
             Input::Retained(answer) => self.zrtp_retained(answer, env),
             Input::Command(Command::Hangup(cause)) => self.hang_up(None, cause, env),
+            Input::Command(Command::Report) => self.report(env),
         }
         self.settle(env);
     }

@@ -68,6 +68,14 @@ impl Call {
                 self.record.media = stats;
                 self.relay.closing = None;
                 self.relay.closed = true;
+                self.reported(env);
+            }
+            MediaEvent::Counted(stats) => {
+                // What it said at its end stands.
+                if !self.relay.closed {
+                    self.record.media = stats;
+                }
+                self.reported(env);
             }
         }
     }

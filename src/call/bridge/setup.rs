@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     call::{
         Decision, Invite, Rescue, Verdict,
+        event::Party,
         media_plan::{asked, not_acceptable},
         signal::Body,
     },
@@ -43,7 +44,7 @@ impl Call {
             unanswered: Some(env.now + settings.profile.timers.unanswered),
             no_answer: None,
             too_long: None,
-            record: Record::new(leg.call_id().clone(), env.now),
+            record: Record::new(Party::of(&view, leg.call_id().clone()), env.now),
             outputs: VecDeque::new(),
             a: leg,
             settings,
@@ -137,6 +138,7 @@ impl Call {
         };
         self.attempts += 1;
         let hop = NextHop::first(&route.route, &route.target);
+        self.record.tries(route.target.as_text().clone());
         self.current = Some(route);
         self.phase = Phase::LookingUp;
         self.look_up(Side::B, Asker::Setup, hop);
@@ -190,7 +192,12 @@ impl Call {
         };
         let profile = self.settings.profile.clone();
         let leg = Leg::dial(route, body, targets, self.max_forwards, profile, env);
-        self.record.call_ids.1 = Some(leg.call_id().clone());
+        self.record.b = Some(Party {
+            call_id: leg.call_id().clone(),
+            from: route.from.to_text(),
+            to: route.to.to_text(),
+            uri: route.target.as_text().clone(),
+        });
         self.no_answer = route.limits.no_answer.map(|after| env.now + after);
         let target = route.target.to_string();
         self.b.push(LegB {
@@ -247,24 +254,6 @@ pub(super) fn media_source(side: Side, incoming: &Incoming, route: Option<&Outgo
                 && response.status != Status::TRYING
                 && !response.body.is_empty();
             direct.then(|| incoming.source.remote.ip())
-        }
-    }
-}
-
-impl Record {
-    fn new(call_id: Text, now: Instant) -> Self {
-        Self {
-            call_ids: (call_id, None),
-            began: now,
-            answered: None,
-            ended: None,
-            status: Status::OK,
-            failure: None,
-            cause: None,
-            media: Vec::new(),
-            sas: (None, None),
-            reported: false,
-            finished: false,
         }
     }
 }

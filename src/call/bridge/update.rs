@@ -160,6 +160,7 @@ impl Call {
         let before = [Side::A, Side::B].map(|side| self.media.agreed().encryption(side));
         let commands = self.media.commit(session, true);
         self.command(commands);
+        self.note_streams();
         self.agree_on_keys(env);
         self.tell(offerer, Signal::Accept(answer), env);
         self.event(CallEvent::Updated { by: exchange.asker });

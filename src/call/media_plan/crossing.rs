@@ -43,6 +43,11 @@ impl Session {
     pub(super) fn renumbers(&self, from: Side, index: usize) -> Option<Box<PayloadMap>> {
         self.formats.get(index)?.crossing(from)
     }
+    /// The clock rates of what comes from a side, by payload type.
+    pub(super) fn clocks(&self, from: Side, index: usize) -> Box<[(u8, u32)]> {
+        let formats = self.formats.get(index);
+        formats.map(|formats| formats.clocks(from)).unwrap_or_default()
+    }
     /// Whether RTCP feedback goes to a side as it comes. Where no leg speaks it, it is the parties' own affair.
     pub(super) fn takes_feedback(&self, to: Side, index: usize) -> bool {
         let speaks = |side| {

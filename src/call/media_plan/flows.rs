@@ -135,6 +135,7 @@ impl MediaPlan {
             rtcp: apart.map(Box::new),
             agreement,
             payloads: self.agreed.renumbers(side, index),
+            clocks: self.agreed.clocks(side, index),
             feedback: self.agreed.takes_feedback(side, index),
             key_frames: key_frames(media),
             // Only who is to send can be silent; video may pause as it likes.

@@ -95,6 +95,25 @@ impl Formats {
         }
     }
 
+    /// The clock rates in Hz of what comes from a leg's peer, by number. Not of events and retransmissions: their timestamps say
+    /// nothing of when they were sent (RFC 4733 §2.2.1, RFC 4588 §4).
+    pub(super) fn clocks(&self, side: Side) -> Box<[(u8, u32)]> {
+        let numbers = self.leg(side);
+        let mut clocks = Vec::<(u8, u32)>::new();
+        for &(number, id) in numbers.ours.iter().chain(&numbers.theirs) {
+            let Some(encoding) = self.known.get(id).map(|known| &known.format.encoding) else {
+                continue;
+            };
+            let timeless = matches!(encoding.name(), Some("telephone-event" | "rtx"));
+            // The first list counts, also where it says of a number that nothing can be measured by it.
+            if !clocks.iter().any(|clock| clock.0 == number) {
+                clocks.push((number, encoding.clock().filter(|_| !timeless).unwrap_or(0)));
+            }
+        }
+        clocks.retain(|clock| clock.1 > 0);
+        clocks.into()
+    }
+
     /// A leg begins anew, with another party: it has no numbers yet.
     pub(super) fn forget(&mut self, side: Side) {
         *self.leg_mut(side) = Numbers::default();

@@ -13,6 +13,7 @@ mod key_frames;
 mod keying;
 mod keyring;
 mod leg;
+mod terms;
 mod turn;
 mod zrtp;
 

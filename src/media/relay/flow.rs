@@ -180,6 +180,7 @@ impl End {
         }
         self.agreement = connect.agreement;
         self.edit.set(connect);
+        self.counts.clocks(&connect.clocks);
         self.key_frames.set(connect);
         self.silence = Silence::since(connect, now);
         Fresh {
@@ -309,7 +310,8 @@ impl Flow<'_> {
         };
         self.from.silence.heard(now);
         if let Some(header) = &header {
-            self.from.counts.came(header);
+            let payload = packet.bytes().get(1).map_or(0, |octet| octet & 0x7f);
+            self.from.counts.came(header, payload, now);
         }
         let payload = header.map(|header| packet.len() - header.length);
         let to = &mut *self.to;

@@ -168,6 +168,7 @@ fn connect(side: Side, choice: u8) -> Connect {
             _ => Some(KeyAgreement::Zrtp),
         },
         payloads: (choice & 0x10 != 0).then(|| Box::new(payloads(choice))),
+        clocks: Box::new([(0, 8000)]),
         feedback: choice & 0x08 == 0,
         key_frames: match choice & 3 {
             0 => None,

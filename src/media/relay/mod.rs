@@ -9,6 +9,7 @@ mod feedback;
 mod flow;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod fuzz;
+mod jitter;
 mod key_frames;
 mod keyed;
 mod numbering;

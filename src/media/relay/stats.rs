@@ -1,5 +1,6 @@
 //! Counts: of one side of one stream, and of all relay threads together.
 
+use super::jitter::Jitter;
 use crate::{
     call::Side,
     media::{
@@ -7,7 +8,10 @@ use crate::{
         packet::{Discard, RtpHeader},
     },
 };
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::Instant,
+};
 
 /// What one side of one stream counted. Plain numbers: only its thread touches them.
 #[derive(Debug, Default)]
@@ -17,13 +21,22 @@ pub(crate) struct Counts {
     octets: u64,
     discarded: [u64; Discard::ALL.len()],
     sequence: Sequence,
+    jitter: Jitter,
 }
 
 impl Counts {
-    /// A good RTP packet came from this side.
+    /// A good RTP packet of that payload type came from this side.
     #[inline]
-    pub(crate) fn came(&mut self, header: &RtpHeader) {
-        self.sequence.note(header);
+    pub(crate) fn came(&mut self, header: &RtpHeader, payload: u8, now: Instant) {
+        if self.sequence.note(header) {
+            self.jitter.begin();
+        }
+        self.jitter.note(payload, header.timestamp, now);
+    }
+
+    /// Takes the clock rates of what comes from this side, by payload type.
+    pub(crate) fn clocks(&mut self, clocks: &[(u8, u32)]) {
+        self.jitter.set(clocks);
     }
 
     /// The source of the last good packet, since the stream was there.
@@ -70,6 +83,7 @@ impl Counts {
 
     /// The counts as the call gets them.
     pub(crate) fn report(&self, side: Side, stream: StreamId) -> StreamStats {
+        let (jitter, highest_jitter) = self.jitter.read();
         StreamStats {
             side,
             stream,
@@ -77,6 +91,8 @@ impl Counts {
             sent: self.sent,
             octets: self.octets,
             lost: self.sequence.lost(),
+            jitter,
+            highest_jitter,
             discarded: Discard::ALL
                 .iter()
                 .map(|why| (why.name(), self.discarded[why.index()]))
@@ -105,11 +121,13 @@ impl Sequence {
     /// Older than this is a new run too (MAX_MISORDER).
     const MAX_MISORDER: u16 = 100;
 
+    /// Counts a packet; `true`: with it a new run of numbers begins.
     #[inline]
-    fn note(&mut self, header: &RtpHeader) {
+    fn note(&mut self, header: &RtpHeader) -> bool {
         let ahead = header.sequence.wrapping_sub(self.highest);
         if !self.started || header.ssrc != self.ssrc {
             self.begin(header);
+            return true;
         } else if ahead <= Self::MAX_DROPOUT {
             self.expected += u64::from(ahead);
             self.highest = header.sequence;
@@ -118,7 +136,9 @@ impl Sequence {
             self.came += 1;
         } else {
             self.begin(header);
+            return true;
         }
+        false
     }
 
     fn begin(&mut self, header: &RtpHeader) {
@@ -219,15 +239,17 @@ impl Batch {
 mod tests {
     use super::*;
 
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
     fn lost(packets: &[(u32, u16)]) -> u64 {
         let mut counts = Counts::default();
         for &(ssrc, sequence) in packets {
-            counts.came(&RtpHeader {
+            let header = RtpHeader {
                 sequence,
                 timestamp: 0,
                 ssrc,
                 length: 12,
-            });
+            };
+            counts.came(&header, 0, Instant::now());
         }
         counts.report(Side::A, StreamId(0)).lost
     }

@@ -244,6 +244,11 @@ impl Worker {
                     self.opened(0, closed);
                 }
             }
+            MediaCommand::Count => {
+                if let Some((events, counts)) = self.count(session) {
+                    events(MediaEvent::Counted(counts));
+                }
+            }
             MediaCommand::Close => {
                 if let Some((events, counts)) = self.close(session) {
                     events(MediaEvent::Closed(counts));
@@ -307,6 +312,21 @@ impl Worker {
     fn find(&mut self, session: u64, id: StreamId) -> Option<&mut Stream> {
         let place = self.sessions.get(&session)?.place(id)?;
         self.streams.get(place)
+    }
+
+    /// What went through all that a call has.
+    fn count(&mut self, session: u64) -> Option<(EventSink, Vec<StreamStats>)> {
+        let Self {
+            sessions, streams, ..
+        } = self;
+        let entry = sessions.get(&session)?;
+        let mut counts = Vec::with_capacity(2 * entry.streams.len());
+        for &(id, place) in &entry.streams {
+            if let Some(stream) = streams.get(place) {
+                counts.extend([Side::A, Side::B].map(|side| stream.end(side).counts.report(side, id)));
+            }
+        }
+        Some((entry.events.clone(), counts))
     }
 
     /// Closes all that a call has: dropping its streams closes their sockets, gives the ports back and wipes the keys.

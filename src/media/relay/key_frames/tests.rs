@@ -47,6 +47,7 @@ fn connect(side: Side, receive: Protection, send: Protection, how: Option<KeyFra
         rtcp: None,
         agreement: None,
         payloads: None,
+        clocks: Box::new([(0, 8000)]),
         feedback: true,
         key_frames: how,
         silence: None,

@@ -89,6 +89,7 @@ impl Phone {
             rtcp: None,
             agreement: None,
             payloads: None,
+            clocks: Box::new([(0, 8000)]),
             feedback: true,
             key_frames: None,
             silence: None,
