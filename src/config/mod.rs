@@ -33,7 +33,7 @@ pub use types::{
     Addresses, BadValue, Milliseconds, Network, Networks, PortRange, Seconds, SocketAddresses, Words,
 };
 
-pub use uris::{Host, Listening, Proxy, Transports, UserAgent};
+pub use uris::{Host, Listening, Proxy, TlsParams, TlsVerify, Transports, UserAgent};
 
 use serde::de::DeserializeOwned;
 use std::{
@@ -170,5 +170,11 @@ impl Config {
             format!("{section}/{key}")
         };
         ConfigErrors::new(&self.path, vec![Problem::new(place, &name, found, expected)])
+    }
+
+    /// Several such reports as one.
+    pub fn refuse_all(&self, section: &str, all: &[(&str, String)]) -> ConfigErrors {
+        let each = |(key, found): &(&str, String)| self.refuse(section, key, found, "").problems;
+        ConfigErrors::new(&self.path, all.iter().flat_map(each).collect())
     }
 }

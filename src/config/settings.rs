@@ -3,8 +3,8 @@
 use super::{
     codecs::{AudioCodecs, VideoCodecs},
     key::parsed,
-    types::{Addresses, Milliseconds, Networks, PortRange, Seconds, SocketAddresses},
-    uris::{Proxy, Transports, UserAgent},
+    types::{Addresses, Milliseconds, Networks, PortRange, Seconds, SocketAddresses, Words},
+    uris::{Proxy, TlsVerify, Transports, UserAgent},
 };
 use crate::call::NatLatching;
 use serde::Deserialize;
@@ -77,6 +77,16 @@ pub struct Server {
     /// Where to listen.
     #[serde(deserialize_with = "parsed")]
     pub transport: Transports,
+    /// Our certificate, for all listening addresses that name none, and for connections of ours; empty: none.
+    pub tls_certificate: String,
+    /// Its key; empty: in the same file.
+    pub tls_key: String,
+    /// Authorities; empty: those of the machine, for servers that we call.
+    pub tls_ca: String,
+    /// Whose certificate is checked.
+    pub tls_verify: TlsVerify,
+    /// Web pages that may open a WebSocket.
+    pub websocket_origins: Words,
     /// Proxies whose `received` is believed.
     pub trusted_hosts: Networks,
     /// `User-Agent` and `Server`.

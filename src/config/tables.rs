@@ -83,16 +83,70 @@ const SERVER: &[Key] = &[
     Key {
         name: "transport",
         kind: Kind::Checked {
-            expected: "SIP URIs like sip:192.0.2.1:6067;transport=tcp, separated by spaces; UDP and TCP",
+            expected: "SIP URIs like sip:192.0.2.1:6067;transport=tcp, separated by spaces; udp, tcp, tls, ws or wss",
             check: checked::<Transports>,
         },
         default: "sip:127.0.0.1:6067;transport=tcp",
         help: "Where the server listens for SIP: one URI or several. Each binds exactly the address that it names \
                (upstream binds all); sip:0.0.0.0:6067 and sip:[::]:6067 bind all on purpose. Without ;transport= it is \
                UDP. Port 0 lets the kernel choose; without a port an IP address gets 5060. A host name needs a port \
-               and is looked up once, at start. sips: and ;transport=tls are not available in this build.",
+               and is looked up once, at start. sips: and ;transport=tls is TLS (port 5061), ;transport=ws and wss are \
+               WebSocket without and with TLS, for browsers (ports 80 and 443). An address with TLS may have its own \
+               ;tls-certificate=, ;tls-key=, ;tls-ca= and ;tls-verify= in place of those below; Flexisip's names \
+               (tls-certificates-file, tls-certificates-private-key, tls-certificates-ca-file, tls-verify-incoming) are \
+               understood there too.",
         reload: false,
-        example: "sip:192.0.2.1:6067;transport=udp sip:[2001:db8::1]:6067;transport=tcp",
+        example: "sip:192.0.2.1:6067;transport=udp sips:192.0.2.1:5061;tls-certificate=/etc/b2bua/cert.pem;tls-key=/etc/b2bua/key.pem",
+    },
+    Key {
+        name: "tls-certificate",
+        kind: Kind::Text,
+        default: "",
+        help: "File with the server's certificate in PEM, and after it those that lead to its authority. Shown on every \
+               listening address with TLS that names no other, and to servers that ask for one when we call them. SIGHUP \
+               reads it again: new connections get the new one, those that exist stay.",
+        reload: true,
+        example: "/etc/letsencrypt/live/sip.example.org/fullchain.pem",
+    },
+    Key {
+        name: "tls-key",
+        kind: Kind::Text,
+        default: "",
+        help: "File with the certificate's private key in PEM, unencrypted. Empty: it stands in the file of the \
+               certificate.",
+        reload: true,
+        example: "/etc/letsencrypt/live/sip.example.org/privkey.pem",
+    },
+    Key {
+        name: "tls-ca",
+        kind: Kind::Text,
+        default: "",
+        help: "File with the certificates of authorities in PEM: only these are believed, of servers that we call and of \
+               callers. Empty: of servers those that the machine trusts, of callers none. A caller who shows a \
+               certificate of such an authority may place calls, wherever it comes from.",
+        reload: true,
+        example: "/etc/b2bua/ca.pem",
+    },
+    Key {
+        name: "tls-verify",
+        kind: Kind::OneOf(&["none", "servers", "optional", "required"]),
+        default: "servers",
+        help: "Whose certificate is checked. servers: that of a server that we call, which has to be of the domain that \
+               the URI names (RFC 5922). optional: callers are asked for one too, and may have none. required: callers \
+               without one are refused. none: nobody's, not even a server's: calls to it can be read by whoever stands \
+               between.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "websocket-origins",
+        kind: Kind::Words,
+        default: "",
+        help: "Web pages whose scripts may open a WebSocket here, as the browser names them, or * for all. A page that is \
+               not named is refused: it would place calls from the network of whoever looks at it. Clients that are no \
+               browsers name no page, and are let in.",
+        reload: true,
+        example: "https://phone.example.org",
     },
     Key {
         name: "trusted-hosts",

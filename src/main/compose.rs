@@ -6,12 +6,15 @@ use b2bua::{
         bridge::CallSettings,
         leg::{Profile, SessionTimers},
     },
-    config::{self, Config, ConfigErrors, Host, Listening, Network, Networks},
+    config::{self, Config, ConfigErrors, Host, Listening, Network, Networks, TlsVerify, Transports},
     media::{
         Suite,
         dtls::{self, Identity},
     },
-    net::Listen,
+    net::{
+        Listen,
+        tls::{Security, TlsFault, TlsFiles, Verify},
+    },
     sdp,
     server::{
         Ledger, ServerSettings,
@@ -21,7 +24,11 @@ use b2bua::{
     },
     sip::{Ids, routing::Transport, timers::Timers},
 };
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The application that the configuration names, made from its section.
 ///
@@ -58,18 +65,103 @@ fn sessions(server: &config::Server) -> SessionTimers {
 /// A name that has no address.
 pub(crate) async fn listen(server: &config::Server) -> Result<Vec<Listen>, String> {
     let mut all = Vec::new();
-    for Listening { tcp, host, port } in &server.transport.0 {
+    for Listening {
+        transport,
+        host,
+        port,
+        ..
+    } in &server.transport.0
+    {
         let (address, advertised) = match host {
             Host::Address(address) => (*address, None),
             Host::Name(name) => (look_up(name).await?[0], Some(name.clone())),
         };
         all.push(Listen {
-            transport: if *tcp { Transport::Tcp } else { Transport::Udp },
+            transport: *transport,
             address: (address, *port).into(),
             advertised,
         });
     }
     Ok(all)
+}
+
+/// Reads all certificates and keys that `listening` (what the server listens on since its start) and the section name. What is
+/// no reason to refuse them comes back beside.
+///
+/// # Errors
+/// All that is wrong with the files.
+pub(crate) fn security(
+    config: &Config,
+    server: &config::Server,
+    listening: &Transports,
+) -> Result<(Security, Vec<TlsFault>), ConfigErrors> {
+    let file = |name: &str| (!name.is_empty()).then(|| PathBuf::from(name));
+    let verify = |word| match word {
+        TlsVerify::None => Verify::Nobody,
+        TlsVerify::Servers => Verify::Servers,
+        TlsVerify::Optional => Verify::Optional,
+        TlsVerify::Required => Verify::Required,
+    };
+    let common = TlsFiles {
+        certificate: file(&server.tls_certificate),
+        key: file(&server.tls_key),
+        authorities: file(&server.tls_ca),
+        verify: verify(server.tls_verify),
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a certificate's validity is by wall-clock time"
+    )]
+    let now = std::time::SystemTime::now();
+    let (mut faults, mut remarks) = (Vec::new(), Vec::new());
+    let mut acceptors = Vec::new();
+    for Listening { transport, tls, .. } in &listening.0 {
+        if !matches!(transport, Transport::Tls | Transport::Wss) {
+            acceptors.push(None);
+            continue;
+        }
+        // A key belongs to its certificate.
+        let key = match &tls.certificate {
+            Some(_) => tls.key.clone(),
+            None => tls.key.clone().or_else(|| common.key.clone()),
+        };
+        let files = TlsFiles {
+            certificate: tls.certificate.clone().or_else(|| common.certificate.clone()),
+            key,
+            authorities: tls.authorities.clone().or_else(|| common.authorities.clone()),
+            verify: tls.verify.map_or(common.verify, verify),
+        };
+        let own = tls.certificate.is_some() || tls.key.is_some() || tls.authorities.is_some();
+        // Where the address names the file, the report names the address.
+        let place = |fault: TlsFault| match own {
+            true => ("transport", fault.to_string()),
+            false => (fault.key, fault.what),
+        };
+        match files.acceptor(now, &mut remarks) {
+            Ok(acceptor) => acceptors.push(Some(acceptor)),
+            Err(wrong) => faults.extend(wrong.into_iter().map(place)),
+        }
+    }
+    let connector = match common.connector(now, &mut remarks) {
+        Ok(connector) => Some(connector),
+        Err(wrong) => {
+            faults.extend(wrong.into_iter().map(|fault| (fault.key, fault.what)));
+            None
+        }
+    };
+    faults.dedup();
+    remarks.dedup();
+    if !faults.is_empty() {
+        faults.sort();
+        faults.dedup();
+        return Err(config.refuse_all("b2bua-server", &faults));
+    }
+    let security = Security {
+        acceptors,
+        connector,
+        origins: server.websocket_origins.0.clone(),
+    };
+    Ok((security, remarks))
 }
 
 /// At least one address.
@@ -161,6 +253,7 @@ const WAITING: usize = 10;
 pub(crate) fn settings(
     server: &config::Server,
     listen: Vec<Listen>,
+    security: Security,
     trusted: Networks,
     identity: Option<Arc<Identity>>,
     zid_cache: Option<Arc<ZidCache>>,
@@ -169,6 +262,7 @@ pub(crate) fn settings(
     let duration = server.max_call_duration.0;
     ServerSettings {
         listen,
+        security,
         trusted_hosts: trusted,
         max_calls: server.max_calls,
         calls: Arc::new(CallSettings {

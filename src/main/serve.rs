@@ -8,7 +8,7 @@ use super::{
 };
 use b2bua::{
     app::Registered,
-    config::{Config, ConfigErrors, Global, Schema, Server as ServerSection},
+    config::{Config, ConfigErrors, Global, Schema, Server as ServerSection, Transports},
     net::Listen,
     server::{Ledger, Server},
 };
@@ -113,6 +113,10 @@ impl Loaded {
 
 async fn check(loaded: &Loaded, known: &[Registered]) -> Result<(), Fault> {
     compose::application(known, &loaded.config, &loaded.server).await?;
+    let (_, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
+    for remark in remarks {
+        println!("b2bua-server/{remark}");
+    }
     for remark in loaded.config.remarks() {
         println!("{remark}");
     }
@@ -147,12 +151,15 @@ async fn serve(
 
     let app = compose::application(known, &loaded.config, &loaded.server).await?;
     let listen = compose::listen(&loaded.server).await.map_err(Fault::Failed)?;
+    let (security, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
+    remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
     let trusted = compose::trusted(&loaded.server).await;
     let identity = compose::identity(&loaded.server);
     let zid_cache = compose::zid_cache(&loaded.server).await;
     let settings = compose::settings(
         &loaded.server,
         listen.clone(),
+        security,
         trusted,
         identity,
         zid_cache,
@@ -168,6 +175,7 @@ async fn serve(
         logging,
         listen,
         ledger,
+        transports: loaded.server.transport,
         server,
     };
     for (transport, address) in running.server.local() {
@@ -227,6 +235,7 @@ struct Running<'a> {
     logging: Logging,
     listen: Vec<Listen>,
     ledger: Ledger,
+    transports: Transports,
     server: Server,
 }
 
@@ -301,6 +310,8 @@ impl Running<'_> {
         let loaded = Loaded::read(self.args, self.schema)?;
         let app = compose::application(self.known, &loaded.config, &loaded.server).await?;
         loaded.config.remarks().for_each(|remark| info!("{remark}"));
+        let (security, remarks) = compose::security(&loaded.config, &loaded.server, &self.transports)?;
+        remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
         let trusted = compose::trusted(&loaded.server).await;
         let records = self.ledger.turn(compose::cdr(&loaded.server).as_ref());
         records.map_err(|error| Fault::Failed(format!("b2bua-server/cdr-file: {error}")))?;
@@ -310,6 +321,7 @@ impl Running<'_> {
             compose::settings(
                 &loaded.server,
                 self.listen.clone(),
+                security,
                 trusted,
                 compose::identity(&loaded.server),
                 None,

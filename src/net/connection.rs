@@ -2,13 +2,11 @@
 
 use super::{
     NetEvent,
+    layers::{Event, Layers},
     stream::{Queued, Streams, connect},
 };
-use crate::sip::{
-    parse::{Frame, Framer},
-    routing::{FlowId, Source, Transport},
-};
-use bytes::{Buf, Bytes, BytesMut};
+use crate::sip::routing::{FlowId, Source, Transport};
+use bytes::{Buf, Bytes};
 use socket2::{SockRef, TcpKeepalive};
 use std::{
     collections::VecDeque,
@@ -30,13 +28,24 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) struct Connection {
     streams: Arc<Streams>,
     flow: FlowId,
+    transport: Transport,
     remote: SocketAddr,
     last_used: Arc<AtomicU64>,
     queue: mpsc::Receiver<Queued>,
-    input: BytesMut,
-    framer: Framer,
+    layers: Layers,
+    /// All handshakes are over.
+    open: bool,
+    /// Messages that wait for that.
+    early: VecDeque<Queued>,
     output: VecDeque<Output>,
     waiting: usize,
+}
+
+/// Its place in the table.
+pub(super) struct Seat {
+    pub(super) flow: FlowId,
+    pub(super) queue: mpsc::Receiver<Queued>,
+    pub(super) last_used: Arc<AtomicU64>,
 }
 
 /// Bytes on their way out, with the message that they are, unless they are a pong.
@@ -48,6 +57,8 @@ struct Output {
 /// What the clock says about a connection.
 struct Clocks {
     opened: Instant,
+    /// We opened it.
+    ours: bool,
     /// A message has come.
     spoke: bool,
     /// When the first byte of an unfinished message came.
@@ -62,19 +73,26 @@ struct Clocks {
 impl Connection {
     pub(super) fn new(
         streams: Arc<Streams>,
-        flow: FlowId,
+        seat: Seat,
+        transport: Transport,
         remote: SocketAddr,
-        last_used: Arc<AtomicU64>,
-        queue: mpsc::Receiver<Queued>,
+        layers: Layers,
     ) -> Self {
+        let Seat {
+            flow,
+            queue,
+            last_used,
+        } = seat;
         Self {
             streams,
             flow,
+            transport,
             remote,
             last_used,
             queue,
-            input: BytesMut::new(),
-            framer: Framer::default(),
+            layers,
+            open: false,
+            early: VecDeque::new(),
             output: VecDeque::new(),
             waiting: 0,
         }
@@ -89,16 +107,27 @@ impl Connection {
         match connect(self.remote, local, self.streams.limits.connect).await {
             Ok(stream) => {
                 let result = self.serve(&stream, true).await;
-                self.finish(result).await;
-            }
-            Err(error) => {
-                tracing::debug!(to = %self.remote, %error, "cannot connect");
-                self.streams.remove(self.flow);
-                for queued in self.rest() {
-                    let event = NetEvent::Undeliverable(queued.transmit);
-                    let _ = self.streams.events.send(event).await;
+                match result {
+                    Err(error) if !self.open => self.give_up(&error).await,
+                    result => self.finish(result).await,
                 }
             }
+            Err(error) => self.give_up(&error).await,
+        }
+    }
+    /// It never came into being.
+    async fn give_up(mut self, error: &io::Error) {
+        let over = self.transport.as_via();
+        if error.kind() == io::ErrorKind::InvalidData {
+            // A certificate is the operator's business.
+            tracing::warn!(to = %self.remote, over, %error, "no handshake");
+        } else {
+            tracing::debug!(to = %self.remote, over, %error, "cannot connect");
+        }
+        self.streams.remove(self.flow);
+        for queued in self.rest() {
+            let event = NetEvent::Undeliverable(queued.transmit);
+            let _ = self.streams.events.send(event).await;
         }
     }
     /// Takes the connection out of use and finds another way for what it did not carry.
@@ -126,11 +155,8 @@ impl Connection {
     /// What was not, or not wholly, written. To be called after the connection has left the table.
     fn rest(&mut self) -> Vec<Queued> {
         self.queue.close();
-        let mut rest: Vec<Queued> = self
-            .output
-            .drain(..)
-            .filter_map(|output| output.message)
-            .collect();
+        let begun = self.output.drain(..).filter_map(|output| output.message);
+        let mut rest: Vec<Queued> = begun.chain(self.early.drain(..)).collect();
         while let Ok(queued) = self.queue.try_recv() {
             rest.push(queued);
         }
@@ -148,7 +174,7 @@ impl Connection {
         SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
         let local = stream.local_addr()?;
         let source = Source {
-            transport: Transport::Tcp,
+            transport: self.transport,
             local,
             remote: self.remote,
             flow: self.flow,
@@ -156,12 +182,16 @@ impl Connection {
         let now = Instant::now();
         let mut clocks = Clocks {
             opened: now,
+            ours,
             spoke: ours,
             began: None,
             last_message: now,
             stuck: None,
             closing: None,
         };
+        // The first word of a handshake is ours where the connection is.
+        self.handshake(&mut clocks)?;
+        self.write(stream, &mut clocks)?;
         loop {
             let interest = match (clocks.closing.is_some(), self.output.is_empty()) {
                 (false, true) => Interest::READABLE,
@@ -183,22 +213,71 @@ impl Connection {
                 }
                 queued = self.queue.recv(), if self.waiting < WRITE_AHEAD => match queued {
                     Some(queued) => {
-                        let bytes = queued.transmit.bytes.clone();
-                        self.push(bytes, Some(queued));
+                        self.take(queued)?;
                         clocks.last_message = Instant::now();
                         self.streams.touch(&self.last_used, clocks.last_message);
                         self.write(stream, &mut clocks)?;
                     }
                     // The server goes down, or another connection needed the room.
-                    None => return Ok(()),
+                    None => {
+                        if let Some(bytes) = self.layers.close() {
+                            self.push(bytes, None);
+                            self.write(stream, &mut clocks)?;
+                        }
+                        return Ok(());
+                    }
                 },
                 () = sleep_until(deadline.into()) => return clocks.expired(self, deadline),
             }
         }
     }
+    /// A message on its way out; until all handshakes are over it waits.
+    fn take(&mut self, queued: Queued) -> io::Result<()> {
+        if !self.open {
+            self.waiting += queued.transmit.bytes.len();
+            self.early.push_back(queued);
+            return Ok(());
+        }
+        let bytes = self.layers.wrap(&queued.transmit.bytes)?;
+        self.push(bytes, Some(queued));
+        Ok(())
+    }
     fn push(&mut self, bytes: Bytes, message: Option<Queued>) {
         self.waiting += bytes.len();
         self.output.push_back(Output { bytes, message });
+    }
+    /// Says what TLS has to say, and notes when all handshakes are over.
+    fn handshake(&mut self, clocks: &mut Clocks) -> io::Result<()> {
+        if let Some(bytes) = self.layers.outgoing() {
+            self.push(bytes, None);
+        }
+        if !self.open && self.layers.is_open() {
+            self.open = true;
+            if self.layers.has_verified_peer() && !clocks.ours {
+                self.streams.vouch(self.flow);
+            }
+            for queued in std::mem::take(&mut self.early) {
+                self.waiting -= queued.transmit.bytes.len();
+                self.take(queued)?;
+            }
+        }
+        // Who asks and does not read is not served without end.
+        if self.waiting > WRITE_AHEAD * 2 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+    /// Reads once. Zero: the peer has closed its half.
+    fn fill(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        if !self.layers.is_encrypted() {
+            let input = self.layers.input();
+            input.reserve(CHUNK);
+            return stream.try_read_buf(input);
+        }
+        let mut chunk = [0; CHUNK];
+        let got = stream.try_read(&mut chunk)?;
+        self.layers.receive(chunk.get(..got).unwrap_or_default())?;
+        Ok(got)
     }
     #[expect(
         clippy::disallowed_methods,
@@ -208,8 +287,7 @@ impl Connection {
         if clocks.closing.is_some() {
             return Ok(());
         }
-        self.input.reserve(CHUNK);
-        match stream.try_read_buf(&mut self.input) {
+        match self.fill(stream) {
             Ok(0) => {
                 self.streams.retire(self.flow);
                 clocks.closing = Some(Instant::now());
@@ -217,47 +295,79 @@ impl Connection {
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // The alert that says why.
+                if let Some(bytes) = self.layers.outgoing() {
+                    self.push(bytes, None);
+                    self.write(stream, clocks)?;
+                }
+                return Err(error);
+            }
         }
         let now = Instant::now();
+        self.handshake(clocks)?;
         loop {
-            match self.framer.next(&mut self.input) {
-                Ok(Some(Frame::Message(parsed))) => {
-                    clocks.spoke = true;
-                    clocks.last_message = now;
-                    clocks.began = None;
-                    self.streams.touch(&self.last_used, now);
-                    let event = NetEvent::Message(parsed, *source);
-                    if self.streams.events.send(event).await.is_err() {
-                        return Err(io::ErrorKind::Interrupted.into());
-                    }
+            let event = match self.layers.next() {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::debug!(peer = %self.remote, %error, "framing lost");
+                    let _ = self.streams.events.send(NetEvent::Garbage(*source)).await;
+                    self.leave(clocks, now);
+                    return Ok(());
                 }
-                Ok(Some(Frame::Ping)) => {
+            };
+            let event = match event {
+                Event::Message(parsed) => NetEvent::Message(parsed, *source),
+                Event::Garbage => NetEvent::Garbage(*source),
+                Event::Ping(answer) => {
                     clocks.last_message = now;
                     clocks.began = None;
                     // One pong waits at a time: who only asks and never reads gets no more.
                     if self.output.back().is_none_or(|last| last.message.is_some()) {
-                        self.push(Bytes::from_static(b"\r\n"), None);
+                        let answer = self.layers.seal(answer)?;
+                        self.push(answer, None);
                     }
+                    continue;
                 }
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::debug!(peer = %self.remote, %error, "framing lost");
-                    self.streams.retire(self.flow);
-                    let _ = self.streams.events.send(NetEvent::Garbage(*source)).await;
-                    clocks.closing = Some(now);
+                Event::Reply(bytes) => {
+                    let bytes = self.layers.seal(bytes)?;
+                    self.push(bytes, None);
+                    self.handshake(clocks)?;
+                    continue;
+                }
+                Event::Farewell(bytes) => {
+                    let bytes = self.layers.seal(bytes)?;
+                    self.push(bytes, None);
+                    self.leave(clocks, now);
                     return Ok(());
                 }
+            };
+            if matches!(event, NetEvent::Message(..)) {
+                if !clocks.spoke {
+                    clocks.spoke = true;
+                    self.streams.spoke(self.flow);
+                }
+                clocks.last_message = now;
+                clocks.began = None;
+                self.streams.touch(&self.last_used, now);
+            }
+            if self.streams.events.send(event).await.is_err() {
+                return Err(io::ErrorKind::Interrupted.into());
             }
         }
-        if self.input.is_empty() {
-            // An idle connection holds no buffer; what messages keep of the old one is theirs.
-            self.input = BytesMut::new();
+        self.layers.shrink();
+        if self.layers.is_between_messages() {
             clocks.began = None;
         } else if clocks.began.is_none() {
             clocks.began = Some(now);
         }
         Ok(())
+    }
+    /// Nothing more is read; what waits is still written.
+    fn leave(&mut self, clocks: &mut Clocks, now: Instant) {
+        self.streams.retire(self.flow);
+        clocks.closing = Some(now);
     }
     #[expect(
         clippy::disallowed_methods,
@@ -293,6 +403,14 @@ impl Clocks {
             self.closing.map(|since| since + LINGER),
             self.began.map(|since| since + limits.message),
             self.stuck.map(|since| since + limits.message),
+            (!connection.open).then(|| {
+                let limit = if self.ours {
+                    limits.connect
+                } else {
+                    limits.handshake
+                };
+                self.opened + limit
+            }),
             (!self.spoke).then(|| self.opened + limits.first_message),
             Some(self.last_message + limits.idle),
         ];

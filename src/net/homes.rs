@@ -4,7 +4,11 @@
 //! call are on two networks, neither may learn our address on the other's: what is opened at need serves only remotes that
 //! are routed from its own address, while an address that was configured is the operator's choice, and serves whom it reaches.
 
-use super::{Flows, Listen, NetEvent, bracketed, stream::Streams, udp};
+use super::{
+    Flows, Listen, NetEvent, bracketed,
+    stream::{Place, Streams},
+    udp,
+};
 use crate::{
     call::Transmit,
     sip::{
@@ -85,7 +89,8 @@ impl Homes {
     }
     /// Binds one address of the configuration and begins to receive there.
     pub(super) fn listen(&self, listen: &Listen) -> io::Result<()> {
-        let home = self.open(listen)?;
+        let index = self.list.read().unwrap_or_else(PoisonError::into_inner).len();
+        let home = self.open(listen, Some(index))?;
         self.add(home);
         Ok(())
     }
@@ -101,13 +106,13 @@ impl Homes {
         }
         list.push(home);
     }
-    fn open(&self, listen: &Listen) -> io::Result<Home> {
-        self.opened(listen).map_err(|error| {
+    fn open(&self, listen: &Listen, index: Option<usize>) -> io::Result<Home> {
+        self.opened(listen, index).map_err(|error| {
             let what = listen.transport.as_via();
             io::Error::new(error.kind(), format!("{what} {}: {error}", listen.address))
         })
     }
-    fn opened(&self, listen: &Listen) -> io::Result<Home> {
+    fn opened(&self, listen: &Listen, index: Option<usize>) -> io::Result<Home> {
         let flow = self.flows.fresh();
         let (address, socket, task) = match listen.transport {
             Transport::Udp => {
@@ -116,17 +121,12 @@ impl Homes {
                 let task = tokio::spawn(udp::receive(socket.clone(), address, flow, self.events.clone()));
                 (address, Some(socket), task)
             }
-            Transport::Tcp => {
+            transport => {
                 let listener = TcpListener::from_std(bound(listen.address, Type::STREAM)?.into())?;
                 let address = listener.local_addr()?;
-                let task = tokio::spawn(self.streams.clone().accept(listener));
+                let place = Place { transport, index };
+                let task = tokio::spawn(self.streams.clone().accept(listener, place));
                 (address, None, task)
-            }
-            Transport::Tls | Transport::Ws | Transport::Wss => {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "this transport is not available in this build",
-                ));
             }
         };
         let mut home = Home {
@@ -173,7 +173,7 @@ impl Homes {
             address: SocketAddr::new(local, 0),
             advertised: self.advertised(local),
         };
-        let mut home = self.open(&listen)?;
+        let mut home = self.open(&listen, None)?;
         home.at_need = true;
         let address = home.called(local);
         tracing::info!(transport = transport.as_via(), %local, "opened a port to send from");

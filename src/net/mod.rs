@@ -7,12 +7,15 @@
 
 mod connection;
 mod homes;
+mod layers;
 mod order;
 mod resolve;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod udp;
+mod websocket;
 
 use crate::{
     call::{LookupError, Transmit},
@@ -33,6 +36,7 @@ use std::{
     },
 };
 use stream::Streams;
+use tls::Security;
 use tokio::sync::mpsc;
 
 pub use stream::Limits;
@@ -51,7 +55,7 @@ pub enum NetEvent {
 /// One `transport` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// UDP or TCP here.
+    /// What is spoken there.
     pub transport: Transport,
     /// Exactly this address; port 0 lets the kernel choose.
     pub address: SocketAddr,
@@ -120,6 +124,15 @@ impl Net {
     pub fn sent_by(&self, source: &Source) -> (Text, Transport) {
         self.0.homes.called_by(source)
     }
+    /// TLS and WebSocket are done with this from now on. Connections that exist keep what they began with. Until it is called
+    /// nobody is served by TLS, and no web page by WebSocket.
+    pub fn secure(&self, security: Security) {
+        self.0.streams.secure(security);
+    }
+    /// Whether a message came over a connection whose peer has shown a certificate of the authority that vouches for callers.
+    pub fn is_vouched(&self, source: &Source) -> bool {
+        self.0.streams.is_vouched(source)
+    }
     /// Connections that are open or being opened.
     pub fn connections(&self) -> usize {
         self.0.streams.count()
@@ -168,6 +181,9 @@ impl Net {
         hop: &NextHop,
         came: Option<&Source>,
     ) -> Option<Result<Vec<Target>, LookupError>> {
+        if let Some(place) = came.and_then(|came| by_flow(hop, came)) {
+            return Some(self.targets(hop, vec![place], came));
+        }
         match self.0.resolver.numeric(&hop.0) {
             Err(error) => Some(Err(error)),
             Ok(Some(place)) => Some(self.targets(hop, vec![place], came)),
@@ -217,6 +233,18 @@ impl Net {
         // A full queue is no place to wait in; the transaction's timer says the same later.
         let _ = self.0.events.try_send(NetEvent::Undeliverable(transmit));
     }
+}
+
+/// Where somebody is who is reached only over the connection that he opened: a browser (RFC 7118 §5.1).
+fn by_flow(hop: &NextHop, came: &Source) -> Option<Place> {
+    let word = hop.0.param("transport").flatten()?;
+    let is_web = word.eq_ignore_ascii_case("ws") || word.eq_ignore_ascii_case("wss");
+    (is_web && matches!(came.transport, Transport::Ws | Transport::Wss)).then(|| Place {
+        transport: came.transport,
+        remote: came.remote,
+        server_name: None,
+        fixed_transport: true,
+    })
 }
 
 /// A host as it stands in Via and URIs: IPv6 literals in brackets.

@@ -63,6 +63,7 @@ pub(super) fn naptr(mut records: Vec<Naptr>) -> Vec<(Transport, String)> {
             let transport = match record.services.to_ascii_uppercase().as_str() {
                 "SIP+D2U" => Transport::Udp,
                 "SIP+D2T" => Transport::Tcp,
+                "SIPS+D2T" => Transport::Tls,
                 _ => return None,
             };
             Some((transport, record.replacement))
@@ -135,6 +136,7 @@ mod tests {
         assert_eq!(
             found,
             [
+                (Transport::Tls, "tls".to_owned()),
                 (Transport::Tcp, "tcp".to_owned()),
                 (Transport::Udp, "udp".to_owned())
             ]

@@ -30,8 +30,13 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const DEAD: Duration = Duration::from_secs(30);
 /// Dead targets that are remembered.
 const MOST_DEAD: usize = 1024;
-/// The port of SIP (RFC 3261 §19.1.2).
-const PORT: u16 = 5060;
+/// The port of SIP, and that of SIP over TLS (RFC 3261 §19.1.2).
+const fn port(transport: Transport) -> u16 {
+    match transport {
+        Transport::Tls => 5061,
+        _ => 5060,
+    }
+}
 
 /// One place where a request can go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,32 +60,39 @@ struct Wanted<'a> {
     host: &'a str,
     port: Option<u16>,
     transport: Option<Transport>,
+    /// Nothing but TLS will do.
+    is_secure: bool,
 }
 
 impl<'a> Wanted<'a> {
     fn of(uri: &'a Uri) -> Result<Self, LookupError> {
-        match uri.scheme() {
-            Scheme::Sip => {}
-            Scheme::Sips => return Err(LookupError::Unavailable(uri.to_string())),
+        let is_secure = match uri.scheme() {
+            Scheme::Sip => false,
+            Scheme::Sips => true,
             Scheme::Tel | Scheme::Other => return Err(LookupError::Scheme(uri.to_string())),
-        }
-        let transport = match uri.param("transport").flatten() {
-            None => None,
-            Some(word) if word.eq_ignore_ascii_case("udp") => Some(Transport::Udp),
-            Some(word) if word.eq_ignore_ascii_case("tcp") => Some(Transport::Tcp),
-            Some(_) => return Err(LookupError::Unavailable(uri.to_string())),
+        };
+        let word = uri.param("transport").flatten().map(str::to_ascii_lowercase);
+        let transport = match (is_secure, word.as_deref()) {
+            (false, None) => None,
+            (false, Some("udp")) => Some(Transport::Udp),
+            (false, Some("tcp")) => Some(Transport::Tcp),
+            // RFC 3261 §26.2.2: TLS over TCP, whatever else stands there.
+            (false, Some("tls")) | (true, None | Some("tcp" | "tls")) => Some(Transport::Tls),
+            _ => return Err(LookupError::Unavailable(uri.to_string())),
         };
         let host = uri.param("maddr").flatten().unwrap_or(uri.host());
         Ok(Self {
             host,
             port: uri.port(),
             transport,
+            is_secure,
         })
     }
     fn place(&self, transport: Transport, ip: IpAddr, port: u16) -> Place {
         Place {
             transport,
             remote: SocketAddr::new(ip, port),
+            // What TLS asks for is the domain, not the machine that DNS names for it (RFC 5922 §7.3).
             server_name: Some(self.host.to_owned()),
             fixed_transport: self.transport.is_some(),
         }
@@ -126,7 +138,7 @@ impl Resolver {
         let transport = wanted.transport.unwrap_or(Transport::Udp);
         Ok(Some(Place {
             server_name: None,
-            ..wanted.place(transport, ip, wanted.port.unwrap_or(PORT))
+            ..wanted.place(transport, ip, wanted.port.unwrap_or(port(transport)))
         }))
     }
     /// The places of a URI whose host is a name, in the order of RFC 3263, at most [`MOST`].
@@ -158,6 +170,15 @@ impl Resolver {
         }
         // Which SRV names, in which order (RFC 3263 §4.1).
         let services = match wanted.transport {
+            // RFC 3263 §4.1: for sips NAPTR may name another domain, and TLS alone.
+            Some(Transport::Tls) if wanted.is_secure => {
+                let mut found = order::naptr(naptr(dns, host).await?);
+                found.retain(|(transport, _)| *transport == Transport::Tls);
+                if found.is_empty() {
+                    found.push((Transport::Tls, service(Transport::Tls, host)));
+                }
+                found
+            }
             Some(transport) => vec![(transport, service(transport, host))],
             None => {
                 let found = order::naptr(naptr(dns, host).await?);
@@ -185,7 +206,7 @@ impl Resolver {
             let ips = addresses(dns.clone(), host.to_owned()).await?;
             return Ok(ips
                 .into_iter()
-                .map(|ip| wanted.place(transport, ip, PORT))
+                .map(|ip| wanted.place(transport, ip, port(transport)))
                 .collect());
         }
         records.truncate(MOST_SRV);
@@ -234,9 +255,14 @@ fn asking(name_servers: &[SocketAddr]) -> ResolverConfig {
     ResolverConfig::from_name_servers(servers)
 }
 
-/// `_sip._udp.example.org`
+/// `_sip._udp.example.org`, `_sips._tcp.example.org`
 fn service(transport: Transport, host: &str) -> String {
-    format!("_sip._{}.{host}", transport.as_via().to_ascii_lowercase())
+    let label = match transport {
+        Transport::Tls => "_sips._tcp",
+        Transport::Tcp => "_sip._tcp",
+        _ => "_sip._udp",
+    };
+    format!("{label}.{host}")
 }
 
 /// What DNS gave, where "there is none" is an empty answer.

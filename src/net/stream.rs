@@ -1,16 +1,21 @@
 //! All connections of stream transports: who may have how many, and which of them carries a message.
 
-use super::{Flows, NetEvent, connection::Connection};
+use super::{
+    Flows, NetEvent,
+    connection::{Connection, Seat},
+    layers::Layers,
+    tls::{Acceptor, Security, Session, ephemeral},
+};
 use crate::{
     call::Transmit,
-    sip::routing::{Destination, FlowId},
+    sip::routing::{Destination, FlowId, Source, Transport},
 };
 use std::{
     collections::{HashMap, HashSet},
     io,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -33,6 +38,8 @@ pub struct Limits {
     pub connect: Duration,
     /// Time from the first byte of a message to its last, and for a write to make progress.
     pub message: Duration,
+    /// Time from accepting a connection to the end of all handshakes.
+    pub handshake: Duration,
     /// Time from accepting a connection to its first message.
     pub first_message: Duration,
     /// Time without any message.
@@ -47,10 +54,19 @@ impl Default for Limits {
             queue: 256,
             connect: Duration::from_secs(4),
             message: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
             first_message: Duration::from_secs(30),
             idle: Duration::from_secs(3600),
         }
     }
+}
+
+/// A listening address, for what is accepted there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) transport: Transport,
+    /// Its number in the configuration; `None` for one that was opened at need.
+    pub(super) index: Option<usize>,
 }
 
 /// A message on its way to a connection.
@@ -66,23 +82,45 @@ pub(super) struct Streams {
     flows: Arc<Flows>,
     pub(super) events: mpsc::Sender<NetEvent>,
     table: Mutex<Table>,
+    security: RwLock<Shared>,
     /// When `last_used` counts from.
     epoch: Instant,
+}
+
+/// What TLS and WebSocket are done with now.
+#[derive(Default)]
+struct Shared {
+    security: Security,
+    origins: Arc<[String]>,
+    /// For ports that were opened at need; made when the first is.
+    ephemeral: Option<Acceptor>,
+}
+
+/// What connects to an address, and to whom: a connection that was proved to lead to one domain leads to no other
+/// (RFC 5922 §7.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Peer {
+    transport: Transport,
+    remote: SocketAddr,
+    /// Of TLS connections that we opened: the domain that was asked for.
+    name: Option<String>,
 }
 
 #[derive(Default)]
 struct Table {
     by_flow: HashMap<FlowId, Entry>,
-    /// The newest usable connection to each address.
-    by_remote: HashMap<SocketAddr, FlowId>,
+    /// The newest usable connection to each peer.
+    by_peer: HashMap<Peer, FlowId>,
     accepted_from: HashMap<IpAddr, usize>,
     /// Addresses that we listen on: connections leave from there.
     locals: HashSet<IpAddr>,
 }
 
 struct Entry {
-    remote: SocketAddr,
+    peer: Peer,
     accepted: bool,
+    /// The peer has shown a certificate of an authority that vouches for callers.
+    vouched: bool,
     queue: mpsc::Sender<Queued>,
     last_used: Arc<AtomicU64>,
 }
@@ -98,6 +136,7 @@ impl Streams {
             flows,
             events,
             table: Mutex::default(),
+            security: RwLock::default(),
             epoch: Instant::now(),
         }
     }
@@ -114,7 +153,7 @@ impl Streams {
     pub(super) fn close_all(&self) {
         let mut table = self.table();
         table.by_flow.clear();
-        table.by_remote.clear();
+        table.by_peer.clear();
     }
     /// Notes that a connection carried a message.
     pub(super) fn touch(&self, last_used: &AtomicU64, now: Instant) {
@@ -123,10 +162,10 @@ impl Streams {
     }
     /// Takes connections on one listening socket for ever.
     #[expect(clippy::disallowed_methods, reason = "a pause while there are no descriptors")]
-    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, place: Place) {
         loop {
             match listener.accept().await {
-                Ok((stream, remote)) => self.take(stream, remote),
+                Ok((stream, remote)) => self.take(stream, remote, place),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -134,7 +173,14 @@ impl Streams {
             }
         }
     }
-    fn take(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr) {
+    fn take(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr, place: Place) {
+        let layers = match self.layers(place) {
+            Ok(layers) => layers,
+            Err(error) => {
+                tracing::debug!(from = %remote, %error, "cannot take a connection");
+                return;
+            }
+        };
         let mut table = self.table();
         let from_there = table.accepted_from.get(&remote.ip()).copied().unwrap_or(0);
         if from_there >= self.limits.per_source {
@@ -142,18 +188,18 @@ impl Streams {
             tracing::warn!(from = %remote, "too many connections from there, refused");
             return;
         }
-        let (flow, queue, last_used) = self.register(&mut table, remote, true);
+        let peer = Peer {
+            transport: place.transport,
+            remote,
+            name: None,
+        };
+        let seat = self.register(&mut table, peer, true);
         drop(table);
-        let connection = Connection::new(self.clone(), flow, remote, last_used, queue);
+        let connection = Connection::new(self.clone(), seat, place.transport, remote, layers);
         tokio::spawn(connection.run_accepted(stream));
     }
     /// Makes room for a connection and its place in the table.
-    fn register(
-        &self,
-        table: &mut Table,
-        remote: SocketAddr,
-        accepted: bool,
-    ) -> (FlowId, mpsc::Receiver<Queued>, Arc<AtomicU64>) {
+    fn register(&self, table: &mut Table, peer: Peer, accepted: bool) -> Seat {
         if table.by_flow.len() >= self.limits.connections {
             let oldest = table
                 .by_flow
@@ -172,28 +218,96 @@ impl Streams {
             reason = "transports own sockets and their clocks"
         )]
         self.touch(&last_used, Instant::now());
-        table.by_remote.insert(remote, flow);
+        table.by_peer.insert(peer.clone(), flow);
         if accepted {
-            *table.accepted_from.entry(remote.ip()).or_insert(0) += 1;
+            *table.accepted_from.entry(peer.remote.ip()).or_insert(0) += 1;
         }
         table.by_flow.insert(
             flow,
             Entry {
-                remote,
+                peer,
                 accepted,
+                vouched: false,
                 queue: sender,
                 last_used: last_used.clone(),
             },
         );
-        (flow, receiver, last_used)
+        Seat {
+            flow,
+            queue: receiver,
+            last_used,
+        }
     }
+    /// A connection has brought its first message.
+    pub(super) fn spoke(&self, _flow: FlowId) {}
     /// A connection takes no requests any more: its peer has closed its half.
     pub(super) fn retire(&self, flow: FlowId) {
         let mut table = self.table();
-        if let Some(remote) = table.by_flow.get(&flow).map(|entry| entry.remote)
-            && table.by_remote.get(&remote) == Some(&flow)
+        if let Some(peer) = table.by_flow.get(&flow).map(|entry| entry.peer.clone())
+            && table.by_peer.get(&peer) == Some(&flow)
         {
-            table.by_remote.remove(&remote);
+            table.by_peer.remove(&peer);
+        }
+    }
+    /// The peer of a connection is one that may call.
+    pub(super) fn vouch(&self, flow: FlowId) {
+        if let Some(entry) = self.table().by_flow.get_mut(&flow) {
+            entry.vouched = true;
+        }
+    }
+    /// Whether what came from there came from a peer that may call.
+    pub(super) fn is_vouched(&self, source: &Source) -> bool {
+        matches!(source.transport, Transport::Tls | Transport::Wss)
+            && (self.table().by_flow.get(&source.flow)).is_some_and(|entry| entry.vouched)
+    }
+    /// TLS and WebSocket are done with this from now on.
+    pub(super) fn secure(&self, security: Security) {
+        let mut shared = self.security.write().unwrap_or_else(PoisonError::into_inner);
+        shared.origins = security.origins.clone().into();
+        shared.security = security;
+    }
+    /// What a connection that was accepted there is made of.
+    fn layers(&self, place: Place) -> io::Result<Layers> {
+        let is_secure = matches!(place.transport, Transport::Tls | Transport::Wss);
+        let (acceptor, origins) = {
+            let mut shared = self.security.write().unwrap_or_else(PoisonError::into_inner);
+            let acceptor = match place.index {
+                _ if !is_secure => None,
+                Some(index) => shared.security.acceptors.get(index).cloned().flatten(),
+                None => {
+                    if shared.ephemeral.is_none() {
+                        shared.ephemeral = ephemeral();
+                    }
+                    shared.ephemeral.clone()
+                }
+            };
+            (acceptor, shared.origins.clone())
+        };
+        let session = match &acceptor {
+            Some(acceptor) => Some(Session::accept(acceptor)?),
+            None if is_secure => return Err(io::Error::other("there is no certificate for this address")),
+            None => None,
+        };
+        Ok(match place.transport {
+            Transport::Ws | Transport::Wss => Layers::web(session, origins),
+            _ => Layers::stream(session),
+        })
+    }
+    /// What a connection of ours is made of.
+    fn outgoing(&self, peer: &Peer) -> io::Result<Layers> {
+        match peer.transport {
+            Transport::Udp | Transport::Tcp => Ok(Layers::stream(None)),
+            // Nobody can connect to a browser.
+            Transport::Ws | Transport::Wss => Err(io::ErrorKind::NotConnected.into()),
+            Transport::Tls => {
+                let shared = self.security.read().unwrap_or_else(PoisonError::into_inner);
+                let connector = shared.security.connector.clone();
+                drop(shared);
+                let connector = connector.ok_or_else(|| io::Error::other("TLS is not set up"))?;
+                let literal = || peer.remote.ip().to_string();
+                let name = peer.name.clone().unwrap_or_else(literal);
+                Session::connect(&connector, &name).map(|session| Layers::stream(Some(session)))
+            }
         }
     }
     /// A connection is gone; nothing is queued for it from now on.
@@ -213,23 +327,36 @@ impl Streams {
     /// See [`Self::send`].
     pub(super) fn queue(self: &Arc<Self>, queued: Queued) -> Result<(), Transmit> {
         let mut table = self.table();
-        let (remote, local, flow) = match &queued.transmit.to {
-            Destination::Target(target) => (target.remote, Some(target.local), None),
+        let (peer, local, flow) = match &queued.transmit.to {
+            Destination::Target(target) => {
+                let name = target.server_name.clone();
+                let peer = Peer {
+                    transport: target.transport,
+                    remote: target.remote,
+                    name: name.filter(|_| target.transport == Transport::Tls),
+                };
+                (peer, Some(target.local), None)
+            }
             // RFC 3261 §18.2.2: the connection that brought the request, else a new one to the sent-by.
-            Destination::Reply { source, address } => (*address, Some(source.local.ip()), Some(source.flow)),
+            Destination::Reply { source, address } => {
+                let peer = Peer {
+                    transport: source.transport,
+                    remote: *address,
+                    name: None,
+                };
+                (peer, Some(source.local.ip()), Some(source.flow))
+            }
         };
-        let entry = flow.and_then(|flow| table.by_flow.get(&flow)).or_else(|| {
-            table
-                .by_remote
-                .get(&remote)
-                .and_then(|flow| table.by_flow.get(flow))
-        });
+        let remote = peer.remote;
+        let entry = flow
+            .and_then(|flow| table.by_flow.get(&flow))
+            .or_else(|| table.by_peer.get(&peer).and_then(|flow| table.by_flow.get(flow)));
         let queued = match entry {
             None => queued,
             Some(entry) => match entry.queue.try_send(queued) {
                 Ok(()) => return Ok(()),
                 Err(mpsc::error::TrySendError::Full(queued)) => {
-                    tracing::debug!(to = %entry.remote, "connection does not keep up, message lost");
+                    tracing::debug!(to = %remote, "connection does not keep up, message lost");
                     return Err(queued.transmit);
                 }
                 // Its task has just ended.
@@ -240,13 +367,21 @@ impl Streams {
             return Err(queued.transmit);
         }
         let local = local.filter(|local| table.locals.contains(local) && reachable(*local, remote));
-        let (flow, queue, last_used) = self.register(&mut table, remote, false);
-        if let Some(entry) = table.by_flow.get(&flow) {
+        let layers = match self.outgoing(&peer) {
+            Ok(layers) => layers,
+            Err(error) => {
+                tracing::debug!(to = %remote, over = peer.transport.as_via(), %error, "cannot connect");
+                return Err(queued.transmit);
+            }
+        };
+        let transport = peer.transport;
+        let seat = self.register(&mut table, peer, false);
+        if let Some(entry) = table.by_flow.get(&seat.flow) {
             // The queue is new and has room.
             let _ = entry.queue.try_send(queued);
         }
         drop(table);
-        let connection = Connection::new(self.clone(), flow, remote, last_used, queue);
+        let connection = Connection::new(self.clone(), seat, transport, remote, layers);
         tokio::spawn(connection.run_outgoing(local));
         Ok(())
     }
@@ -257,15 +392,15 @@ impl Table {
         let Some(entry) = self.by_flow.remove(&flow) else {
             return;
         };
-        if self.by_remote.get(&entry.remote) == Some(&flow) {
-            self.by_remote.remove(&entry.remote);
+        if self.by_peer.get(&entry.peer) == Some(&flow) {
+            self.by_peer.remove(&entry.peer);
         }
         if entry.accepted
-            && let Some(count) = self.accepted_from.get_mut(&entry.remote.ip())
+            && let Some(count) = self.accepted_from.get_mut(&entry.peer.remote.ip())
         {
             *count -= 1;
             if *count == 0 {
-                self.accepted_from.remove(&entry.remote.ip());
+                self.accepted_from.remove(&entry.peer.remote.ip());
             }
         }
     }

@@ -303,8 +303,8 @@ async fn what_is_not_available_is_said_so() {
     let (net, _events, _) = bound(Limits::default()).await;
     let hop = |text: &str| NextHop(crate::sip::Uri::parse(text).expect("a URI"));
     for text in [
-        "sips:a@127.0.0.1",
-        "sip:127.0.0.1;transport=tls",
+        "sips:a@127.0.0.1;transport=udp",
+        "sip:127.0.0.1;transport=sctp",
         "sip:127.0.0.1;transport=ws",
     ] {
         let error = net.resolve(&hop(text), None).await.expect_err(text);
@@ -321,4 +321,19 @@ async fn what_is_not_available_is_said_so() {
         (Transport::Tcp, 5060)
     );
     assert!(found[0].fixed_transport);
+    for text in [
+        "sips:a@127.0.0.1",
+        "sip:127.0.0.1;transport=tls",
+        "sips:127.0.0.1;transport=tcp",
+    ] {
+        let found = net.resolve(&hop(text), None).await.expect("a literal");
+        assert_eq!(
+            (found[0].transport, found[0].remote.port()),
+            (Transport::Tls, 5061)
+        );
+        assert!(
+            !found[0].sent_by.ends_with(":0"),
+            "a port that takes connections: {found:?}"
+        );
+    }
 }

@@ -176,9 +176,13 @@ impl Dispatcher {
         let response = self.answerer.fault(&request, fault);
         self.answer(&request, response, source);
     }
+    /// Whether this may begin anything: by where it came from, or by what its sender has shown.
+    fn trusts(&self, source: &Source) -> bool {
+        self.policy.trusts(source.remote.ip()) || self.net.is_vouched(source)
+    }
     /// Sends an answer of our own. A stranger gets none that is larger than what it sent: the address may be a victim's.
     fn answer(&self, request: &Request, mut response: Response, source: Source) {
-        let trusted = self.policy.trusts(source.remote.ip());
+        let trusted = self.trusts(&source);
         if !trusted {
             response.headers.remove("User-Agent");
         }
@@ -230,7 +234,7 @@ impl Dispatcher {
             let response = self.answerer.response(&request, Status::CALL_DOES_NOT_EXIST);
             return self.answer(&request, response, source);
         }
-        if !self.policy.trusts(source.remote.ip()) {
+        if !self.trusts(&source) {
             return self.refuse(&request, &key, source, Refusal::Forbidden);
         }
         if let Some(response) = self.answerer.outside(&request) {
@@ -353,7 +357,7 @@ impl Dispatcher {
             source,
             sent_by,
             reached_by,
-            trusted: self.policy.trusts(source.remote.ip()),
+            trusted: self.trusts(&source),
         }
     }
     fn deliver(&self, number: u64, side: Side, message: Message, source: Source) {

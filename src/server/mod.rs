@@ -116,6 +116,7 @@ impl Server {
         )
         .await
         .map_err(StartError::Listen)?;
+        net.secure(settings.security.clone());
         let gauges = Arc::new(Gauges::default());
         let mut ids = Ids::from_system();
         let cache = match &settings.zid_cache {
@@ -168,6 +169,7 @@ impl Server {
     /// name servers stay as they are.
     pub fn reload(&self, settings: ServerSettings, app: Bound) {
         *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = settings.drain_timeout;
+        self.net.secure(settings.security.clone());
         self.order(Control::Reload(Policy::new(&settings, app)));
     }
     /// The calls that run, each with what it has carried so far; in the order in which they began. Those that do not say so

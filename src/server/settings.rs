@@ -6,7 +6,7 @@ use crate::{
     call::bridge::CallSettings,
     config::Networks,
     media::dtls::{self, Identity},
-    net::Listen,
+    net::{Listen, tls::Security},
 };
 use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -15,6 +15,8 @@ use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 pub struct ServerSettings {
     /// Where to listen, in the order of preference for what we write of ourselves.
     pub listen: Vec<Listen>,
+    /// Certificates of listening addresses and of connections of ours, and web pages that may come. Reloaded.
+    pub security: Security,
     /// Who may place calls, and whose word about a phone's address is believed; all others get 403. Reloaded.
     pub trusted_hosts: Networks,
     /// Calls at the same time; beyond it, new ones get 503 with `Retry-After`. Reloaded.

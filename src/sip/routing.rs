@@ -161,12 +161,12 @@ impl Path {
             None => Self {
                 uri: target.without_headers(),
                 route: Vec::new(),
-                hop: NextHop(target.clone()),
+                hop: NextHop::towards(target, target),
             },
             Some((first, _)) if first.uri.param("lr").is_some() => Self {
                 uri: target.without_headers(),
                 route: route_set.iter().map(NameAddr::to_text).collect(),
-                hop: NextHop(first.uri.clone()),
+                hop: NextHop::towards(&first.uri, target),
             },
             Some((strict, rest)) => Self {
                 uri: strict.uri.without_headers(),
@@ -175,7 +175,7 @@ impl Path {
                     .map(NameAddr::to_text)
                     .chain([NameAddr::of(target.clone()).to_text()])
                     .collect(),
-                hop: NextHop(strict.uri.clone()),
+                hop: NextHop::towards(&strict.uri, target),
             },
         }
     }
@@ -184,7 +184,15 @@ impl Path {
 impl NextHop {
     /// Where the first request to `target` through `route` goes: every member is taken for a loose router.
     pub fn first(route: &[Uri], target: &Uri) -> Self {
-        Self(route.first().unwrap_or(target).clone())
+        Self::towards(route.first().unwrap_or(target), target)
+    }
+    /// A hop on the way to `target`: where that is `sips`, TLS leads there, whatever the route says (RFC 5630 §4).
+    fn towards(hop: &Uri, target: &Uri) -> Self {
+        Self(if target.is_secure() {
+            hop.secured()
+        } else {
+            hop.clone()
+        })
     }
 }
 

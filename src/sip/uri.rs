@@ -188,6 +188,20 @@ impl Uri {
         }
         self.edit_params(name, "")
     }
+    /// Whether it asks for TLS on every hop (RFC 3261 §26.2.2).
+    pub fn is_secure(&self) -> bool {
+        self.scheme == Scheme::Sips
+    }
+    /// The same as `sips`, where it is a `sip` URI: what a hop on the way to a `sips` URI has to be (RFC 5630 §4).
+    #[must_use]
+    pub fn secured(&self) -> Self {
+        match (self.scheme, self.as_str().split_once(':')) {
+            (Scheme::Sip, Some((_, rest))) => {
+                Self::parse(format!("sips:{rest}")).unwrap_or_else(|_| self.clone())
+            }
+            _ => self.clone(),
+        }
+    }
     /// The same without any URI parameter.
     #[must_use]
     pub fn without_params(&self) -> Self {

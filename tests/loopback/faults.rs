@@ -73,6 +73,7 @@ fn settings(ledger: Ledger) -> ServerSettings {
             address: "127.0.0.1:0".parse().expect("an address"),
             advertised: None,
         }],
+        security: b2bua::net::tls::Security::default(),
         trusted_hosts: "127.0.0.1".parse().expect("a network"),
         max_calls: 10,
         calls: Arc::new(CallSettings {

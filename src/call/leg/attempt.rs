@@ -4,7 +4,7 @@ use super::{LegOutput, Wire};
 use crate::{
     call::Transmit,
     sip::{
-        CSeq, Method, Request, Response, Status, Text,
+        CSeq, Method, Request, Response, Status, Text, Uri,
         routing::{DATAGRAM_LIMIT, Destination, Target, TransactionKey, Transport},
         transaction::{Client, ClientInvite, Fired},
     },
@@ -62,9 +62,9 @@ impl Way {
             measured: false,
         }
     }
-    /// Our Contact on this way.
-    pub(super) fn contact(&self) -> Text {
-        contact_value(&self.target.sent_by, self.contact).into()
+    /// Our Contact on this way, in a request to `uri`.
+    pub(super) fn contact(&self, uri: &Uri) -> Text {
+        contact_value(&self.target.sent_by, self.contact, uri.is_secure()).into()
     }
     /// Prints a request for this way. What is too large for a datagram goes by TCP instead; then the way by UDP becomes the next
     /// of `others` (RFC 3261 §18.1.1).
@@ -111,18 +111,22 @@ pub(super) fn dress(
     );
     request.headers.push_front("Via", via);
     if with_contact {
-        request
-            .headers
-            .set("Contact", contact_value(&target.sent_by, contact));
+        let contact = contact_value(&target.sent_by, contact, request.uri.is_secure());
+        request.headers.set("Contact", contact);
     }
     request
 }
 
-/// Our Contact: where we are, and nothing of whose call it is.
-pub(super) fn contact_value(sent_by: &str, transport: Transport) -> String {
-    match transport.as_uri_param() {
-        Some(param) => format!("<sip:{sent_by};transport={param}>"),
-        None => format!("<sip:{sent_by}>"),
+/// Our Contact: where we are, and nothing of whose call it is. A `sips` request is answered, and sent, with a `sips` Contact
+/// (RFC 5630 §5.1.1.1, §5.2).
+pub(super) fn contact_value(sent_by: &str, transport: Transport, is_secure: bool) -> String {
+    match (is_secure, transport) {
+        (true, Transport::Ws | Transport::Wss) => format!("<sips:{sent_by};transport=ws>"),
+        (true, _) => format!("<sips:{sent_by}>"),
+        (false, transport) => match transport.as_uri_param() {
+            Some(param) => format!("<sip:{sent_by};transport={param}>"),
+            None => format!("<sip:{sent_by}>"),
+        },
     }
 }
 

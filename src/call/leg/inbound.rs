@@ -5,7 +5,7 @@ use crate::{
     call::{Failure, Incoming, Transmit},
     sdp::Sdp,
     sip::{
-        Method, Request, Response, Status, Text,
+        Message, Method, Request, Response, Status, Text,
         routing::{Destination, Source, TransactionKey},
         session::TIMER,
         transaction::{AckIs, Fired, Server, ServerInvite},
@@ -284,9 +284,11 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn of(incoming: &Incoming) -> Self {
+        let is_secure = matches!(&incoming.message, Message::Request(request) if request.uri.is_secure());
+        let sent_by = incoming.sent_by.to_str();
         Self {
             source: incoming.source,
-            contact: attempt::contact_value(&incoming.sent_by.to_str(), incoming.reached_by).into(),
+            contact: attempt::contact_value(&sent_by, incoming.reached_by, is_secure).into(),
         }
     }
 }

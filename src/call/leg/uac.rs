@@ -271,7 +271,7 @@ impl Leg {
         // The member that answered is the one to talk to from now on, where its name alone would lead to others.
         if let Some(way) = outbound.way_that_answered() {
             let target = &way.target;
-            self.contact = Some(way.contact());
+            self.contact = Some(way.contact(&outbound.request.uri));
             let hop = dialog.path().hop;
             if let Some((_, targets)) = self.resolved.iter_mut().find(|(known, _)| *known == hop) {
                 targets.retain(|other| other != target);

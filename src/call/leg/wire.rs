@@ -175,7 +175,8 @@ impl Leg {
 /// The address that a request came from, if its sender is a phone behind a NAT that does not know it: no proxy is between, and
 /// its Contact is the very address of its Via, which is not where the request came from (acceptance #24). A connection is left
 /// to what Contact says where only the port differs: nobody knows how long the connection lasts. A caller of RFC 2543 that names
-/// no Contact is reached there too.
+/// no Contact is reached there too. A phone that came by TLS has no certificate to be connected to with, and a browser takes no
+/// connections at all: both are always reached over the connection that they opened.
 fn behind_nat(request: &Request, source: &Source) -> Option<Uri> {
     let headers = &request.headers;
     if headers.contains("Record-Route") || headers.values("Via").count() != 1 {
@@ -183,12 +184,14 @@ fn behind_nat(request: &Request, source: &Source) -> Option<Uri> {
     }
     let via = headers.via().ok()?;
     let remote = source.remote;
-    if let Some(contact) = headers
-        .contacts()
-        .ok()?
-        .into_iter()
-        .next()
-        .map(|contact| contact.uri)
+    let is_web = matches!(source.transport, Transport::Ws | Transport::Wss);
+    if !is_web
+        && let Some(contact) = headers
+            .contacts()
+            .ok()?
+            .into_iter()
+            .next()
+            .map(|contact| contact.uri)
     {
         let host = String::from_utf8_lossy(&via.host).into_owned();
         let claimed = host
@@ -199,7 +202,7 @@ fn behind_nat(request: &Request, source: &Source) -> Option<Uri> {
         let port = via.port.unwrap_or(5060);
         let is_same = contact.host().parse() == Ok(claimed) && contact.port().unwrap_or(5060) == port;
         let moved = claimed != remote.ip().to_canonical()
-            || (source.transport == Transport::Udp && port != remote.port());
+            || (source.transport != Transport::Tcp && port != remote.port());
         if !is_same || !moved {
             return None;
         }
