@@ -190,7 +190,7 @@ impl Connection {
             closing: None,
         };
         // The first word of a handshake is ours where the connection is.
-        self.handshake(&mut clocks)?;
+        self.handshake(&clocks)?;
         self.write(stream, &mut clocks)?;
         loop {
             let interest = match (clocks.closing.is_some(), self.output.is_empty()) {
@@ -247,7 +247,7 @@ impl Connection {
         self.output.push_back(Output { bytes, message });
     }
     /// Says what TLS has to say, and notes when all handshakes are over.
-    fn handshake(&mut self, clocks: &mut Clocks) -> io::Result<()> {
+    fn handshake(&mut self, clocks: &Clocks) -> io::Result<()> {
         if let Some(bytes) = self.layers.outgoing() {
             self.push(bytes, None);
         }
@@ -365,7 +365,7 @@ impl Connection {
         Ok(())
     }
     /// Nothing more is read; what waits is still written.
-    fn leave(&mut self, clocks: &mut Clocks, now: Instant) {
+    fn leave(&self, clocks: &mut Clocks, now: Instant) {
         self.streams.retire(self.flow);
         clocks.closing = Some(now);
     }

@@ -239,7 +239,7 @@ impl Net {
 fn by_flow(hop: &NextHop, came: &Source) -> Option<Place> {
     let word = hop.0.param("transport").flatten()?;
     let is_web = word.eq_ignore_ascii_case("ws") || word.eq_ignore_ascii_case("wss");
-    (is_web && matches!(came.transport, Transport::Ws | Transport::Wss)).then(|| Place {
+    (is_web && matches!(came.transport, Transport::Ws | Transport::Wss)).then_some(Place {
         transport: came.transport,
         remote: came.remote,
         server_name: None,
