@@ -47,6 +47,8 @@ mod timers;
 mod unkeyed;
 #[path = "calls/video.rs"]
 mod video;
+#[path = "calls/weather.rs"]
+mod weather;
 #[path = "calls/zrtp.rs"]
 mod zrtp;
 

@@ -12,6 +12,7 @@ use crate::{
         routing::{Destination, FlowId, NextHop, Source, Target, TransactionKey, Transport},
         timers::Timers,
     },
+    testing::Weather,
 };
 use bytes::Bytes;
 use std::{
@@ -20,17 +21,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// What the network does to messages, in parts of a hundred.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Weather {
-    /// Lost.
-    pub loss: u64,
-    /// Delivered twice.
-    pub repeat: u64,
-    /// Late by up to 50 ms more than the others.
-    pub late: u64,
-}
 
 /// Two legs and a network.
 pub struct Legs {
@@ -367,21 +357,12 @@ impl Legs {
             .unwrap_or_default();
         let number = self.wire.len();
         self.wire.push((from, String::from_utf8_lossy(line).into_owned()));
-        let roll = |ids: &mut Ids, share: u64| ids.below(100) < share;
-        if self.lost.contains(&number) || roll(&mut self.ids, self.weather.loss) {
+        if self.lost.contains(&number) {
             return;
         }
-        let copies = if roll(&mut self.ids, self.weather.repeat) {
-            2
-        } else {
-            1
-        };
-        for _ in 0..copies {
-            let mut delay = DELAY;
-            if roll(&mut self.ids, self.weather.late) {
-                delay += Duration::from_millis(self.ids.below(50));
-            }
-            self.schedule(delay, Event::Message(from.other(), transmit.bytes.clone()));
+        for late in self.weather.deliveries(&mut self.ids) {
+            let message = Event::Message(from.other(), transmit.bytes.clone());
+            self.schedule(DELAY + late, message);
         }
     }
     fn schedule(&mut self, delay: Duration, event: Event) {

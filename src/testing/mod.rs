@@ -1,9 +1,11 @@
 //! The rig: whole calls on virtual time, for our tests and for those of application authors (feature `testing`).
 //!
 //! A [`Sim`] holds one [`Call`](crate::call::Call), the application's answers, a clock, two wires with a delay and a relay that only
-//! writes down what it is told. Its parties are [`Phone`]s, which behave, or [`Peer`]s, which say what a test wants. After every
+//! writes down what it is told. Its parties are [`Phone`]s, which behave, [`Agent`]s, which
+//! have the transactions of RFC 3261 too and live in any [`Weather`], or [`Peer`]s, which say what a test wants. After every
 //! message the sim looks for what must never be on a wire: see [`privacy`].
 
+pub mod agent;
 pub mod cache;
 pub mod carrier;
 pub mod fuzz;
@@ -16,8 +18,11 @@ pub mod relay;
 pub mod scene;
 pub mod script;
 pub mod sim;
+pub mod stage;
 pub mod verdicts;
+pub mod weather;
 
+pub use agent::{Act, Agent, Change};
 pub use cache::FakeCache;
 pub use carrier::Carrier;
 pub use handshakes::FakeHandshakes;
@@ -27,4 +32,6 @@ pub use relay::FakeRelay;
 pub use scene::Scene;
 pub use script::Script;
 pub use sim::{Sim, ZID, settings};
+pub use stage::{Callee, Fork, Greeting, Say, Stage};
 pub use verdicts::Verdicts;
+pub use weather::Weather;

@@ -31,6 +31,10 @@ pub enum Hold {
     BlackHole,
 }
 
+/// What a phone has said, and what it wants.
+#[derive(Clone, Debug)]
+pub(in crate::testing) struct Stand(Option<Sdp>, Option<Hold>, bool);
+
 /// One stream as a phone sees it.
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -207,6 +211,14 @@ impl Phone {
         let bytes = sim.peer(self.side).request("BYE", "", "");
         self.ended = true;
         sim.send(self.side, bytes);
+    }
+    /// What it has said and wants: to go back to when an offer is refused.
+    pub(in crate::testing) fn stand(&self) -> Stand {
+        Stand(self.said.clone(), self.hold, self.video)
+    }
+    /// An offer was refused: what stood before stands.
+    pub(in crate::testing) fn stand_back(&mut self, stand: Stand) {
+        Stand(self.said, self.hold, self.video) = stand;
     }
     /// Whether it waits for nothing.
     pub fn is_quiet(&self) -> bool {

@@ -1,55 +1,36 @@
 //! One call on virtual time.
 
+mod afterwards;
 mod judge;
+mod media;
+mod place;
+mod settings;
 
-use super::{FakeCache, FakeHandshakes, Peer, Verdicts, peer::read, privacy::Privacy, relay::FakeRelay};
+pub use settings::settings;
+
+use super::{
+    FakeCache, FakeHandshakes, Peer, Verdicts, Weather, peer::read, privacy::Privacy, relay::FakeRelay,
+};
 use crate::{
     call::{
         Call, CallEvent, Command, Env, Incoming, Input, LookupError, Output, Side, Summary, Transmit, Unsent,
         Verdict,
         bridge::CallSettings,
         handshake::{HandshakeResult, ZrtpCommand, ZrtpRetained},
-        leg::{Profile, SessionTimers},
     },
     media::{MediaEvent, zrtp::Zid},
     sip::{
         Ids, Message,
-        routing::{Destination, FlowId, NextHop, Source, Target, Transport},
-        timers::Timers,
+        routing::{Destination, FlowId, NextHop, Source, Target, TransactionKey, Transport},
     },
 };
 use bytes::Bytes;
 use std::{
-    collections::BTreeMap,
-    net::IpAddr,
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// The settings of a sim unless a test changes them.
-pub fn settings() -> CallSettings {
-    CallSettings {
-        profile: Arc::new(Profile {
-            user_agent: "B2BUA/test".into(),
-            timers: Timers::default(),
-            sessions: SessionTimers::default(),
-        }),
-        max_duration: None,
-        no_rtp: Some(Duration::from_secs(30)),
-        media_addresses: Vec::new(),
-        suites: Vec::new(),
-        fingerprint: Some(certificate()),
-        codecs: crate::sdp::Codecs::default(),
-    }
-}
-
-/// The fingerprint of the server's certificate.
-fn certificate() -> crate::sdp::Fingerprint {
-    let octets = vec!["5E"; 32];
-    format!("sha-256 {}", octets.join(":"))
-        .parse()
-        .expect("a test's own fingerprint")
-}
 
 /// Who the server is in ZRTP.
 pub const ZID: Zid = Zid([0x5E; 12]);
@@ -58,7 +39,7 @@ pub const ZID: Zid = Zid([0x5E; 12]);
 #[derive(Debug)]
 enum Event {
     ToServer(Side, Bytes),
-    ToPeer(Side, Message),
+    ToPeer(Side, Message, SocketAddr),
     Lookup(Side, NextHop),
     Verdict(Verdict),
     Media(MediaEvent),
@@ -86,6 +67,12 @@ pub struct Sim {
     pub handshakes: FakeHandshakes,
     /// How long a message is under way.
     pub delay: Duration,
+    /// What becomes of messages on the way.
+    pub weather: Weather,
+    /// To which address of a party the message went that it got last.
+    pub reached: SocketAddr,
+    /// Messages that the weather has taken.
+    pub lost: u32,
     /// How long an application thinks, the relay binds, a name is looked up.
     pub think: Duration,
     /// Whether the senders are trusted proxies.
@@ -104,6 +91,9 @@ pub struct Sim {
     pub wire: Vec<(Instant, Side, bool, Bytes)>,
     verdicts: Verdicts,
     settings: Arc<CallSettings>,
+    /// The weather's own, so that the server's identifiers do not depend on it.
+    dice: Ids,
+    graves: HashMap<TransactionKey, Transmit>,
     asking: bool,
     queue: BTreeMap<(Instant, u64), Event>,
     order: u64,
@@ -136,6 +126,9 @@ impl Sim {
             relay: FakeRelay::new(1_000),
             handshakes: FakeHandshakes::default(),
             delay: Duration::from_millis(1),
+            weather: Weather::default(),
+            reached: SocketAddr::from(([0, 0, 0, 0], 0)),
+            lost: 0,
             think: Duration::ZERO,
             trusted: false,
             targets: None,
@@ -146,6 +139,8 @@ impl Sim {
             wire: Vec::new(),
             verdicts,
             settings: Arc::new(settings),
+            dice: Ids::seeded(!seed),
+            graves: HashMap::new(),
             asking: false,
             queue: BTreeMap::new(),
             order: 0,
@@ -167,7 +162,15 @@ impl Sim {
     }
     /// The same, under way for that long.
     pub fn send_after(&mut self, side: Side, bytes: Bytes, delay: Duration) {
-        self.schedule(delay, Event::ToServer(side, bytes));
+        for late in self.deliveries() {
+            self.schedule(delay + late, Event::ToServer(side, bytes.clone()));
+        }
+    }
+    /// What the weather makes of one message.
+    fn deliveries(&mut self) -> Vec<Duration> {
+        let deliveries = self.weather.deliveries(&mut self.dice);
+        self.lost += u32::from(deliveries.is_empty());
+        deliveries
     }
     fn schedule(&mut self, after: Duration, event: Event) {
         self.order += 1;
@@ -243,7 +246,8 @@ impl Sim {
             return None;
         };
         match event {
-            Event::ToPeer(side, message) => {
+            Event::ToPeer(side, message, address) => {
+                self.reached = address;
                 self.peer(side).receive(message);
                 return Some(side);
             }
@@ -273,23 +277,6 @@ impl Sim {
         None
     }
 
-    /// Where a party is, as a lookup finds it.
-    pub fn target(&self, side: Side) -> Target {
-        let (peer, ours) = match side {
-            Side::A => (&self.a, SERVER_A),
-            Side::B => (&self.b, SERVER_B),
-        };
-        let ours: std::net::SocketAddr = ours.parse().expect("our own address");
-        Target {
-            transport: Transport::Udp,
-            remote: peer.address,
-            server_name: None,
-            local: ours.ip(),
-            sent_by: ours.to_string(),
-            fixed_transport: true,
-        }
-    }
-
     fn receive(&mut self, side: Side, bytes: &Bytes) {
         self.wire.push((self.now, side, true, bytes.clone()));
         let message = read(bytes);
@@ -310,11 +297,11 @@ impl Sim {
             reached_by: Transport::Udp,
             trusted: self.trusted,
         };
+        if self.summary.is_some() {
+            return self.afterwards(side, &incoming.message);
+        }
         if self.call.is_some() || side == Side::B {
             return self.feed(Input::Message(side, incoming));
-        }
-        if self.summary.is_some() {
-            return;
         }
         let mut env = Env {
             now: self.now,
@@ -367,8 +354,11 @@ impl Sim {
                     self.schedule(self.think, Event::Retained(answer));
                 }
                 Output::Zrtp(ZrtpCommand::Store(update)) => self.retained.update(update),
-                Output::Dialog(..) | Output::Tombstone(..) => {}
                 Output::Report(summary) => self.report = Some(*summary),
+                Output::Dialog(..) => {}
+                Output::Tombstone(key, words) => {
+                    self.graves.insert(key, words);
+                }
                 Output::Finished(summary) => {
                     assert_eq!(
                         self.call.as_ref().and_then(Call::poll_timeout),
@@ -384,7 +374,11 @@ impl Sim {
     }
 
     fn transmit(&mut self, side: Side, transmit: Transmit) {
-        let bytes = transmit.bytes;
+        let Transmit { bytes, to } = transmit;
+        let address = match to {
+            Destination::Target(target) => target.remote,
+            Destination::Reply { address, .. } => address,
+        };
         assert!(bytes.len() < 64 * 1024, "a message of {} octets", bytes.len());
         let message = read(&bytes);
         self.privacy.learn(side, &message);
@@ -397,17 +391,8 @@ impl Sim {
             );
         }
         self.wire.push((self.now, side, false, bytes.clone()));
-        self.schedule(self.delay, Event::ToPeer(side, message));
-    }
-
-    /// Where leg B's packets of a stream would go, and so on: the relay's view, for assertions.
-    pub fn media_address(side: Side) -> IpAddr {
-        let text = match side {
-            Side::A => SERVER_A,
-            Side::B => SERVER_B,
-        };
-        text.parse::<std::net::SocketAddr>()
-            .expect("our own address")
-            .ip()
+        for late in self.deliveries() {
+            self.schedule(self.delay + late, Event::ToPeer(side, message.clone(), address));
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// `direct WORD`, or an application of the binary with the lines of its section.
-fn make(name: &str, settings: &[String]) -> Result<Verdicts, String> {
+pub(crate) fn make(name: &str, settings: &[String]) -> Result<Verdicts, String> {
     if name == "direct" {
         let word = settings.last().map_or("as-caller", String::as_str);
         let policy = Verdicts::policy(word).ok_or_else(|| format!("{word:?} is no encryption"))?;

@@ -271,14 +271,17 @@ impl Attempt {
         }
         timed_out
     }
-    /// A message to its target could not be sent; whether that ends it.
-    pub(super) fn undeliverable(&mut self, target: &Target) -> bool {
-        let calling = match &self.transaction {
+    /// Whether nothing has come back.
+    pub(super) fn is_calling(&self) -> bool {
+        match &self.transaction {
             Transaction::Invite(invite) => invite.is_calling(),
             Transaction::Other(other) => other.is_calling(),
             Transaction::Over => false,
-        };
-        let hit = calling && self.way.target == *target;
+        }
+    }
+    /// A message to its target could not be sent; whether that ends it.
+    pub(super) fn undeliverable(&mut self, target: &Target) -> bool {
+        let hit = self.is_calling() && self.way.target == *target;
         if hit {
             self.abandon();
         }

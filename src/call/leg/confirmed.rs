@@ -92,11 +92,14 @@ impl Leg {
             }
         }
     }
-    fn hang_up_when_acknowledged(&mut self, cause: Cause, env: &mut Env<'_>) {
-        let unacknowledged = self
-            .inbound
+    /// Whether the caller has not acknowledged our 2xx: it may not have come yet, and then the caller knows of no dialog.
+    fn is_new_to_caller(&self) -> bool {
+        self.inbound
             .iter()
-            .any(|inbound| inbound.matter == Matter::Call && inbound.is_unacknowledged());
+            .any(|inbound| inbound.matter == Matter::Call && inbound.is_unacknowledged())
+    }
+    fn hang_up_when_acknowledged(&mut self, cause: Cause, env: &mut Env<'_>) {
+        let unacknowledged = self.is_new_to_caller();
         match &mut self.phase {
             Phase::Up(up) if unacknowledged => up.hanging = Some(cause),
             _ => self.hang_up(&cause, env),
@@ -153,6 +156,9 @@ impl Leg {
             up.position = Position::Settled;
             self.answer_of_ack(ack);
         }
+        if matches!(&self.phase, Phase::Up(up) if up.passing.is_none()) {
+            self.pass_next(env);
+        }
     }
     /// The ACK of a 2xx of ours never came (RFC 3261 §13.3.1.4).
     pub(super) fn never_acknowledged(&mut self, env: &mut Env<'_>) {
@@ -206,10 +212,11 @@ impl Leg {
     }
 
     fn pass(&mut self, payload: Payload, env: &mut Env<'_>) {
+        let too_early = self.is_new_to_caller();
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
-        if up.passing.is_some() {
+        if up.passing.is_some() || too_early {
             if up.queue.len() >= MAX_QUEUED {
                 return self.say(Signal::Response(Status::SERVER_INTERNAL_ERROR, payload));
             }

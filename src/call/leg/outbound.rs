@@ -305,6 +305,10 @@ impl Outbound {
     pub(super) fn is_open(&self) -> bool {
         !self.done || self.attempts.iter().any(Attempt::is_cancelling)
     }
+    /// Whether it was sent and nothing has come back.
+    pub(super) fn is_unheard(&self) -> bool {
+        !self.done && self.attempts.iter().any(Attempt::is_calling)
+    }
     /// Whether nothing of it is left, not even a repeated ACK.
     pub(super) fn is_over(&self) -> bool {
         self.done && self.attempts.iter().all(Attempt::is_over)

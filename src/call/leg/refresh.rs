@@ -279,6 +279,8 @@ impl Leg {
         }
         match self.session.due(env.now) {
             Some(Due::Refresh) if self.is_refreshing() => {}
+            // Whichever of the two came in last would be refused (RFC 3261 §12.2.2), and the re-INVITE refreshes as well.
+            Some(Due::Refresh) if self.is_inviting() => {}
             Some(Due::Refresh) if self.session.updates => self.update(env),
             // The leg does not know what was said last on it, and what comes back may be news for the other.
             Some(Due::Refresh) => self.say(Signal::Refresh),
@@ -298,6 +300,13 @@ impl Leg {
         self.outbound
             .iter()
             .any(|outbound| outbound.purpose == Purpose::Refresh && !outbound.done)
+    }
+
+    /// A re-INVITE is on its way, of which nobody knows whether it has arrived.
+    fn is_inviting(&self) -> bool {
+        self.outbound
+            .iter()
+            .any(|outbound| outbound.purpose == Purpose::Offer && outbound.is_unheard())
     }
 
     /// Refreshes by UPDATE without a description (RFC 3311 §5.1): nothing that could collide with an offer.

@@ -183,11 +183,15 @@ impl Leg {
                 return;
             }
         }
-        // The ACK of a 2xx is a transaction of its own: it is known by its dialog and number.
+        // The ACK of a 2xx is a transaction of its own: it is known by its dialog and number. A fork that lost may number its
+        // requests as the one that won does.
+        let of = |request: &Request| request.headers.from().ok().and_then(|from| from.tag());
         let acknowledged = self
             .inbound
             .iter_mut()
-            .find(|inbound| inbound.is_invite() && inbound.cseq == cseq)
+            .find(|inbound| {
+                inbound.is_unacknowledged() && inbound.cseq == cseq && of(&inbound.request) == of(request)
+            })
             .is_some_and(Inbound::acknowledge);
         if acknowledged {
             self.acknowledged(request, env);

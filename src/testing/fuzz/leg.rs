@@ -1,6 +1,6 @@
 //! Any operations on two legs in any weather: no panic, and an end that leaves nothing.
 
-use crate::testing::legs::{Legs, Weather};
+use crate::testing::{Weather, legs::Legs};
 use crate::{
     call::{Body, Cause, Failure, Origin, Side, Signal, failure::Kind, signal::Payload},
     sdp::Sdp,

@@ -14,7 +14,7 @@ impl Phone {
         }
     }
     /// Its description: an offer, or the answer to one.
-    pub(super) fn describe(&mut self, user: &str, offer: Option<&Sdp>) -> String {
+    pub(in crate::testing) fn describe(&mut self, user: &str, offer: Option<&Sdp>) -> String {
         self.version += 1;
         let address = self.rtp.ip();
         let hole = self.hold == Some(Hold::BlackHole);
@@ -96,7 +96,7 @@ impl Phone {
         out
     }
     /// Takes the server's description: with what it said itself it makes a session.
-    pub(super) fn hear(&mut self, sdp: Sdp, now: Instant) {
+    pub(in crate::testing) fn hear(&mut self, sdp: Sdp, now: Instant) {
         self.heard.push(sdp.clone());
         self.shake_hands(&sdp, now);
         self.greet_zrtp(&sdp, now);

@@ -4,7 +4,7 @@ use super::{sdp, word};
 use crate::{
     call::{Body, Cause, Failure, Origin, Side, Signal, failure::Kind},
     sip::Status,
-    testing::legs::{Legs, Weather},
+    testing::{Weather, legs::Legs},
 };
 use std::time::Duration;
 

@@ -248,3 +248,36 @@ fn our_contact_stays_what_it_was_when_the_dialog_was_made_whatever_way_a_message
         assert_eq!(header(&invite, "Contact"), contact);
     }
 }
+
+#[test]
+fn nothing_is_asked_of_a_caller_that_may_not_know_yet_that_it_is_answered() {
+    let mut one = One::accept(&plain());
+    one.tell(Signal::Answer(Body::Answer(sdp(2))));
+    let tag = one
+        .response()
+        .headers
+        .to()
+        .expect("To")
+        .tag()
+        .expect("tag")
+        .to_string();
+    one.take();
+    for method in [Method::Info, Method::Message] {
+        one.tell(Signal::Request(Payload {
+            method,
+            headers: Headers::default(),
+            body: "x".into(),
+        }));
+    }
+    assert!(
+        one.take().is_empty(),
+        "its 200 may be lost, and a 481 would end the call"
+    );
+    one.run(600);
+    assert_eq!(one.take(), ["200"]);
+    one.hear(of_invite("ACK", Some(&tag)));
+    let info = one.last(&Method::Info);
+    assert_eq!(one.take(), ["INFO"]);
+    one.hear(reply(&info, 200, "", &[], None));
+    assert_eq!(one.take(), ["MESSAGE"]);
+}

@@ -142,3 +142,39 @@ fn repeated_provisional_responses_are_said_once_and_forks_are_bounded() {
     }
     assert_eq!(one.take().iter().filter(|word| *word == "BYE").count(), 16);
 }
+
+#[test]
+fn an_ack_finds_the_invite_of_its_own_fork_whatever_other_forks_have_numbered_theirs() {
+    let mut one = One::dial();
+    let invite = one.last(&Method::Invite);
+    let contact = [("Contact", "<sip:b@192.0.2.9>")];
+    let other = reply(&invite, 200, "loser", &contact, Some(&sdp(3)));
+    let ok = reply(&invite, 200, "winner", &contact, Some(&sdp(2)));
+    let ours = |ok: &Response| {
+        Message::from(Request {
+            headers: ok.headers.clone(),
+            ..invite.clone()
+        })
+    };
+    one.hear(ok.clone());
+    one.hear(other.clone());
+    // The fork that lost has not heard of its BYE.
+    let stray = one.request(&Method::Invite, &ours(&other), "", Some(&sdp(5)));
+    one.hear(stray.clone());
+    one.cseq -= 1;
+    let mut again = one.request(&Method::Invite, &ours(&ok), "", Some(&sdp(6)));
+    again
+        .headers
+        .set("Via", format!("SIP/2.0/UDP {BOB};branch=z9hG4bKanother"));
+    one.hear(again);
+    one.tell(Signal::Accept(sdp(7)));
+    assert_eq!(one.take(), ["INVITE", "ACK", "ACK", "BYE", "481", "100", "200"]);
+    one.cseq -= 1;
+    let mut ack = one.request(&Method::Ack, &ours(&ok), "", None);
+    ack.headers
+        .set("Via", format!("SIP/2.0/UDP {BOB};branch=z9hG4bKack"));
+    one.hear(ack);
+    one.run(2_000);
+    let repeated = one.take();
+    assert!(!repeated.contains(&"200".to_owned()), "{repeated:?}");
+}

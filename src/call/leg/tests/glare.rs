@@ -2,11 +2,12 @@
 
 use super::{
     offers::{ack, ack_last, code, up},
+    refresh::{calling, timers},
     *,
 };
 use crate::{
     call::{Failure, Origin, Side},
-    testing::legs::{Legs, Weather},
+    testing::{Weather, legs::Legs},
 };
 
 #[test]
@@ -225,4 +226,28 @@ fn a_peer_that_never_answers_our_re_invite_does_not_block_the_call() {
     let offer = one.request(&Method::Invite, &dialog, "", Some(&sdp(21)));
     one.hear(offer);
     assert_eq!(one.words(), ["offer 21"]);
+}
+
+#[test]
+fn a_refresh_does_not_race_with_a_re_invite_that_nobody_has_heard_of_yet() {
+    let said = [
+        ("Session-Expires", "90;refresher=uac"),
+        ("Allow", "INVITE, UPDATE, BYE"),
+    ];
+    for heard in [false, true] {
+        let mut one = calling(timers(Some(90), 90), &said);
+        one.run(44_900);
+        one.tell(Signal::Offer(Some(sdp(3))));
+        let invite = one.last(&Method::Invite);
+        if heard {
+            one.hear(reply(&invite, 100, "", &[], None));
+        }
+        one.run(200);
+        let sent = one.take();
+        assert_eq!(sent.contains(&"UPDATE".to_owned()), heard, "{sent:?}");
+        // Somebody may be asked for long: then the session is refreshed all the same.
+        one.hear(reply(&invite, 100, "", &[], None));
+        one.run(9_000);
+        assert!(heard || one.take().contains(&"UPDATE".to_owned()));
+    }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     call::{Cause, Failure, Origin, Side, signal::Payload},
     sip::Headers,
-    testing::legs::{Legs, Weather},
+    testing::{Weather, legs::Legs},
 };
 
 /// Leg B that is up, with what it sent forgotten but for its ACK.

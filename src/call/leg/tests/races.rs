@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     call::{Cause, Failure, Limits, Origin, Side},
-    testing::legs::{Legs, Weather},
+    testing::{Weather, legs::Legs},
 };
 
 fn cancel(one: &mut One) {

@@ -7,10 +7,10 @@ use super::{
 };
 use crate::{
     call::{Failure, Side},
-    testing::legs::{Legs, Weather},
+    testing::{Weather, legs::Legs},
 };
 
-fn timers(expires: Option<u32>, min_se: u32) -> Arc<Profile> {
+pub(super) fn timers(expires: Option<u32>, min_se: u32) -> Arc<Profile> {
     Arc::new(Profile {
         sessions: SessionTimers { expires, min_se },
         ..Profile::clone(&profile())
@@ -40,7 +40,7 @@ fn answered(one: &mut One) -> Response {
 }
 
 /// Leg B that is up with a peer whose 2xx has these headers.
-fn calling(profile: Arc<Profile>, said: &[(&str, &str)]) -> One {
+pub(super) fn calling(profile: Arc<Profile>, said: &[(&str, &str)]) -> One {
     let mut one = One::dial_as(profile);
     let invite = one.last(&Method::Invite);
     let mut headers = vec![("Contact", "<sip:bob@192.0.2.200:5080>")];

@@ -3,25 +3,15 @@
 use super::*;
 use crate::{
     call::{Cause, Origin, Side},
-    testing::{
-        fuzz::leg_operations,
-        legs::{Legs, Weather},
-    },
+    testing::{Weather, fuzz::leg_operations, legs::Legs},
 };
 use proptest::prelude::*;
-
-/// 10 % loss, 5 % repeated, reordering by up to 50 ms.
-const ROUGH: Weather = Weather {
-    loss: 10,
-    repeat: 5,
-    late: 30,
-};
 
 #[test]
 fn calls_in_rough_weather_complete_or_end_by_timers_and_leave_nothing() {
     let mut complete = 0;
     for seed in 0..1_000 {
-        let mut legs = Legs::new(Body::Offer(sdp(1)), ROUGH, seed);
+        let mut legs = Legs::new(Body::Offer(sdp(1)), Weather::ROUGH, seed);
         for _ in 0..40 {
             if legs.callee.is_some() {
                 break;
