@@ -5,8 +5,8 @@ pub mod registry;
 pub mod services;
 
 pub use crate::call::{
-    CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, InCall, Invite, Lease,
-    Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Side, Summary,
+    CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, InCall, InCallRequest,
+    Invite, Lease, Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Side, Summary,
 };
 pub use header_list::{HeaderList, HeaderListError};
 pub use registry::{Bound, CallState, Registered};
@@ -41,6 +41,12 @@ pub trait Application: Sized + Send + Sync + 'static {
     fn rescue(&self, call: &mut Self::Call, failure: &Failure) -> impl Future<Output = Rescue> + Send {
         let _ = (call, failure);
         async { Rescue::Relay }
+    }
+    /// A party asks for something within the call: REFER, INFO, MESSAGE, a method that nobody knows. They are asked about one
+    /// after another, in the order in which they came.
+    fn in_call(&self, call: &mut Self::Call, request: &InCallRequest) -> impl Future<Output = InCall> + Send {
+        let _ = (call, request);
+        async { InCall::Forward }
     }
     /// Something happened. Must not block; accounting and slot release live here.
     fn observe(&self, call: &mut Self::Call, event: &CallEvent) {

@@ -144,6 +144,7 @@ impl<A: Application> ErasedCall for HostCall<A> {
             match question {
                 Question::Route(invite) => Verdict::Route(app.route(call, &invite).await),
                 Question::Rescue(failure) => Verdict::Rescue(app.rescue(call, &failure).await),
+                Question::InCall(request) => Verdict::InCall(app.in_call(call, &request).await),
             }
         })
     }

@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::{
     media::Suite,
-    sip::{Headers, NameAddr, Status, Uri, auth::Credentials},
+    sip::{Headers, NameAddr, ReferTo, Status, Uri, auth::Credentials},
 };
 use std::{any::Any, fmt, str::FromStr, sync::Arc, time::Duration};
 
@@ -33,11 +33,13 @@ pub enum Rescue {
     Try(Vec<Outgoing>),
 }
 
-/// What becomes of a request inside a call (the rest comes with transfer).
+/// What becomes of a request inside a call.
 #[derive(Debug)]
 pub enum InCall {
-    /// Pass it on.
+    /// Pass it on; a REFER by `transfer-mode`.
     Forward,
+    /// Pass a REFER on with another Refer-To, whose target stands whatever dialog it names.
+    Rewrite(ReferTo),
     /// Refuse it.
     Refuse(Failure),
 }

@@ -24,6 +24,20 @@ pub enum CallEvent {
         /// Who began it.
         by: Side,
     },
+    /// A party wants the other one to talk to somebody else (REFER).
+    Referred {
+        /// Who wants it.
+        by: Side,
+        /// To whom, without what else the URI says.
+        to: String,
+    },
+    /// What became of that.
+    Transferred {
+        /// Who wanted it.
+        by: Side,
+        /// How the call to the target ended, or began.
+        status: Status,
+    },
     /// A leg's keys are there.
     Keyed {
         /// Which leg.

@@ -8,10 +8,13 @@ pub mod decision;
 pub mod event;
 pub mod failure;
 pub mod handshake;
+pub mod in_call;
 pub mod invite;
 pub mod leg;
 pub mod media_plan;
 pub mod signal;
+pub mod subscription;
+pub mod transfer;
 
 pub use bridge::Call;
 pub use decision::{
@@ -20,14 +23,16 @@ pub use decision::{
 };
 pub use event::{CallEvent, Party, Sas, Standing, Summary};
 pub use failure::{Cause, Failure, Origin};
+pub use in_call::InCallRequest;
 pub use invite::Invite;
 pub use leg::Leg;
 pub use signal::{Body, Signal};
+pub use transfer::{CallNumber, Designation, TransferMode};
 
 use crate::{
     media::{MediaCommand, MediaEvent},
     sip::{
-        Ids, Message,
+        Ids, Message, Replaces,
         routing::{Destination, NextHop, Source, Target, Transport},
     },
 };
@@ -127,6 +132,10 @@ pub enum Input {
     Retained(handshake::ZrtpRetained),
     /// An order from outside the call.
     Command(Command),
+    /// Another call asks whether this dialog is one of ours; answered by [`Output::Designated`].
+    Designate(CallNumber, Replaces),
+    /// The answer to [`Output::Identify`]; `None`: no call here has that dialog.
+    Identified(Replaces, Option<Box<Designation>>),
 }
 
 /// What a [`Call`] wants done.
@@ -147,6 +156,10 @@ pub enum Output {
     Zrtp(handshake::ZrtpCommand),
     /// Tell observers: CDR, metrics, the application.
     Event(CallEvent),
+    /// Ask whichever call of this server has this dialog what it is to the other end; answered by [`Input::Identified`].
+    Identify(Replaces),
+    /// The answer to [`Input::Designate`].
+    Designated(CallNumber, Replaces, Option<Box<Designation>>),
     /// A dialog of this call begins: the dispatcher routes it here from now on.
     Dialog(Side, crate::sip::routing::DialogKey),
     /// A final response of a finished server transaction, to be repeated to retransmissions after the call has gone.
@@ -164,6 +177,8 @@ pub enum Question {
     Route(Box<Invite>),
     /// Leg B failed and no route is left: what now?
     Rescue(Failure),
+    /// A party asks for something within the call: may it?
+    InCall(Box<InCallRequest>),
 }
 
 /// What an application answered.
@@ -173,6 +188,8 @@ pub enum Verdict {
     Route(Decision),
     /// To [`Question::Rescue`].
     Rescue(Rescue),
+    /// To [`Question::InCall`].
+    InCall(InCall),
 }
 
 /// Orders to a running call.

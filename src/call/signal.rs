@@ -77,6 +77,11 @@ pub struct Payload {
     pub headers: Headers,
     /// The body.
     pub body: Bytes,
+    /// Which request: what a leg says has its CSeq here, and the `Response` that it is told in the end has the same. A request
+    /// that a leg is told may have any number; its `Response` comes back with it.
+    pub number: u32,
+    /// CSeq with which a leg sent what it was told, in the `Response` to it.
+    pub cseq: u32,
 }
 
 impl Payload {
@@ -87,6 +92,8 @@ impl Payload {
             method: self.method.clone(),
             headers: Headers::default(),
             body: Bytes::new(),
+            number: self.number,
+            cseq: self.cseq,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     types::{Addresses, Milliseconds, Networks, PortRange, Seconds, SocketAddresses, Words},
     uris::{Proxy, TlsVerify, Transports, UserAgent},
 };
-use crate::call::NatLatching;
+use crate::call::{NatLatching, TransferMode};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -107,6 +107,9 @@ pub struct Server {
     pub min_se: Seconds,
     /// Silence that ends a call.
     pub no_rtp_timeout: Seconds,
+    /// What becomes of a REFER.
+    #[serde(deserialize_with = "parsed")]
+    pub transfer_mode: TransferMode,
     /// Between the signal to stop and the end of the last call.
     pub drain_timeout: Seconds,
     /// Where records of calls go; `None`: nowhere.

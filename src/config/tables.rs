@@ -240,6 +240,15 @@ const SERVER: &[Key] = &[
         example: "",
     },
     Key {
+        name: "transfer-mode",
+        kind: Kind::OneOf(&["relay", "refuse"]),
+        default: "relay",
+        help: "What becomes of a REFER, by which a party hands the other one on: relay passes it to that one, who calls the \
+               target itself; refuse answers 603.",
+        reload: true,
+        example: "refuse",
+    },
+    Key {
         name: "drain-timeout",
         kind: Kind::Seconds,
         default: "5",

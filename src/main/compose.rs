@@ -276,6 +276,7 @@ pub(crate) fn settings(
             }),
             max_duration: (!duration.is_zero()).then_some(duration),
             no_rtp: Some(server.no_rtp_timeout.0),
+            transfer: server.transfer_mode,
             media_addresses: server.media_address.0.clone(),
             suites: Suite::ALL.to_vec(),
             fingerprint: identity

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     app::{Bound, CallState},
     call::{
-        Call, CallEvent, Cause, Command, Env, Incoming, Input, Origin, Output, Question, Side, Summary,
-        Transmit, bridge::CallSettings, failure::Kind,
+        Call, CallEvent, CallNumber, Cause, Command, Env, Incoming, Input, Origin, Output, Question, Side,
+        Summary, Transmit, bridge::CallSettings, failure::Kind,
     },
     media::{
         MediaCommand, MediaEvent,
@@ -321,6 +321,12 @@ impl CallTask {
                     }
                     Output::Tombstone(key, words) => self.control(Control::Tombstone(key, words)),
                     Output::Report(summary) => self.report(&summary),
+                    Output::Identify(replaces) => {
+                        self.control(Control::Identify(CallNumber(self.seat.number), replaces));
+                    }
+                    Output::Designated(asker, replaces, found) => {
+                        self.control(Control::Designated(asker, replaces, found));
+                    }
                     Output::Finished(_) => self.finished = true,
                     Output::Ask(question) => return Drained::Asked(question),
                     Output::Withdraw => return Drained::Withdrawn,
@@ -404,6 +410,8 @@ impl CallTask {
             } => {
                 tracing::info!(leg = ?side, %encryption, sas = sas.text, verified = sas.verified, mismatch = sas.mismatch, "keyed")
             }
+            CallEvent::Referred { by, to } => tracing::info!(?by, to, "transfer asked for"),
+            CallEvent::Transferred { by, status } => tracing::info!(?by, %status, "transfer"),
             CallEvent::Dialled { target } => tracing::info!(target, "calling"),
             CallEvent::Ringing(status) => tracing::info!(%status, "ringing"),
             other => tracing::debug!(?other, "call"),

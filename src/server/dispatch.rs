@@ -14,11 +14,14 @@ use super::{
     zid_cache::ZidCache,
 };
 use crate::{
-    call::{Cause, Command, Failure, Incoming, Input, Origin, Side, Transmit, Unsent, failure::Kind},
+    call::{
+        CallNumber, Cause, Command, Designation, Failure, Incoming, Input, Origin, Side, Transmit, Unsent,
+        failure::Kind,
+    },
     media::{dtls::Dtls, relay::Relay},
     net::{Net, NetEvent},
     sip::{
-        Ids, Message, Method, ParseError, Request, Response, Status, Text,
+        Ids, Message, Method, ParseError, Replaces, Request, Response, Status, Text,
         parse::{self, Parsed},
         routing::{DialogKey, Source, TransactionKey},
     },
@@ -36,6 +39,10 @@ const BATCH: usize = 64;
 pub(super) enum Control {
     /// Messages of this dialog belong to that side of that call from now on.
     Dialog(u64, Side, DialogKey),
+    /// A call asks what a dialog is to the other end of whichever call has it.
+    Identify(CallNumber, Replaces),
+    /// That call's answer.
+    Designated(CallNumber, Replaces, Option<Box<Designation>>),
     /// Words for repetitions.
     Tombstone(TransactionKey, Transmit),
     /// A call has ended; what is left of it are timers.
@@ -128,6 +135,17 @@ impl Dispatcher {
         match order {
             Control::Dialog(number, side, key) => self.maps.add_dialog(number, side, key),
             Control::Tombstone(key, words) => self.maps.tombstones.set(key, words, Instant::now()),
+            Control::Identify(asker, replaces) => {
+                let owner = self.maps.dialogs.get(&replaces.key());
+                let entry = owner.and_then(|(number, _)| self.maps.calls.get(number));
+                match entry {
+                    Some(entry) => entry.inbox.push(Input::Designate(asker, replaces)),
+                    None => self.tell(asker, Input::Identified(replaces, None)),
+                }
+            }
+            Control::Designated(asker, replaces, found) => {
+                self.tell(asker, Input::Identified(replaces, found));
+            }
             Control::Over(number) => self.maps.over(number),
             Control::Gone(number) => self.maps.gone(number),
             Control::Reload(policy) => self.policy = policy,
@@ -145,6 +163,12 @@ impl Dispatcher {
                     entry.inbox.push(Input::Command(Command::Hangup(cause)));
                 }
             }
+        }
+    }
+    /// What one call tells another.
+    fn tell(&self, to: CallNumber, input: Input) {
+        if let Some(entry) = self.maps.calls.get(&to.0) {
+            entry.inbox.push(input);
         }
     }
     fn event(&mut self, event: NetEvent) {

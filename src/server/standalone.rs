@@ -4,16 +4,19 @@ use crate::{
     call::{Failure, Transmit},
     sip::{
         Method, ParseError, Request, Response, Status, Text,
+        refer::NOREFERSUB,
+        replaces::REPLACES,
         routing::{Destination, Source, TransactionKey},
+        session::TIMER,
         uri::Scheme,
     },
 };
 use sha1::{Digest as _, Sha1};
 
 /// What we take, in dialogs and out of them.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE";
-/// Option tags that a request may require (RFC 3261 §20.32): none yet.
-const SUPPORTED: [&str; 0] = [];
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, REFER, NOTIFY";
+/// Option tags that a request may require (RFC 3261 §20.32).
+const SUPPORTED: [&str; 3] = [TIMER, REPLACES, NOREFERSUB];
 
 /// Makes answers without remembering anything (RFC 3261 §8.2.7): the same request gets the same answer.
 pub(super) struct Answerer {

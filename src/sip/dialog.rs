@@ -16,7 +16,8 @@ pub struct Dialog {
     /// Our From (or To), tag and all.
     local: Text,
     /// The peer's.
-    remote: Text,
+    /// Who the peer is: From or To, with its tag.
+    pub remote: Text,
     /// Route set, in the order in which our requests take it.
     pub route_set: Vec<NameAddr>,
     /// Where the peer wants requests: its Contact.

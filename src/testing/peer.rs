@@ -293,6 +293,8 @@ fn text(text: &Text) -> String {
 fn content(body: &str) -> String {
     let kind = if body.is_empty() {
         ""
+    } else if body.starts_with("SIP/2.0 ") {
+        "Content-Type: message/sipfrag;version=2.0\r\n"
     } else {
         "Content-Type: application/sdp\r\n"
     };

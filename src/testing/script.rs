@@ -5,9 +5,9 @@ mod check;
 use self::check::check;
 use super::{Sim, Verdicts};
 use crate::{
-    call::{Cause, Command, Input, Origin, Side, bridge::CallSettings, failure::Kind},
+    call::{Cause, Command, Designation, Input, Origin, Side, bridge::CallSettings, failure::Kind},
     media::{Connect, MediaEvent, Protection, StreamId},
-    sip::{Message, Status},
+    sip::{Message, NameAddr, Replaces, Status},
 };
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
@@ -177,6 +177,16 @@ impl Play<'_> {
                 Ok(())
             }
             ["set", name, value] => self.set(name, value),
+            ["knows", named, "as", peer, "of", who] => {
+                let replaces = |text: &str| Replaces::parse(text).map_err(|error| error.to_string());
+                let found = Designation {
+                    peer: replaces(peer)?,
+                    address: NameAddr::parse(who).map_err(|error| error.to_string())?,
+                };
+                let named = replaces(named)?;
+                self.sim()?.designations.insert(named, found);
+                Ok(())
+            }
             [who @ ("a" | "b"), ">", what, ref more @ ..] => self.say(side(who), what, more),
             [who @ ("a" | "b"), "<", what, ref checks @ ..] => self.hear(side(who), what, checks),
             [who @ ("a" | "b"), "silence"] => {
@@ -228,6 +238,7 @@ impl Play<'_> {
         match name {
             "max-call-duration" => self.settings.max_duration = Some(duration(value)?),
             "no-rtp-timeout" => self.settings.no_rtp = Some(duration(value)?),
+            "transfer-mode" => self.settings.transfer = value.parse().map_err(|_| "not a mode".to_owned())?,
             "media-address" => {
                 let address = value.parse().map_err(|_| "expected an IP address".to_owned())?;
                 self.settings.media_addresses.push(address);
@@ -271,6 +282,7 @@ impl Play<'_> {
             };
             match word {
                 "sdp" => body = self.body(side, value()?)?,
+                "fragment" => body = format!("{}\r\n", value()?),
                 "header" => headers.push_str(&format!("{}\r\n", value()?)),
                 "fork" => fork = value()?,
                 "to" => method = Some(value()?),

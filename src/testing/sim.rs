@@ -13,14 +13,14 @@ use super::{
 };
 use crate::{
     call::{
-        Call, CallEvent, Command, Env, Incoming, Input, LookupError, Output, Side, Summary, Transmit, Unsent,
-        Verdict,
+        Call, CallEvent, Command, Designation, Env, Incoming, Input, LookupError, Output, Side, Summary,
+        Transmit, Unsent, Verdict,
         bridge::CallSettings,
         handshake::{HandshakeResult, ZrtpCommand, ZrtpRetained},
     },
     media::{MediaEvent, zrtp::Zid},
     sip::{
-        Ids, Message,
+        Ids, Message, Replaces,
         routing::{Destination, FlowId, NextHop, Source, Target, TransactionKey, Transport},
     },
 };
@@ -45,6 +45,7 @@ enum Event {
     Media(MediaEvent),
     Handshake(HandshakeResult),
     Retained(ZrtpRetained),
+    Identified(Replaces, Option<Box<Designation>>),
 }
 
 /// One call, two parties, a clock.
@@ -81,6 +82,10 @@ pub struct Sim {
     pub targets: Option<Result<Vec<Target>, LookupError>>,
     /// The store of ZRTP's secrets.
     pub retained: FakeCache,
+    /// Dialogs of other calls of the server.
+    pub designations: HashMap<Replaces, Designation>,
+    /// What the call said last of its own.
+    pub designated: Option<Designation>,
     /// What happened.
     pub events: Vec<CallEvent>,
     /// The last output.
@@ -133,6 +138,8 @@ impl Sim {
             trusted: false,
             targets: None,
             retained: FakeCache::default(),
+            designations: HashMap::new(),
+            designated: None,
             events: Vec::new(),
             summary: None,
             report: None,
@@ -266,6 +273,7 @@ impl Sim {
                     self.feed(Input::Verdict(verdict));
                 }
             }
+            Event::Identified(replaces, found) => self.feed(Input::Identified(replaces, found)),
             Event::Media(event) => self.feed(Input::Media(event)),
             Event::Retained(answer) => self.feed(Input::Retained(answer)),
             Event::Handshake(result) => {
@@ -354,6 +362,11 @@ impl Sim {
                     self.schedule(self.think, Event::Retained(answer));
                 }
                 Output::Zrtp(ZrtpCommand::Store(update)) => self.retained.update(update),
+                Output::Identify(replaces) => {
+                    let found = self.designations.get(&replaces).cloned().map(Box::new);
+                    self.schedule(self.think, Event::Identified(replaces, found));
+                }
+                Output::Designated(_, _, found) => self.designated = found.map(|found| *found),
                 Output::Report(summary) => self.report = Some(*summary),
                 Output::Dialog(..) => {}
                 Output::Tombstone(key, words) => {

@@ -2,7 +2,9 @@
 
 use crate::{
     app::CallState,
-    call::{Decision, Encryption, EncryptionPolicy, MediaPolicy, Outgoing, Question, Rescue, Verdict},
+    call::{
+        Decision, Encryption, EncryptionPolicy, InCall, MediaPolicy, Outgoing, Question, Rescue, Verdict,
+    },
     sip::{Headers, NameAddr},
 };
 use std::{
@@ -31,6 +33,7 @@ impl Verdicts {
             Some(match question {
                 Question::Route(invite) => Verdict::Route(Decision::Bridge(routes(&invite))),
                 Question::Rescue(_) => Verdict::Rescue(Rescue::Relay),
+                Question::InCall(_) => Verdict::InCall(InCall::Forward),
             })
         }))
     }

@@ -2,8 +2,8 @@
 
 use b2bua::{
     call::{
-        Call, Decision, EncryptionPolicy, Env, Incoming, Input, Output, Question, Rescue, Side, Transmit,
-        Verdict, bridge::CallSettings,
+        Call, Decision, EncryptionPolicy, Env, InCall, Incoming, Input, Output, Question, Rescue, Side,
+        Transmit, Verdict, bridge::CallSettings,
     },
     sip::{
         Ids, Message, Method,
@@ -121,6 +121,10 @@ impl Ring {
                 Output::Ask(Question::Rescue(_)) => {
                     self.feed(pass, Input::Verdict(Verdict::Rescue(Rescue::Relay)))
                 }
+                Output::Ask(Question::InCall(_)) => {
+                    self.feed(pass, Input::Verdict(Verdict::InCall(InCall::Forward)));
+                }
+                Output::Identify(_) | Output::Designated(..) => panic!("nobody wants a dialog replaced"),
                 Output::Media(command) => {
                     if let Some(event) = self.passes[pass].relay.obey(command) {
                         self.feed(pass, Input::Media(event));

@@ -156,6 +156,7 @@ fn the_application_is_asked_before_the_caller_hears_of_a_failure() {
                     Rescue::Relay
                 })
             }
+            Question::InCall(request) => panic!("{request:?}"),
         })
     })));
     scene.b.refuses = Some(486);
@@ -179,6 +180,7 @@ fn an_application_that_tries_for_ever_is_stopped() {
                 let route = ROUTE.with(|kept| Verdicts::outgoing(kept.borrow().as_ref().unwrap(), PLAIN));
                 Verdict::Rescue(Rescue::Try(vec![route]))
             }
+            Question::InCall(request) => panic!("{request:?}"),
         })
     })));
     scene.b.refuses = Some(500);
@@ -339,6 +341,8 @@ fn observers_hear_the_story_in_order_and_once() {
             CallEvent::Ringing(_) => "ringing",
             CallEvent::Answered => "answered",
             CallEvent::Updated { .. } => "updated",
+            CallEvent::Referred { .. } => "referred",
+            CallEvent::Transferred { .. } => "transferred",
             CallEvent::Keyed { .. } => "keyed",
             CallEvent::Ended(_) => "ended",
         })

@@ -77,6 +77,7 @@ fn settings(ledger: Ledger) -> ServerSettings {
         trusted_hosts: "127.0.0.1".parse().expect("a network"),
         max_calls: 10,
         calls: Arc::new(CallSettings {
+            transfer: b2bua::call::TransferMode::default(),
             profile: Arc::new(Profile {
                 user_agent: "test".into(),
                 timers: Timers::default(),

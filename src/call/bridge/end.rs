@@ -51,6 +51,8 @@ impl Call {
         self.phase = Phase::Over;
         self.record.ended = Some(env.now);
         self.exchange = None;
+        self.requests.clear();
+        self.transfers.clear();
         self.routes.clear();
         self.current = None;
         self.later.clear();

@@ -6,6 +6,8 @@
 //! | `hunt` | leg B's progress, answer or failure; further routes; rescue |
 //! | `update` | offers and answers in mid-call, from either side |
 //! | `keying`, `zrtp` | key agreements at the media's ports |
+//! | `requests` | what a party asks for in mid-call, and what the application says to it |
+//! | `transfer` | REFER, and what its sender is told of it |
 //! | `lookup`, `relay` | what is asked of DNS and of the relay, and their answers |
 //! | `record` | what the summary will say |
 //! | `end` | hanging up, and what is left to do after it |
@@ -16,7 +18,9 @@ mod keying;
 mod lookup;
 mod record;
 mod relay;
+mod requests;
 mod setup;
+mod transfer;
 mod update;
 mod zrtp;
 
@@ -25,10 +29,12 @@ use self::{
     lookup::{Asker, Lookups},
     record::Record,
     relay::Relay,
+    requests::Requests,
+    transfer::Transfers,
 };
 use super::{
-    CallEvent, Cause, Command, Env, Failure, Incoming, Input, Lease, Leg, LookupError, Outgoing, Output,
-    Question, Side, Signal, Summary,
+    CallEvent, Cause, Command, Env, Failure, Incoming, Input, Invite, Lease, Leg, LookupError, Outgoing,
+    Output, Question, Side, Signal, Summary, TransferMode,
     failure::{Kind, Origin},
     leg::{LegOutput, Profile},
     media_plan::{MediaPlan, Session},
@@ -37,7 +43,7 @@ use crate::{
     media::{MediaCommand, MediaEvent, StreamId},
     sdp::Sdp,
     sip::{
-        Status, Text,
+        NameAddr, Replaces, Status, Text,
         routing::{NextHop, Target},
     },
 };
@@ -63,6 +69,8 @@ pub struct CallSettings {
     pub suites: Vec<crate::media::Suite>,
     /// Of the certificate that DTLS handshakes show; without one there is no DTLS-SRTP.
     pub fingerprint: Option<crate::sdp::Fingerprint>,
+    /// `transfer-mode`.
+    pub transfer: TransferMode,
     /// `audio-codec`, `video-codec`: what may be offered.
     pub codecs: crate::sdp::Codecs,
 }
@@ -94,6 +102,10 @@ pub struct Call {
     attempts: u32,
     max_forwards: u8,
     lookups: Lookups,
+    requests: Requests,
+    transfers: Transfers,
+    /// The dialog whose place this call is to take, as leg B is to be told.
+    replaces: Option<Replaces>,
     /// No answer by then: the call fails.
     unanswered: Option<Instant>,
     /// The current route rings no longer than this.
@@ -118,6 +130,8 @@ struct LegB {
 /// Where a call is.
 #[derive(Debug)]
 enum Phase {
+    /// Whose the dialog is that the caller wants replaced, is being asked until then.
+    Identifying(Box<Invite>, Replaces, Instant),
     /// The application thinks where it goes.
     Routing,
     /// The first hop of a route is looked up.
@@ -168,6 +182,11 @@ impl Call {
             Input::Retained(answer) => self.zrtp_retained(answer, env),
             Input::Command(Command::Hangup(cause)) => self.hang_up(None, cause, env),
             Input::Command(Command::Report) => self.report(env),
+            Input::Designate(asker, replaces) => {
+                let found = self.designate(&replaces).map(Box::new);
+                self.put(Output::Designated(asker, replaces, found));
+            }
+            Input::Identified(replaces, found) => self.identified(&replaces, found.as_deref(), env),
         }
         self.settle(env);
     }
@@ -199,6 +218,8 @@ impl Call {
         if self.no_answer.take_if(is_due).is_some() {
             self.give_up_ringing(env);
         }
+        self.invite_due(env);
+        self.transfers_due(env);
         self.media.zrtp_timeout(env);
         self.drain_zrtp(env);
         self.keys_overdue(env);
@@ -221,6 +242,11 @@ impl Call {
             .chain(self.unanswered)
             .chain(self.no_answer)
             .chain(self.too_long)
+            .chain(self.transfers.poll_timeout())
+            .chain(match self.phase {
+                Phase::Identifying(_, _, until) => Some(until),
+                _ => None,
+            })
             .chain(self.relay.closing)
             .chain(self.agreements.poll_timeout())
             .chain(self.media.zrtp_poll_timeout())

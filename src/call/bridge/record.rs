@@ -112,7 +112,11 @@ impl Call {
 
     fn standing(&self) -> Standing {
         match self.phase {
-            Phase::Routing | Phase::LookingUp | Phase::Opening(_) | Phase::Rescuing(_) => Standing::Routing,
+            Phase::Identifying(..)
+            | Phase::Routing
+            | Phase::LookingUp
+            | Phase::Opening(_)
+            | Phase::Rescuing(_) => Standing::Routing,
             Phase::Dialling if self.record.ringing.is_some() => Standing::Ringing,
             Phase::Dialling => Standing::Calling,
             Phase::Up => Standing::Up,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     call::{
-        Decision, Invite, Rescue, Verdict,
+        Decision, Designation, Invite, Rescue, Verdict,
         event::Party,
         media_plan::{asked, not_acceptable},
         signal::Body,
@@ -11,6 +11,9 @@ use crate::{
     media::zrtp::Zid,
     sip::Message,
 };
+
+/// How long another call may take to say whose a dialog is. It is on this server.
+const IDENTIFIED: Duration = Duration::from_secs(2);
 
 impl Call {
     /// Takes the caller's INVITE. `zid`: our identity in ZRTP, the same in all calls.
@@ -41,6 +44,9 @@ impl Call {
             attempts: 0,
             max_forwards: 0,
             lookups: Lookups::default(),
+            requests: Requests::default(),
+            transfers: Transfers::default(),
+            replaces: None,
             unanswered: Some(env.now + settings.profile.timers.unanswered),
             no_answer: None,
             too_long: None,
@@ -88,13 +94,44 @@ impl Call {
             ports: false,
             is_refresh: false,
         });
-        self.ask(Question::Route(Box::new(invite)));
+        match Replaces::of(invite.headers()) {
+            Ok(None) => self.ask(Question::Route(Box::new(invite))),
+            Ok(Some(replaces)) => {
+                self.put(Output::Identify(replaces.clone()));
+                self.phase = Phase::Identifying(Box::new(invite), replaces, env.now + IDENTIFIED);
+            }
+            Err(error) => {
+                let failure = Failure::new(error.status, Origin::LegA, Kind::Protocol);
+                self.fail(failure.because(&error.reason().to_str()), env);
+            }
+        }
+    }
+    /// It is known whose the dialog is that the caller wants replaced: leg B is told of it by the identifiers that its party has.
+    /// One that is not of this server may be of whoever is called.
+    pub(super) fn invite_identified(&mut self, replaces: &Replaces, found: Option<&Designation>) {
+        match std::mem::replace(&mut self.phase, Phase::Routing) {
+            Phase::Identifying(invite, named, _) if named == *replaces => {
+                self.replaces = Some(found.map_or(named, |found| found.peer.clone()));
+                self.ask(Question::Route(invite));
+            }
+            phase => self.phase = phase,
+        }
+    }
+    pub(super) fn invite_due(&mut self, env: &Env<'_>) {
+        if let Phase::Identifying(_, replaces, until) = &self.phase
+            && *until <= env.now
+        {
+            let replaces = replaces.clone();
+            self.invite_identified(&replaces, None);
+        }
     }
 
     pub(super) fn verdict(&mut self, verdict: Verdict, env: &mut Env<'_>) {
         let awaited = matches!(
             (&verdict, &self.phase),
-            (Verdict::Route(_), Phase::Routing) | (Verdict::Rescue(_), Phase::Rescuing(_))
+            (Verdict::Route(_), Phase::Routing)
+                | (Verdict::Rescue(_), Phase::Rescuing(_))
+                | (Verdict::InCall(_), Phase::Up)
         );
         self.asked &= !awaited;
         match (verdict, &self.phase) {
@@ -121,6 +158,7 @@ impl Call {
                     }
                 }
             }
+            (Verdict::InCall(decision), Phase::Up) => self.request_decided(decision, env),
             (verdict, phase) => tracing::debug!(?verdict, ?phase, "a verdict that nobody waits for"),
         }
     }
@@ -190,6 +228,9 @@ impl Call {
             }
             None => Body::None,
         };
+        if let Some(replaces) = &self.replaces {
+            route.headers.set("Replaces", replaces.to_text());
+        }
         let profile = self.settings.profile.clone();
         let leg = Leg::dial(route, body, targets, self.max_forwards, profile, env);
         self.record.b = Some(Party {

@@ -18,7 +18,8 @@ impl Call {
             Signal::Refuse(failure) => self.refused(from, failure, env),
             Signal::Withdraw => self.withdrawn(from, env),
             Signal::Refresh => self.refresh(from, env),
-            Signal::Request(_) | Signal::Response(..) => self.tell(from.other(), signal, env),
+            Signal::Request(payload) => self.requested(from, payload, env),
+            Signal::Response(status, payload) => self.request_answered(from, status, payload, env),
             Signal::Ring
             | Signal::Progress { .. }
             | Signal::Answer(_)

@@ -29,7 +29,7 @@ pub(super) struct Up {
     /// CSeq of a 2xx with an offer: its ACK waits for the answer.
     pub(super) ack_owed: Option<u32>,
     /// Requests that cross go one at a time, so that answers come back in order.
-    passing: Option<Method>,
+    passing: Option<(Method, u32)>,
     queue: VecDeque<Payload>,
     /// We hung up, but the caller has not acknowledged our 2xx: no BYE before (RFC 3261 §15).
     hanging: Option<Cause>,
@@ -223,26 +223,34 @@ impl Leg {
             up.queue.push_back(payload);
             return;
         }
-        up.passing = Some(payload.method.clone());
+        up.passing = Some((payload.method.clone(), payload.number));
         let path = self.path();
+        // RFC 3515 §2.2, RFC 6665 §8.2.1: these say where we are.
+        let says_where = matches!(payload.method, Method::Refer | Method::Notify | Method::Subscribe);
         let mut request = self.dialog.request(payload.method, &path);
+        let per_target = says_where && self.contact.is_none();
+        if says_where {
+            let contact = self.contact.clone();
+            request
+                .headers
+                .push("Contact", contact.unwrap_or(Text::from_static("<sip:invalid>")));
+        }
         for (name, value) in payload.headers.iter() {
             request.headers.push(name, value);
         }
         request.body = payload.body;
         let cseq = self.dialog.local_cseq;
         self.request(
-            Outbound::new(Purpose::Passed, request, cseq, false, Some(path.hop)),
+            Outbound::new(Purpose::Passed, request, cseq, per_target, Some(path.hop)),
             env,
         );
     }
     /// The answer of the other leg's peer to what ours sent.
     fn passed_back(&mut self, status: Status, payload: &Payload, env: &mut Env<'_>) {
         let tag = self.tag();
-        let open = self
-            .inbound
-            .iter_mut()
-            .find(|inbound| inbound.matter == Matter::Passed && inbound.is_pending());
+        let open = self.inbound.iter_mut().find(|inbound| {
+            inbound.matter == Matter::Passed && inbound.is_pending() && inbound.cseq == payload.number
+        });
         let Some(inbound) = open else {
             return;
         };
@@ -263,11 +271,16 @@ impl Leg {
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
-        let method = up.passing.take().unwrap_or(Method::Info);
-        if response.status == Status::CALL_DOES_NOT_EXIST {
+        let Some((method, number)) = up.passing.take() else {
+            return;
+        };
+        // RFC 5057 §5.1: to a NOTIFY it means that the subscription is gone, not the call.
+        if response.status == Status::CALL_DOES_NOT_EXIST && method != Method::Notify {
             return self.lost(response.status, env);
         }
-        let payload = requests::payload(&method, &response.headers, &response.body);
+        let mut payload = requests::payload(&method, &response.headers, &response.body);
+        payload.number = number;
+        payload.cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
         self.say(Signal::Response(response.status, payload));
         self.pass_next(env);
     }
@@ -275,10 +288,15 @@ impl Leg {
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
+        let Some((method, number)) = up.passing.take() else {
+            return;
+        };
         let payload = Payload {
-            method: up.passing.take().unwrap_or(Method::Info),
+            method,
             headers: crate::sip::Headers::default(),
             body: bytes::Bytes::new(),
+            number,
+            cseq: 0,
         };
         self.say(Signal::Response(failure.status, payload));
         self.pass_next(env);

@@ -6,6 +6,7 @@ use crate::{
     sdp::Sdp,
     sip::{
         Message, Method, Request, Response, Status, Text,
+        replaces::REPLACES,
         routing::{Destination, Source, TransactionKey},
         session::TIMER,
         transaction::{AckIs, Fired, Server, ServerInvite},
@@ -13,8 +14,8 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// Methods that a leg takes; `PRACK` and `REFER` come with call control.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE";
+/// Methods that a leg takes; `PRACK` comes with call control.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, REFER, NOTIFY";
 
 /// Why a request is open: what its answer depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +123,10 @@ impl Inbound {
             headers.copy_from(&self.request.headers, "Record-Route");
             headers.push("Contact", self.contact.clone());
         }
+        // RFC 3515 §2.2.
+        if status.is_success() && self.request.method == Method::Refer {
+            headers.push("Contact", self.contact.clone());
+        }
         if status.is_success() && (refreshes || self.request.method == Method::Options)
             || status == Status::METHOD_NOT_ALLOWED
         {
@@ -129,6 +134,7 @@ impl Inbound {
         }
         if refreshes && status.is_success() {
             headers.push("Supported", TIMER);
+            headers.push("Supported", REPLACES);
             if let Some(agreed) = self.session {
                 agreed.dress(headers);
             }

@@ -289,6 +289,10 @@ impl Leg {
     pub fn local_ip(&self) -> Option<IpAddr> {
         self.local_ip
     }
+    /// The dialog; before leg B is answered, what all its forks have in common.
+    pub fn dialog(&self) -> &Dialog {
+        &self.dialog
+    }
     /// The dialog's Call-ID.
     pub fn call_id(&self) -> &Text {
         &self.dialog.call_id

@@ -8,6 +8,7 @@ use crate::{
     call::failure::Kind,
     sip::{
         Headers, Method, Response, Status,
+        replaces::REPLACES,
         session::{self, Refresher, SessionExpires},
     },
 };
@@ -96,6 +97,7 @@ impl Session {
     /// What an INVITE or UPDATE of ours says.
     pub(super) fn dress(&self, headers: &mut Headers) {
         headers.push("Supported", session::TIMER);
+        headers.push("Supported", REPLACES);
         let (seconds, refresher) = match self.clock {
             Some(Clock { seconds, ours, .. }) => {
                 let refresher = if ours.is_some() {

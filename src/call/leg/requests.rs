@@ -4,20 +4,29 @@ use super::{Inbound, Leg, MAX_INBOUND, Matter, Phase, Sender, Signal, content, w
 use crate::{
     call::{Cause, Env, Failure, Origin, failure::Kind, signal::Payload},
     sdp::Sdp,
-    sip::{Headers, Method, Request, Status, routing::TransactionKey, session::TIMER},
+    sip::{
+        Headers, Method, Request, Status, refer::NOREFERSUB, replaces::REPLACES, routing::TransactionKey,
+        session::TIMER,
+    },
 };
 
 /// Requests that cross (INFO, MESSAGE) and wait for their answer, per leg.
 const MAX_PASSED: usize = 16;
 
 /// Headers that belong to what a crossing request or response carries.
-const PAYLOAD_HEADERS: [&str; 6] = [
+const PAYLOAD_HEADERS: [&str; 12] = [
     "Content-Type",
     "Content-Disposition",
     "Content-Encoding",
     "Content-Language",
     "Info-Package",
     "Subject",
+    "Refer-To",
+    "Referred-By",
+    "Refer-Sub",
+    "Event",
+    "Subscription-State",
+    "Allow-Events",
 ];
 
 /// Reads what crosses of a request or response. A session description does not: outside of offer and answer it names one
@@ -49,6 +58,8 @@ pub(super) fn payload(method: &Method, headers: &Headers, body: &bytes::Bytes) -
         } else {
             bytes::Bytes::new()
         },
+        number: headers.cseq().map_or(0, |cseq| cseq.number),
+        cseq: 0,
     }
 }
 
@@ -92,16 +103,14 @@ impl Leg {
             Method::Bye => self.handle_bye(inbound, env),
             Method::Options => self.answer(inbound, Status::OK, env),
             Method::Invite | Method::Update => self.handle_offer_request(inbound, env),
-            Method::Info | Method::Message | Method::Other(_) => self.handle_passing(inbound, env),
+            Method::Info | Method::Message | Method::Refer | Method::Notify | Method::Other(_) => {
+                self.handle_passing(inbound, env);
+            }
             // 100rel is not offered, so nothing of ours can be acknowledged so (RFC 3262 §3).
             Method::Prack => self.answer(inbound, Status::CALL_DOES_NOT_EXIST, env),
-            Method::Register
-            | Method::Refer
-            | Method::Subscribe
-            | Method::Notify
-            | Method::Publish
-            | Method::Ack
-            | Method::Cancel => self.answer(inbound, Status::METHOD_NOT_ALLOWED, env),
+            Method::Register | Method::Subscribe | Method::Publish | Method::Ack | Method::Cancel => {
+                self.answer(inbound, Status::METHOD_NOT_ALLOWED, env)
+            }
         }
     }
     pub(super) fn tag(&self) -> String {
@@ -279,7 +288,8 @@ impl Leg {
 pub(super) fn required(headers: &Headers) -> Result<(), Failure> {
     let mut failure = Failure::new(Status::BAD_EXTENSION, Origin::Local, Kind::Protocol);
     for option in headers.values("Require") {
-        let known = option.as_bytes().eq_ignore_ascii_case(TIMER.as_bytes());
+        let mut known = [TIMER, REPLACES, NOREFERSUB].into_iter();
+        let known = known.any(|known| option.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
         if !option.is_empty() && !known {
             failure.headers.push("Unsupported", option);
         }

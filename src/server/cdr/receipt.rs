@@ -92,6 +92,8 @@ impl Receipt {
             CallEvent::Dialled { .. }
             | CallEvent::Ringing(_)
             | CallEvent::Updated { .. }
+            | CallEvent::Referred { .. }
+            | CallEvent::Transferred { .. }
             | CallEvent::Keyed { .. } => {}
         }
     }

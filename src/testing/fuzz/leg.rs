@@ -30,6 +30,8 @@ fn signal(kind: u8, value: u8) -> Signal {
         },
         headers: Headers::default(),
         body: bytes::Bytes::copy_from_slice(&[value]),
+        number: 0,
+        cseq: 0,
     };
     match kind % 12 {
         0 => Signal::Ring,

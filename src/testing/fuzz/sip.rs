@@ -1,10 +1,11 @@
 //! Targets of the SIP core.
 
 use crate::sip::{
-    CSeq, Headers, Message, NameAddr, Request, Status, Text, Uri, Via,
+    CSeq, Headers, Message, NameAddr, ReferTo, Replaces, Request, Status, Text, Uri, Via,
     auth::Challenge,
     lex,
     parse::{self, Frame, Framer, Parsed},
+    subscription,
 };
 use bytes::{Bytes, BytesMut};
 use std::net::SocketAddr;
@@ -191,6 +192,7 @@ pub fn sip_headers(data: &[u8]) {
         assert_eq!(CSeq::parse(cseq.to_text()), Ok(cseq));
     }
     let _ = Challenge::parse(text.clone());
+    transfer(&text);
     let mut headers = Headers::default();
     headers.push("Subject", text.clone());
     headers.push(crate::sip::Name::new(text), "x");
@@ -202,4 +204,30 @@ pub fn sip_headers(data: &[u8]) {
     let (message, fault) = parse::message(printed).expect("our own start line");
     assert_eq!(fault, None, "a value broke out of its field");
     assert!(message.headers().len() <= 3);
+}
+
+/// What a transfer reads of strangers: Refer-To, Replaces, the fragment in a NOTIFY.
+fn transfer(text: &Text) {
+    if let Ok(replaces) = Replaces::parse(text.clone()) {
+        assert_eq!(Replaces::parse(replaces.to_text()).as_ref(), Ok(&replaces));
+        let refer = ReferTo::parse("<sip:carol@example.org>").expect("an address of ours");
+        let refer = refer.replacing(&replaces);
+        assert_eq!(
+            ReferTo::parse(refer.to_text()),
+            Ok(refer),
+            "escapes lost a dialog"
+        );
+    }
+    if let Ok(refer) = ReferTo::parse(text.clone()) {
+        let again = ReferTo::parse(refer.to_text()).expect("what we print is read");
+        assert_eq!(
+            (again.replaces, again.address.uri),
+            (refer.replaces.clone(), refer.address.uri.clone())
+        );
+        let _ = (refer.target(), refer.method());
+    }
+    if let Some((status, reason)) = subscription::status_of(text) {
+        let told = subscription::sipfrag(status, Some(&reason));
+        assert_eq!(subscription::status_of(&told).map(|found| found.0), Some(status));
+    }
 }

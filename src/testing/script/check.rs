@@ -17,6 +17,17 @@ pub(super) fn check(message: &Message, checks: &[&str]) -> Result<(), String> {
                 }
                 rest
             }
+            ["fragment", text, ref rest @ ..] => {
+                let body = String::from_utf8_lossy(message.body()).into_owned();
+                let is_fragment = message
+                    .headers()
+                    .get("Content-Type")
+                    .is_some_and(|kind| kind.starts_with(b"message/sipfrag"));
+                if !is_fragment || body.trim_end() != text {
+                    return Err(format!("it does not tell {text:?}: {body:?}"));
+                }
+                rest
+            }
             ["no-sdp", ref rest @ ..] => {
                 if description(message).is_some() {
                     return Err("it has SDP".to_owned());

@@ -22,6 +22,7 @@ pub fn settings() -> CallSettings {
         media_addresses: Vec::new(),
         suites: Vec::new(),
         fingerprint: Some(certificate()),
+        transfer: crate::call::TransferMode::default(),
         codecs: crate::sdp::Codecs::default(),
     }
 }

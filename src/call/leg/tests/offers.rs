@@ -53,6 +53,8 @@ fn what_could_not_be_sent_ends_its_own_transaction_only() {
         method: Method::Info,
         headers: Headers::default(),
         body: "x".into(),
+        number: 0,
+        cseq: 0,
     }));
     // The INFO; the INVITE is on its way to the very same address.
     one.undeliverable();
@@ -92,6 +94,8 @@ fn our_offer_goes_as_re_invite_and_its_answer_is_acknowledged_each_time_it_comes
         method: Method::Info,
         headers: Headers::default(),
         body: "x".into(),
+        number: 0,
+        cseq: 0,
     }));
     one.hear(ok);
     assert_eq!(one.take(), ["INFO", "ACK"]);

@@ -1,0 +1,105 @@
+//! Requests inside a call: the application is asked about each, one after another, and what it lets through crosses.
+
+use super::*;
+use crate::{
+    call::{InCall, InCallRequest, signal::Payload},
+    sip::{Headers, Method, ReferTo},
+};
+
+/// Requests of both parties that wait for the application. A leg has no more than 16 open itself.
+const MOST_WAITING: usize = 32;
+
+/// What waits for the application's word; the first is being asked about.
+#[derive(Debug, Default)]
+pub(super) struct Requests(VecDeque<Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    from: Side,
+    payload: Payload,
+    /// Of a REFER.
+    refer_to: Option<ReferTo>,
+}
+
+impl Requests {
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Call {
+    /// A party asks for something.
+    pub(super) fn requested(&mut self, from: Side, payload: Payload, env: &mut Env<'_>) {
+        let refer_to = match payload.method {
+            Method::Notify => return self.notified(from, &payload, env),
+            Method::Refer => match ReferTo::of(&payload.headers) {
+                Ok(refer_to) => Some(refer_to),
+                Err(error) => {
+                    let failure = Failure::new(error.status, Origin::Local, Kind::Protocol);
+                    return self.refuse_request(from, &payload, &failure.because(&error.to_string()), env);
+                }
+            },
+            _ => None,
+        };
+        if self.requests.0.len() >= MOST_WAITING {
+            let busy = Failure::of(Kind::Capacity, Origin::Local);
+            return self.refuse_request(from, &payload, &busy, env);
+        }
+        self.requests.0.push_back(Waiting {
+            from,
+            payload,
+            refer_to,
+        });
+        self.ask_about_request();
+    }
+    /// Asks about the next one, if nothing else is being asked.
+    pub(super) fn ask_about_request(&mut self) {
+        if self.asked || !matches!(self.phase, Phase::Up) {
+            return;
+        }
+        if let Some(waiting) = self.requests.0.front() {
+            let request = InCallRequest::of(waiting.from, &waiting.payload, waiting.refer_to.clone());
+            self.ask(Question::InCall(Box::new(request)));
+        }
+    }
+    /// What the application said of the first one.
+    pub(super) fn request_decided(&mut self, decision: InCall, env: &mut Env<'_>) {
+        let Some(waiting) = self.requests.0.pop_front() else {
+            return;
+        };
+        let Waiting {
+            from,
+            payload,
+            refer_to,
+        } = waiting;
+        match (decision, refer_to) {
+            (InCall::Refuse(failure), _) => self.refuse_request(from, &payload, &failure, env),
+            (InCall::Rewrite(refer_to), Some(_)) => self.refer(from, payload, (refer_to, true), env),
+            (InCall::Forward, Some(refer_to)) => self.refer(from, payload, (refer_to, false), env),
+            (InCall::Rewrite(_), None) => {
+                tracing::warn!(method = %payload.method, "the application rewrites what is no REFER; it crosses as it is");
+                self.tell(from.other(), Signal::Request(payload), env);
+            }
+            (InCall::Forward, None) => self.tell(from.other(), Signal::Request(payload), env),
+        }
+        self.ask_about_request();
+    }
+    /// Answers a request with a failure.
+    pub(super) fn refuse_request(
+        &mut self,
+        to: Side,
+        payload: &Payload,
+        failure: &Failure,
+        env: &mut Env<'_>,
+    ) {
+        let mut headers = Headers::default();
+        for (name, value) in failure.headers.iter() {
+            headers.push(name, value);
+        }
+        let answer = Payload {
+            headers,
+            ..payload.without_body()
+        };
+        self.tell(to, Signal::Response(failure.status, answer), env);
+    }
+}

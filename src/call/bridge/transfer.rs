@@ -1,0 +1,314 @@
+//! REFER (RFC 3515, RFC 5589): what a party wants done with the other, and what it is told of it.
+//!
+//! The REFER is accepted at once, and its sender learns by NOTIFY what really became of it. With `transfer-mode=relay` the far end
+//! gets the REFER and does it: a dialog that it names is named as the far end's own target knows it.
+
+use super::*;
+use crate::{
+    call::{
+        signal::Payload,
+        subscription::Subscription,
+        transfer::{Designation, TransferMode},
+    },
+    sip::{
+        Headers, Method, ReferTo, Replaces,
+        refer::wants_no_subscription,
+        subscription::{self, Event, SubscriptionState},
+    },
+};
+use std::time::{Duration, Instant};
+
+/// Transfers under way in one call, of both parties.
+const MOST: usize = 4;
+/// How long another call may take to say whose a dialog is. It is on this server.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Requests that the bridge itself makes are numbered from here on: no CSeq is as high.
+const OURS: u32 = 1 << 31;
+
+/// Transfers under way.
+#[derive(Debug, Default)]
+pub(super) struct Transfers {
+    under_way: Vec<Transfer>,
+    /// Which parties have referred before: from then on their subscriptions have an id.
+    referred: [bool; 2],
+    last: u32,
+}
+
+#[derive(Debug)]
+struct Transfer {
+    by: Side,
+    number: u32,
+    refer: Payload,
+    refer_to: ReferTo,
+    /// The application has said where it goes: the target stays.
+    aimed: bool,
+    subscription: Subscription,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Whose the dialog in Refer-To is, is being asked until then.
+    Identifying(Instant),
+    /// The far end has the REFER; with this CSeq, once it has answered.
+    Referred(Option<u32>),
+}
+
+impl Transfers {
+    pub(super) fn clear(&mut self) {
+        self.under_way.clear();
+    }
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let subscriptions = self
+            .under_way
+            .iter()
+            .filter_map(|transfer| transfer.subscription.poll_timeout());
+        let identities = self.under_way.iter().filter_map(|transfer| match transfer.stage {
+            Stage::Identifying(until) => Some(until),
+            Stage::Referred(_) => None,
+        });
+        subscriptions.chain(identities).min()
+    }
+    fn find(&mut self, number: u32) -> Option<&mut Transfer> {
+        self.under_way
+            .iter_mut()
+            .find(|transfer| transfer.number == number)
+    }
+    /// The transfer of which the far end's NOTIFY tells: by its id, which is the CSeq of our REFER, or the oldest.
+    fn notified(&mut self, by: Side, event: &Event) -> Option<&mut Transfer> {
+        let id = event.id.as_ref().map(|id| id.to_str().parse::<u32>().ok());
+        self.under_way.iter_mut().find(|transfer| {
+            let fits = match (&transfer.stage, id) {
+                (Stage::Identifying(_), _) => false,
+                // The NOTIFY has overtaken the answer to the REFER.
+                (Stage::Referred(None), _) | (Stage::Referred(Some(_)), None) => true,
+                (Stage::Referred(Some(cseq)), Some(id)) => id == Some(*cseq),
+            };
+            transfer.by == by && fits
+        })
+    }
+}
+
+impl Call {
+    /// A REFER that the application lets through.
+    pub(super) fn refer(
+        &mut self,
+        by: Side,
+        refer: Payload,
+        (refer_to, aimed): (ReferTo, bool),
+        env: &mut Env<'_>,
+    ) {
+        let refused = match self.settings.transfer {
+            TransferMode::Refuse => Some(Failure::new(Status::DECLINE, Origin::Local, Kind::Declined)),
+            TransferMode::Relay => (self.transfers.under_way.len() >= MOST)
+                .then(|| Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol)),
+        };
+        if let Some(failure) = refused {
+            return self.refuse_request(by, &refer, &failure, env);
+        }
+        let silent = wants_no_subscription(&refer.headers);
+        let mut accepted = refer.without_body();
+        accepted.headers = Headers::default();
+        if silent {
+            accepted.headers.push("Refer-Sub", "false");
+        }
+        self.tell(by, Signal::Response(Status::ACCEPTED, accepted), env);
+        let again = std::mem::replace(&mut self.transfers.referred[by as usize], true);
+        self.transfers.last = self.transfers.last.wrapping_add(1) % OURS;
+        let number = OURS + self.transfers.last;
+        let mut subscription = Subscription::new(again.then_some(refer.number), silent, number, env.now);
+        let trying = subscription.tell(Status::TRYING, None, env.now);
+        self.event(CallEvent::Referred {
+            by,
+            to: refer_to.target().to_string(),
+        });
+        let named = refer_to.replaces.clone();
+        self.transfers.under_way.push(Transfer {
+            by,
+            number,
+            refer,
+            refer_to,
+            aimed,
+            subscription,
+            stage: Stage::Identifying(env.now + PATIENCE),
+        });
+        self.notify(by, trying, env);
+        match named {
+            Some(replaces) => self.put(Output::Identify(replaces)),
+            None => self.relay_refer(number, None, env),
+        }
+    }
+    /// It is known whose the dialog is that somebody named; `None`: of nobody here.
+    pub(super) fn identified(&mut self, replaces: &Replaces, found: Option<&Designation>, env: &mut Env<'_>) {
+        self.invite_identified(replaces, found);
+        let waiting: Vec<u32> = self
+            .transfers
+            .under_way
+            .iter()
+            .filter(|transfer| {
+                matches!(transfer.stage, Stage::Identifying(_))
+                    && transfer.refer_to.replaces.as_ref() == Some(replaces)
+            })
+            .map(|transfer| transfer.number)
+            .collect();
+        for number in waiting {
+            self.relay_refer(number, found, env);
+        }
+    }
+    /// The far end gets the REFER.
+    fn relay_refer(&mut self, number: u32, found: Option<&Designation>, env: &mut Env<'_>) {
+        let Some(transfer) = self.transfers.find(number) else {
+            return;
+        };
+        transfer.stage = Stage::Referred(None);
+        if let Some(found) = found {
+            let aimed = if transfer.aimed {
+                transfer.refer_to.clone()
+            } else {
+                transfer.refer_to.aimed_at(&found.address.uri)
+            };
+            transfer.refer_to = aimed.replacing(&found.peer);
+        }
+        let mut headers = Headers::default();
+        for (name, value) in transfer.refer.headers.iter() {
+            if name == "Refer-To" {
+                headers.push("Refer-To", transfer.refer_to.to_text());
+            } else {
+                headers.push(name, value);
+            }
+        }
+        let refer = Payload {
+            method: Method::Refer,
+            headers,
+            body: transfer.refer.body.clone(),
+            number,
+            cseq: 0,
+        };
+        let to = transfer.by.other();
+        self.tell(to, Signal::Request(refer), env);
+    }
+    fn notify(&mut self, to: Side, payload: Option<Payload>, env: &mut Env<'_>) {
+        if let Some(payload) = payload {
+            self.tell(to, Signal::Request(payload), env);
+        }
+    }
+    /// The answer to a request: to one of the bridge itself, or one that goes back to whose request it was.
+    pub(super) fn request_answered(
+        &mut self,
+        from: Side,
+        status: Status,
+        payload: Payload,
+        env: &mut Env<'_>,
+    ) {
+        if payload.number < OURS {
+            return self.tell(from.other(), Signal::Response(status, payload), env);
+        }
+        let Some(transfer) = self.transfers.find(payload.number) else {
+            return;
+        };
+        match payload.method {
+            Method::Notify => transfer.subscription.answered(status),
+            Method::Refer if status.is_success() => {
+                transfer.stage = Stage::Referred(Some(payload.cseq));
+                // Nobody will tell us how it goes on.
+                if wants_no_subscription(&payload.headers) {
+                    let last = transfer.subscription.end();
+                    let by = transfer.by;
+                    self.notify(by, last, env);
+                }
+            }
+            _ => self.transfer_is(payload.number, status, None, env),
+        }
+        self.forget_transfers();
+    }
+    /// A transfer has come so far.
+    fn transfer_is(&mut self, number: u32, status: Status, reason: Option<&Text>, env: &mut Env<'_>) {
+        let Some(transfer) = self.transfers.find(number) else {
+            return;
+        };
+        let by = transfer.by;
+        let news = transfer.subscription.tell(status, reason, env.now);
+        if status.is_final() {
+            self.event(CallEvent::Transferred { by, status });
+        }
+        self.notify(by, news, env);
+    }
+    /// A NOTIFY of the far end about the REFER that it got.
+    pub(super) fn notified(&mut self, from: Side, payload: &Payload, env: &mut Env<'_>) {
+        let Some(event) = Event::of(&payload.headers).filter(Event::is_refer) else {
+            let bad = Failure::new(Status::BAD_EVENT, Origin::Local, Kind::Protocol);
+            return self.refuse_request(from, payload, &bad.with("Allow-Events", "refer"), env);
+        };
+        let Some(transfer) = self.transfers.notified(from.other(), &event) else {
+            let gone = Failure::new(Status::CALL_DOES_NOT_EXIST, Origin::Local, Kind::Protocol);
+            return self.refuse_request(from, payload, &gone, env);
+        };
+        let (by, number) = (transfer.by, transfer.number);
+        let mut accepted = payload.without_body();
+        accepted.headers = Headers::default();
+        self.tell(from, Signal::Response(Status::OK, accepted), env);
+        if let Some((status, reason)) = subscription::status_of(&payload.body) {
+            self.transfer_is(number, status, Some(&reason), env);
+        }
+        if SubscriptionState::of(&payload.headers) == Some(SubscriptionState::Terminated)
+            && let Some(transfer) = self.transfers.find(number)
+        {
+            let last = transfer.subscription.end();
+            self.notify(by, last, env);
+        }
+        self.forget_transfers();
+    }
+    fn forget_transfers(&mut self) {
+        self.transfers
+            .under_way
+            .retain(|transfer| !transfer.subscription.is_over());
+    }
+    /// Deadlines of transfers.
+    pub(super) fn transfers_due(&mut self, env: &mut Env<'_>) {
+        let mut unknown = Vec::new();
+        let mut over = Vec::new();
+        for transfer in &mut self.transfers.under_way {
+            if matches!(transfer.stage, Stage::Identifying(until) if until <= env.now) {
+                unknown.push(transfer.number);
+            }
+            if let Some(last) = transfer.subscription.expire(env.now) {
+                over.push((transfer.by, last));
+            }
+        }
+        for number in unknown {
+            self.relay_refer(number, None, env);
+        }
+        for (by, last) in over {
+            self.notify(by, Some(last), env);
+        }
+        self.forget_transfers();
+    }
+
+    /// Says as whom the peer of the other leg knows the dialog that `replaces` names, if it is one of this call.
+    pub(super) fn designate(&self, replaces: &Replaces) -> Option<Designation> {
+        if !matches!(self.phase, Phase::Up) {
+            return None;
+        }
+        let b = self.b.iter().find(|b| b.current).map(|b| &b.leg)?;
+        let is = |leg: &Leg| {
+            let dialog = leg.dialog();
+            dialog.call_id == replaces.call_id
+                && dialog.local_tag == replaces.to_tag
+                && dialog.remote_tag.as_ref() == Some(&replaces.from_tag)
+        };
+        let other = match (is(&self.a), is(b)) {
+            (true, _) => b.dialog(),
+            (_, true) => self.a.dialog(),
+            (false, false) => return None,
+        };
+        Some(Designation {
+            peer: Replaces {
+                call_id: other.call_id.clone(),
+                to_tag: other.remote_tag.clone()?,
+                from_tag: other.local_tag.clone(),
+                early_only: replaces.early_only,
+            },
+            address: NameAddr::parse(other.remote.clone()).ok()?,
+        })
+    }
+}

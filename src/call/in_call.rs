@@ -1,0 +1,33 @@
+//! A request inside a running call as applications see it: read-only.
+
+use super::{Side, signal::Payload};
+use crate::sip::{Headers, Method, ReferTo};
+use bytes::Bytes;
+
+/// A request of one party that is to cross to the other: INFO, MESSAGE, REFER, methods that nobody knows. Offers, and what belongs
+/// to the dialog itself (BYE, UPDATE, PRACK, OPTIONS), are no business of applications.
+#[derive(Clone, Debug)]
+pub struct InCallRequest {
+    /// Whose request it is.
+    pub side: Side,
+    /// The method.
+    pub method: Method,
+    /// The headers that would cross: those that describe the body, those of the method itself, `X-…`.
+    pub headers: Headers,
+    /// The body; empty for a session description, which does not cross so.
+    pub body: Bytes,
+    /// Where a REFER points; the dialog that it may name is the transferor's.
+    pub refer_to: Option<ReferTo>,
+}
+
+impl InCallRequest {
+    pub(super) fn of(side: Side, payload: &Payload, refer_to: Option<ReferTo>) -> Self {
+        Self {
+            side,
+            method: payload.method.clone(),
+            headers: payload.headers.clone(),
+            body: payload.body.clone(),
+            refer_to,
+        }
+    }
+}
