@@ -272,6 +272,8 @@ fn nothing_is_asked_of_a_caller_that_may_not_know_yet_that_it_is_answered() {
             method,
             headers: Headers::default(),
             body: "x".into(),
+            number: 0,
+            cseq: 0,
         }));
     }
     assert!(
