@@ -7,12 +7,13 @@
 
 use b2bua::{
     app::{
-        Application, BuildError, Decision, Encryption, EncryptionPolicy, Failure, HeaderList, Invite, Limits,
-        MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Services,
+        Application, BuildError, Decision, Encryption, EncryptionPolicy, Failure, FailureKind, HeaderList,
+        Invite, Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Services,
+        Standalone,
     },
     config::{Key, Kind, RegexTable, checked, parsed},
     media::Suite,
-    sip::{Headers, NameAddr, Uri},
+    sip::{Headers, Method, NameAddr, Status, Uri},
 };
 use serde::Deserialize;
 use std::{collections::VecDeque, str::FromStr};
@@ -196,6 +197,23 @@ impl Application for Trenscrypter {
         Decision::Bridge(vec![self.outgoing(invite, policy)])
     }
 
+    /// A MESSAGE or PUBLISH goes on untouched to whom it is addressed; a SUBSCRIBE gets 488, as upstream.
+    async fn route_standalone(&self, request: &Standalone) -> Decision {
+        match request.method() {
+            Method::Message | Method::Publish => {
+                let mut headers = Headers::default();
+                HeaderList::copy_all(request.headers(), &mut headers);
+                Decision::Bridge(vec![self.towards(&request.from, &request.to, headers)])
+            }
+            Method::Subscribe => Decision::Decline(Failure::new(
+                Status::NOT_ACCEPTABLE_HERE,
+                Origin::App,
+                FailureKind::Declined,
+            )),
+            _ => Decision::Decline(request.refusal()),
+        }
+    }
+
     async fn rescue(&self, attempts: &mut Attempts, failure: &Failure) -> Rescue {
         let refused = failure.origin == Origin::LegB && REFUSALS.contains(&failure.status.code());
         if let (true, Some(invite)) = (refused, &attempts.invite)
@@ -232,9 +250,8 @@ impl Trenscrypter {
     }
 
     fn outgoing(&self, invite: &Invite, encryption: EncryptionPolicy) -> Outgoing {
-        let to = identity(&invite.to);
-        let target = to.uri.clone();
-        let callee = target.as_str().as_bytes();
+        let callee = identity(&invite.to).uri;
+        let callee = callee.as_str().as_bytes();
         let may_be_sdes = match encryption {
             EncryptionPolicy::Only(mode) => mode == Encryption::Sdes,
             EncryptionPolicy::AsCaller => matches!(invite.encryption, None | Some(Encryption::Sdes)),
@@ -245,15 +262,8 @@ impl Trenscrypter {
         };
         let mut headers = Headers::default();
         self.rules.forwarded_headers.copy(invite.headers(), &mut headers);
-        // Upstream's proxies before 2.x know a call that has been here by this.
-        headers.set("X-Flexisip-B2BUA", "ignore");
+        let outgoing = self.towards(&invite.from, &invite.to, headers);
         Outgoing {
-            target,
-            route: self.route.clone(),
-            from: identity(&invite.from),
-            to,
-            headers,
-            credentials: None,
             media: MediaPolicy {
                 relay: RelayChoice::Own,
                 encryption,
@@ -261,6 +271,23 @@ impl Trenscrypter {
                 latching: self.latching,
                 clear_without_zrtp: self.rules.encryption_fallback.0.contains(&Encryption::None),
             },
+            ..outgoing
+        }
+    }
+
+    /// From the same to the same, through the outbound proxy.
+    fn towards(&self, from: &NameAddr, to: &NameAddr, mut headers: Headers) -> Outgoing {
+        // Upstream's proxies before 2.x know a call that has been here by this.
+        headers.set("X-Flexisip-B2BUA", "ignore");
+        let to = identity(to);
+        Outgoing {
+            target: to.uri.clone(),
+            route: self.route.clone(),
+            from: identity(from),
+            to,
+            headers,
+            credentials: None,
+            media: MediaPolicy::default(),
             limits: Limits::default(),
             lease: None,
         }

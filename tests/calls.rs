@@ -37,6 +37,8 @@ mod loops;
 mod offers;
 #[path = "calls/properties.rs"]
 mod properties;
+#[path = "calls/redirects.rs"]
+mod redirects;
 #[path = "calls/setup.rs"]
 mod setup;
 #[path = "calls/streams.rs"]

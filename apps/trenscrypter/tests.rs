@@ -263,7 +263,7 @@ fn tried(section: &str, offered: Option<Encryption>, codes: &[(u16, Origin)]) ->
     let before = fields(&first[0]);
     let mut tried = vec![first[0].media.encryption];
     for (code, origin) in codes {
-        let status = b2bua::sip::Status::new(*code).expect("a code");
+        let status = Status::new(*code).expect("a code");
         let failure = Failure::new(status, *origin, b2bua::call::failure::Kind::NotAcceptable);
         match ready(app.rescue(&mut attempts, &failure)) {
             Rescue::Try(routes) => {

@@ -83,6 +83,13 @@ impl HeaderList {
         }
     }
 
+    /// Appends all that may cross at all, known or not: a message that goes on as it came.
+    pub fn copy_all(from: &Headers, to: &mut Headers) {
+        for (name, value) in from.iter().filter(|(name, _)| !is_of_one_leg(name)) {
+            to.push(name, value);
+        }
+    }
+
     fn names_field(&self, name: &Name) -> bool {
         let begins = |prefix: &String| {
             let start = name.as_text().get(..prefix.len());

@@ -4,9 +4,11 @@ mod header_list;
 pub mod registry;
 pub mod services;
 
+pub use crate::call::failure::Kind as FailureKind;
 pub use crate::call::{
     CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, InCall, InCallRequest,
-    Invite, Lease, Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Side, Summary,
+    Invite, Lease, Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Side, Standalone,
+    Summary,
 };
 pub use header_list::{HeaderList, HeaderListError};
 pub use registry::{Bound, CallState, Registered};
@@ -37,6 +39,12 @@ pub trait Application: Sized + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self, BuildError>> + Send;
     /// A call arrived: where should it go?
     fn route(&self, call: &mut Self::Call, invite: &Invite) -> impl Future<Output = Decision> + Send;
+    /// A request that begins no call: MESSAGE, PUBLISH, SUBSCRIBE, NOTIFY outside of a subscription, unknown methods. Where
+    /// should it go? Of what [`Decision::Bridge`] says of media nothing is used. Not taken unless an application says so.
+    fn route_standalone(&self, request: &Standalone) -> impl Future<Output = Decision> + Send {
+        let failure = request.refusal();
+        async { Decision::Decline(failure) }
+    }
     /// Leg B failed before answer and no route is left.
     fn rescue(&self, call: &mut Self::Call, failure: &Failure) -> impl Future<Output = Rescue> + Send {
         let _ = (call, failure);

@@ -1,6 +1,6 @@
 //! The object-safe twin of [`super::Application`], by which the server holds any of them.
 
-use super::{Application, BuildError, CallEvent, Services};
+use super::{Application, BuildError, CallEvent, Decision, Services, Standalone};
 use crate::{
     call::{Question, Verdict},
     config::{Config, ConfigErrors, Key, Problem},
@@ -82,6 +82,13 @@ impl Bound {
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
+    /// Asks it where a request goes that begins no call.
+    pub fn route_standalone(
+        &self,
+        request: Box<Standalone>,
+    ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'static>> {
+        self.0.clone().route_standalone(request)
+    }
     /// What it remembers about a new call.
     pub fn begin(&self) -> CallState {
         CallState(self.0.begin())
@@ -111,6 +118,7 @@ impl CallState {
 trait Erased: Send + Sync {
     fn name(&self) -> &'static str;
     fn begin(&self) -> Box<dyn ErasedCall>;
+    fn route_standalone(self: Arc<Self>, request: Box<Standalone>) -> Boxed<'static, Decision>;
 }
 
 trait ErasedCall: Send {
@@ -129,6 +137,9 @@ impl<A: Application> Erased for Host<A> {
             app: self.0.clone(),
             call: A::Call::default(),
         })
+    }
+    fn route_standalone(self: Arc<Self>, request: Box<Standalone>) -> Boxed<'static, Decision> {
+        Box::pin(async move { self.0.route_standalone(&request).await })
     }
 }
 

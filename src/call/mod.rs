@@ -13,6 +13,7 @@ pub mod invite;
 pub mod leg;
 pub mod media_plan;
 pub mod signal;
+pub mod standalone;
 pub mod subscription;
 pub mod transfer;
 
@@ -27,6 +28,7 @@ pub use in_call::InCallRequest;
 pub use invite::Invite;
 pub use leg::Leg;
 pub use signal::{Body, Signal};
+pub use standalone::Standalone;
 pub use transfer::{CallNumber, Designation, TransferMode};
 
 use crate::{

@@ -101,6 +101,8 @@ pub struct Server {
     pub max_call_duration: Seconds,
     /// Before the answer.
     pub unanswered_timeout: Seconds,
+    /// Whether a 3xx of the callee is acted on here.
+    pub follow_redirects: bool,
     /// Zero: no session timer of our own.
     pub session_expires: Seconds,
     /// The shortest session timer.

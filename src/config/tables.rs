@@ -214,6 +214,16 @@ const SERVER: &[Key] = &[
         example: "",
     },
     Key {
+        name: "follow-redirects",
+        kind: Kind::Boolean,
+        default: "false",
+        help: "What happens when the callee answers that it is elsewhere (300, 301, 302). true: its contacts are called, the \
+               likeliest first, on the same route; at most 8 in one call, none twice, only sip and sips. false: the caller \
+               gets the answer. With a callee outside of your own domain true lets it choose who is called at your cost.",
+        reload: true,
+        example: "",
+    },
+    Key {
         name: "session-expires",
         kind: Kind::Seconds,
         default: "1800",

@@ -286,6 +286,7 @@ pub(crate) fn settings(
                 audio: server.audio_codec.0.clone(),
                 video: server.video_codec.0.clone(),
             },
+            follow_redirects: server.follow_redirects,
         }),
         identity,
         zid_cache,

@@ -19,6 +19,10 @@ pub(super) struct Policy {
     pub(super) app: Bound,
 }
 
+/// Requests outside of calls, and subscriptions, that there may be at once. Each holds some 10 kB, and a peer that never
+/// answers holds one for 32 s.
+const MOST_STANDALONE: usize = 8192;
+
 /// Why a request that would begin something is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -37,6 +41,8 @@ pub(super) struct Load {
     pub(super) calls: usize,
     /// Tasks, of calls and of what is left to do after them.
     pub(super) tasks: usize,
+    /// Requests outside of calls, and subscriptions; part of `tasks`.
+    pub(super) standalone: usize,
     /// Messages that wait for the dispatcher, and how many may.
     pub(super) queue: (usize, usize),
     pub(super) stopping: bool,
@@ -64,10 +70,25 @@ impl Policy {
         if load.stopping {
             return Err(Refusal::Stopping);
         }
+        let tasks = load.tasks.saturating_sub(load.standalone);
         // Calls that are over may have to wait half a minute for an ACK that never comes.
         let lingering_allowed = self.max_calls.saturating_mul(4).saturating_add(1024);
         let (waiting, room) = load.queue;
-        if load.calls >= self.max_calls || load.tasks >= lingering_allowed || waiting > room / 2 {
+        if load.calls >= self.max_calls || tasks >= lingering_allowed || waiting > room / 2 {
+            return Err(Refusal::Full);
+        }
+        Ok(())
+    }
+    /// Whether one more request outside of calls is taken. They leave the calls their room.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn admit_standalone(&self, load: Load) -> Result<(), Refusal> {
+        if load.stopping {
+            return Err(Refusal::Stopping);
+        }
+        let (waiting, room) = load.queue;
+        if load.standalone >= MOST_STANDALONE || waiting > room / 2 {
             return Err(Refusal::Full);
         }
         Ok(())

@@ -40,7 +40,7 @@ use tokio::{
 use tracing::Instrument as _;
 
 /// When there is no deadline: far away.
-const NEVER: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+pub(super) const NEVER: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
 
 /// What a call's task has of the server.
 pub(super) struct Seat {
@@ -125,10 +125,10 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
 }
 
 /// Says that a task has ended, however it has ended.
-struct Leaving {
-    number: u64,
-    control: mpsc::UnboundedSender<Control>,
-    gauges: Arc<Gauges>,
+pub(super) struct Leaving {
+    pub(super) number: u64,
+    pub(super) control: mpsc::UnboundedSender<Control>,
+    pub(super) gauges: Arc<Gauges>,
 }
 
 impl Drop for Leaving {
@@ -142,7 +142,7 @@ impl Drop for Leaving {
 }
 
 /// Runs a future to its end or its panic.
-async fn unwound(mut future: Pin<&mut impl Future<Output = ()>>) -> Result<(), ()> {
+pub(super) async fn unwound(mut future: Pin<&mut impl Future<Output = ()>>) -> Result<(), ()> {
     std::future::poll_fn(
         |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
@@ -156,7 +156,7 @@ async fn unwound(mut future: Pin<&mut impl Future<Output = ()>>) -> Result<(), (
     clippy::disallowed_methods,
     reason = "one of the three places where time enters"
 )]
-fn env(ids: &mut Ids) -> Env<'_> {
+pub(super) fn env(ids: &mut Ids) -> Env<'_> {
     Env {
         now: Instant::now().into_std(),
         ids,

@@ -123,6 +123,7 @@ impl Dispatcher {
         self.gauges.dialogs.set(maps.dialogs.len());
         self.gauges.transactions.set(maps.invites.len());
         self.gauges.tombstones.set(maps.tombstones.len());
+        self.gauges.standalone.set(maps.standalone.len());
         let census = maps.census();
         self.census
             .send_if_modified(|known| std::mem::replace(known, census) != census);
@@ -149,7 +150,10 @@ impl Dispatcher {
             Control::Over(number) => self.maps.over(number),
             Control::Gone(number) => self.maps.gone(number),
             Control::Reload(policy) => self.policy = policy,
-            Control::Refuse => self.maps.stopping = true,
+            Control::Refuse => {
+                self.maps.stopping = true;
+                self.end_standalone();
+            }
             // Who asked may have lost patience.
             Control::Ping(answer) => drop(answer.send(())),
             Control::List(listing) => {
@@ -205,7 +209,7 @@ impl Dispatcher {
         self.policy.trusts(source.remote.ip()) || self.net.is_vouched(source)
     }
     /// Sends an answer of our own. A stranger gets none that is larger than what it sent: the address may be a victim's.
-    fn answer(&self, request: &Request, mut response: Response, source: Source) {
+    pub(super) fn answer(&self, request: &Request, mut response: Response, source: Source) {
         let trusted = self.trusts(&source);
         if !trusted {
             response.headers.remove("User-Agent");
@@ -268,7 +272,19 @@ impl Dispatcher {
             }
             return self.answer(&request, response, source);
         }
-        self.invite(request, key, source);
+        match request.method {
+            Method::Invite => self.invite(request, key, source),
+            _ => self.standalone(request, key, source),
+        }
+    }
+    pub(super) fn load(&self) -> Load {
+        Load {
+            calls: self.maps.active,
+            tasks: self.maps.calls.len(),
+            standalone: self.maps.standalone.len(),
+            queue: (self.maps.waiting, super::QUEUE),
+            stopping: self.maps.stopping,
+        }
     }
     /// An INVITE that begins a call.
     fn invite(&mut self, request: Request, key: TransactionKey, source: Source) {
@@ -289,13 +305,7 @@ impl Dispatcher {
             }
             return self.answer(&request, response, source);
         }
-        let load = Load {
-            calls: self.maps.active,
-            tasks: self.maps.calls.len(),
-            queue: (self.maps.waiting, super::QUEUE),
-            stopping: self.maps.stopping,
-        };
-        if let Err(refusal) = self.policy.admit(load) {
+        if let Err(refusal) = self.policy.admit(self.load()) {
             return self.refuse(&request, &key, source, refusal);
         }
         self.gauges.taken.add();
@@ -332,7 +342,7 @@ impl Dispatcher {
         tokio::spawn(call_task::run(seat, invite, receiver));
     }
     /// Whether this INVITE is one that we have sent: From has a tag of ours in a dialog that we opened.
-    fn is_ours(&self, request: &Request) -> bool {
+    pub(super) fn is_ours(&self, request: &Request) -> bool {
         let from = request.headers.from().ok().and_then(|from| from.tag());
         let (Ok(call_id), Some(local_tag)) = (request.headers.call_id(), from) else {
             return false;
@@ -345,7 +355,13 @@ impl Dispatcher {
             self.desk.open(None, "", request, source).refuse(failure);
         }
     }
-    fn refuse(&mut self, request: &Request, key: &TransactionKey, source: Source, refusal: Refusal) {
+    pub(super) fn refuse(
+        &mut self,
+        request: &Request,
+        key: &TransactionKey,
+        source: Source,
+        refusal: Refusal,
+    ) {
         refusal.count(&self.gauges);
         if request.method == Method::Invite {
             if refusal != Refusal::Forbidden || self.recent.takes_stranger() {
@@ -374,7 +390,7 @@ impl Dispatcher {
             _ => self.gauges.stray.add(),
         }
     }
-    fn incoming(&self, message: Message, source: Source) -> Incoming {
+    pub(super) fn incoming(&self, message: Message, source: Source) -> Incoming {
         let (sent_by, reached_by) = self.net.sent_by(&source);
         Incoming {
             message,

@@ -40,6 +40,8 @@ pub struct Gauges {
     pub dtls_failed: Count,
     /// DTLS handshakes that were not begun because there were too many.
     pub dtls_refused: Count,
+    /// Requests outside of calls that wait for their answers, and subscriptions.
+    pub standalone: Level,
     /// Calls taken.
     pub taken: Count,
     /// Calls that both sides were up in.
@@ -185,6 +187,7 @@ impl Gauges {
             ("transactions", level(&self.transactions)),
             ("tombstones", level(&self.tombstones)),
             ("tasks", level(&self.tasks)),
+            ("standalone", level(&self.standalone)),
             ("connections", level(&self.connections)),
             ("media-sessions", level(&self.media_sessions)),
             ("media-ports", level(&self.media_ports)),

@@ -8,7 +8,7 @@ use crate::{
         routing::{DialogKey, TransactionKey},
     },
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How many there are, for who waits for the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(super) struct Maps {
     pub(super) tombstones: Tombstones,
     /// Calls that have not ended.
     pub(super) active: usize,
+    /// Those of `calls` that are none: requests outside of calls, and subscriptions.
+    pub(super) standalone: HashSet<u64>,
     last: u64,
     pub(super) stopping: bool,
     /// Messages that wait for the dispatcher.
@@ -71,6 +73,13 @@ impl Maps {
             calls: self.active,
             tasks: self.calls.len(),
         }
+    }
+    /// A request outside of any call begins what it begins. It is no call, but routed like one.
+    pub(super) fn begin_standalone(&mut self, inbox: Inbox, key: TransactionKey) -> u64 {
+        let number = self.begin(inbox, key, None);
+        self.over(number);
+        self.standalone.insert(number);
+        number
     }
     /// A call begins.
     pub(super) fn begin(
@@ -122,6 +131,7 @@ impl Maps {
         let Some(entry) = self.calls.remove(&number) else {
             return;
         };
+        self.standalone.remove(&number);
         self.invites.remove(&entry.invite);
         for key in entry.dialogs {
             self.dialogs.remove(&key);

@@ -9,6 +9,7 @@ pub mod gauges;
 mod handshakes;
 mod inbox;
 mod maps;
+mod passage;
 pub mod plain;
 mod recent;
 mod redact;

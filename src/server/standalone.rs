@@ -1,22 +1,17 @@
 //! Answers to requests that begin no call: what is wrong with them, what we can do, where nothing is.
 
 use crate::{
-    call::{Failure, Transmit},
+    call::{
+        Failure, Transmit,
+        leg::{ALLOW, SUPPORTED},
+    },
     sip::{
         Method, ParseError, Request, Response, Status, Text,
-        refer::NOREFERSUB,
-        replaces::REPLACES,
         routing::{Destination, Source, TransactionKey},
-        session::TIMER,
         uri::Scheme,
     },
 };
 use sha1::{Digest as _, Sha1};
-
-/// What we take, in dialogs and out of them.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, REFER, NOTIFY";
-/// Option tags that a request may require (RFC 3261 §20.32).
-const SUPPORTED: [&str; 3] = [TIMER, REPLACES, NOREFERSUB];
 
 /// Makes answers without remembering anything (RFC 3261 §8.2.7): the same request gets the same answer.
 pub(super) struct Answerer {
@@ -71,16 +66,22 @@ impl Answerer {
         }
         response
     }
-    /// The answer to a request outside of any dialog, in the order of RFC 3261 §8.2; `None` for an INVITE that we can act on.
+    /// The answer to a request outside of any dialog, in the order of RFC 3261 §8.2; `None` for an INVITE that we can act on,
+    /// and for what the application is asked about.
     pub(super) fn outside(&self, request: &Request) -> Option<Response> {
         match request.method {
-            Method::Other(_) => return Some(self.with_allow(request, Status::NOT_IMPLEMENTED)),
             // They make no sense without a dialog.
-            Method::Bye | Method::Cancel | Method::Update | Method::Info | Method::Prack | Method::Notify => {
+            Method::Bye | Method::Cancel | Method::Update | Method::Info | Method::Prack => {
                 return Some(self.response(request, Status::CALL_DOES_NOT_EXIST));
             }
+            // We register nobody, and nobody transfers us from outside of a call.
+            Method::Register | Method::Refer | Method::Ack => {
+                return Some(self.response(request, Status::METHOD_NOT_ALLOWED));
+            }
             Method::Invite | Method::Options => {}
-            _ => return Some(self.response(request, Status::METHOD_NOT_ALLOWED)),
+            Method::Message | Method::Publish | Method::Subscribe | Method::Notify | Method::Other(_) => {
+                return None;
+            }
         }
         if !knows_scheme(request) {
             return Some(self.response(request, Status::UNSUPPORTED_URI_SCHEME));

@@ -106,6 +106,17 @@ impl Dialog {
             _ => false,
         }
     }
+    /// A request of the peer overtook the response that would have told these: its route set and where it is
+    /// (RFC 3261 §12.1.1). What cannot be used stays as it was.
+    pub fn settle(&mut self, headers: &Headers) {
+        if let Ok(routes) = headers.routes("Record-Route") {
+            self.route_set = routes;
+        }
+        if let Some(from) = headers.get("From") {
+            self.remote = from;
+        }
+        self.refresh(headers);
+    }
     /// Notes the CSeq of a request of the peer. Gaps are no fault; the same number again is one (repetitions are told apart
     /// by their transaction before).
     ///

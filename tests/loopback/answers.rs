@@ -61,7 +61,7 @@ fn requests_of_unknown_dialogs_get_481_at_once_and_their_ack_gets_nothing() {
 fn methods_outside_of_a_call_are_refused_with_what_is_allowed() {
     let server = Server::start(NOWHERE, "");
     let mut caller = Party::udp("127.0.0.1", server.udp());
-    for method in ["REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER"] {
+    for method in ["REGISTER", "REFER"] {
         let refer = if method == "REFER" {
             "Refer-To: <sip:c@example.org>\r\n"
         } else {
@@ -71,9 +71,86 @@ fn methods_outside_of_a_call_are_refused_with_what_is_allowed() {
         assert_eq!(answer.start(), "SIP/2.0 405 Method Not Allowed", "{method}");
         assert!(answer.field("Allow").contains("INVITE, ACK"), "{}", answer.0);
     }
+    let answer = ask(
+        &mut caller,
+        "SUBSCRIBE",
+        "sip:bob@example.org",
+        "Event: presence\r\n",
+    );
+    assert_eq!(answer.start(), "SIP/2.0 488 Not Acceptable Here");
+    let answer = ask(
+        &mut caller,
+        "NOTIFY",
+        "sip:bob@example.org",
+        "Event: presence\r\n",
+    );
+    assert_eq!(answer.start(), "SIP/2.0 481 Call/Transaction Does Not Exist");
     let answer = ask(&mut caller, "DANCE", "sip:bob@example.org", "");
     assert_eq!(answer.start(), "SIP/2.0 501 Not Implemented");
     assert!(answer.field("To").contains(";tag="), "{}", answer.0);
+    assert!(answer.field("Allow").contains("INVITE, ACK"), "{}", answer.0);
+    assert_eq!(server.gauges()["calls"], 0, "none of them is a call");
+}
+
+#[test]
+fn a_message_crosses_untouched_and_its_answer_comes_back() {
+    let mut callee = Party::udp("127.0.0.1", "127.0.0.1:9".parse().expect("an address"));
+    let server = Server::start(&callee.uri(), "");
+    let mut caller = Party::udp("127.0.0.1", server.udp());
+    let head = head(&fresh("c"), "MESSAGE", "")
+        + "Content-Type: message/cpim\r\nUnheard-Of: kept\r\nP-Asserted-Identity: <sip:alice@example.org>\r\n";
+    let body = "From: <im:a>\r\n\r\nContent-Type: text/plain\r\n\r\n\u{1f600} hi";
+    let text = caller
+        .request("MESSAGE", "sip:bob@example.org", &head, body)
+        .replace("Content-Type: application/sdp\r\n", "");
+    caller.send(&text);
+    let asked = callee.expect("MESSAGE ");
+    assert!(asked.0.ends_with(&format!("\r\n\r\n{body}")), "{}", asked.0);
+    assert_eq!(asked.fields("Content-Type"), ["message/cpim"]);
+    assert_eq!(asked.field("Unheard-Of"), "kept");
+    assert_eq!(asked.field("P-Asserted-Identity"), "<sip:alice@example.org>");
+    assert_eq!(asked.field("Max-Forwards"), "69");
+    // Both repeat what they say; each hears the other once.
+    caller.send(&text);
+    callee.expect_silence();
+    callee.respond(&asked, "200 OK", "");
+    assert_eq!(caller.hear().start(), "SIP/2.0 200 OK");
+    caller.send(&text);
+    assert_eq!(caller.hear().start(), "SIP/2.0 200 OK");
+    server.until_empty();
+    // It is a loop that brings it back.
+    caller.send(
+        &text
+            .replace("branch=", "branch=z9hG4bKother")
+            .replace("Max-Forwards: 70", "Max-Forwards: 0"),
+    );
+    caller.expect("SIP/2.0 483");
+    let stranger = asked.field("From");
+    let looped = caller.request(
+        "MESSAGE",
+        "sip:bob@example.org",
+        &format!(
+            "From: {stranger}\r\nTo: <sip:bob@example.org>\r\nCall-ID: {}\r\nCSeq: 9 MESSAGE\r\n",
+            asked.field("Call-ID")
+        ),
+        "",
+    );
+    caller.send(&looped);
+    let again = callee.expect("MESSAGE ");
+    let back = caller.request(
+        "MESSAGE",
+        "sip:bob@example.org",
+        &format!(
+            "From: {}\r\nTo: <sip:bob@example.org>\r\nCall-ID: {}\r\nCSeq: 10 MESSAGE\r\n",
+            again.field("From"),
+            again.field("Call-ID")
+        ),
+        "",
+    );
+    caller.send(&back);
+    caller.expect("SIP/2.0 482");
+    callee.respond(&again, "200 OK", "");
+    caller.expect("SIP/2.0 200");
 }
 
 #[test]

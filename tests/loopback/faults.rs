@@ -89,6 +89,7 @@ fn settings(ledger: Ledger) -> ServerSettings {
             suites: Vec::new(),
             fingerprint: None,
             codecs: b2bua::sdp::Codecs::default(),
+            follow_redirects: false,
         }),
         identity: None,
         zid_cache: None,

@@ -54,6 +54,7 @@ impl Call {
         self.requests.clear();
         self.transfers.clear();
         self.routes.clear();
+        self.redirects = Redirects::default();
         self.current = None;
         self.later.clear();
         self.unanswered = None;

@@ -33,6 +33,9 @@ impl Call {
             Signal::Progress { status, body } => self.progress(status, body, env),
             Signal::Answer(body) => self.answer(body, env),
             Signal::Fail(failure) => {
+                if self.is_redirection(&failure) {
+                    self.redirects.lease = self.take_lease().or(self.redirects.lease.take());
+                }
                 self.retire(None, env);
                 self.attempt_failed(failure, env);
             }
@@ -216,6 +219,9 @@ impl Call {
             .current
             .as_ref()
             .is_some_and(|route| route.limits.stop_codes.contains(&failure.status));
+        if !stop && self.follow(&failure) {
+            return self.try_next(failure, env);
+        }
         if !stop && !self.routes.is_empty() {
             return self.try_next(failure, env);
         }

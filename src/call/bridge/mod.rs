@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `setup` | from the caller's INVITE to the first attempt: question, lookup, ports, leg B |
 //! | `hunt` | leg B's progress, answer or failure; further routes; rescue |
+//! | `redirect` | where a callee that answers 3xx says it can be found |
 //! | `update` | offers and answers in mid-call, from either side |
 //! | `keying`, `zrtp` | key agreements at the media's ports |
 //! | `requests` | what a party asks for in mid-call, and what the application says to it |
@@ -17,6 +18,7 @@ mod hunt;
 mod keying;
 mod lookup;
 mod record;
+mod redirect;
 mod relay;
 mod requests;
 mod setup;
@@ -28,6 +30,7 @@ use self::{
     keying::Agreements,
     lookup::{Asker, Lookups},
     record::Record,
+    redirect::Redirects,
     relay::Relay,
     requests::Requests,
     transfer::Transfers,
@@ -73,6 +76,8 @@ pub struct CallSettings {
     pub transfer: TransferMode,
     /// `audio-codec`, `video-codec`: what may be offered.
     pub codecs: crate::sdp::Codecs,
+    /// `follow-redirects`: a 3xx of the callee is acted on by us; otherwise the caller gets it.
+    pub follow_redirects: bool,
 }
 
 /// How long a call waits for its relay's last word before it ends without counts.
@@ -100,6 +105,7 @@ pub struct Call {
     /// Its addresses of which media would live elsewhere than at those that are tried first.
     later: Vec<Target>,
     attempts: u32,
+    redirects: Redirects,
     max_forwards: u8,
     lookups: Lookups,
     requests: Requests,

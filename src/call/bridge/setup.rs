@@ -42,6 +42,7 @@ impl Call {
             current: None,
             later: Vec::new(),
             attempts: 0,
+            redirects: Redirects::default(),
             max_forwards: 0,
             lookups: Lookups::default(),
             requests: Requests::default(),

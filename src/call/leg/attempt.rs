@@ -4,7 +4,7 @@ use super::{LegOutput, Wire};
 use crate::{
     call::Transmit,
     sip::{
-        CSeq, Method, Request, Response, Status, Text, Uri,
+        CSeq, Headers, Method, Request, Response, Status, Text, Uri,
         routing::{DATAGRAM_LIMIT, Destination, Target, TransactionKey, Transport},
         transaction::{Client, ClientInvite, Fired},
     },
@@ -115,6 +115,11 @@ pub(super) fn dress(
         request.headers.set("Contact", contact);
     }
     request
+}
+
+/// Makes room for our Contact, which each target puts in its place.
+pub(super) fn dress_contact(headers: &mut Headers) {
+    headers.push("Contact", "<sip:invalid>");
 }
 
 /// Our Contact: where we are, and nothing of whose call it is. A `sips` request is answered, and sent, with a `sips` Contact

@@ -6,6 +6,7 @@ use crate::{
     sdp::Sdp,
     sip::{
         Message, Method, Request, Response, Status, Text,
+        refer::NOREFERSUB,
         replaces::REPLACES,
         routing::{Destination, Source, TransactionKey},
         session::TIMER,
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Methods that a leg takes; `PRACK` comes with call control.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, REFER, NOTIFY";
+/// Option tags that a request may require of us (RFC 3261 §20.32).
+pub const SUPPORTED: [&str; 3] = [TIMER, REPLACES, NOREFERSUB];
 
 /// Why a request is open: what its answer depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +135,10 @@ impl Inbound {
         {
             headers.push("Allow", ALLOW);
         }
+        if self.request.method == Method::Subscribe && status.is_success() {
+            headers.copy_from(&self.request.headers, "Record-Route");
+            headers.push("Contact", self.contact.clone());
+        }
         if refreshes && status.is_success() {
             headers.push("Supported", TIMER);
             headers.push("Supported", REPLACES);
@@ -141,6 +148,7 @@ impl Inbound {
         }
         if self.request.method == Method::Options && status.is_success() {
             headers.push("Accept", "application/sdp");
+            headers.push("Supported", SUPPORTED.join(", "));
         }
         headers.push("User-Agent", wire.profile.user_agent.clone());
         response

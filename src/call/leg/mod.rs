@@ -13,13 +13,15 @@ mod offer;
 mod outbound;
 mod refresh;
 mod requests;
+mod standalone;
 mod uac;
 mod uas;
 mod update;
 mod wire;
 
-pub use inbound::{ALLOW, refusal};
+pub use inbound::{ALLOW, SUPPORTED, refusal};
 pub use refresh::SessionTimers;
+pub use standalone::{Passage, PassageOutput};
 
 use self::{
     ack::Acks,

@@ -1,13 +1,10 @@
 //! Requests of the peer: whose transaction, whose dialog, in which order; then to the phase that the leg is in.
 
-use super::{Inbound, Leg, MAX_INBOUND, Matter, Phase, Sender, Signal, content, wire::wire};
+use super::{Inbound, Leg, MAX_INBOUND, Matter, Phase, SUPPORTED, Sender, Signal, content, wire::wire};
 use crate::{
     call::{Cause, Env, Failure, Origin, failure::Kind, signal::Payload},
     sdp::Sdp,
-    sip::{
-        Headers, Method, Request, Status, refer::NOREFERSUB, replaces::REPLACES, routing::TransactionKey,
-        session::TIMER,
-    },
+    sip::{Headers, Method, Request, Status, routing::TransactionKey},
 };
 
 /// Requests that cross (INFO, MESSAGE) and wait for their answer, per leg.
@@ -288,7 +285,7 @@ impl Leg {
 pub(super) fn required(headers: &Headers) -> Result<(), Failure> {
     let mut failure = Failure::new(Status::BAD_EXTENSION, Origin::Local, Kind::Protocol);
     for option in headers.values("Require") {
-        let mut known = [TIMER, REPLACES, NOREFERSUB].into_iter();
+        let mut known = SUPPORTED.into_iter();
         let known = known.any(|known| option.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
         if !option.is_empty() && !known {
             failure.headers.push("Unsupported", option);

@@ -2,7 +2,7 @@
 
 use super::{
     Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Origin, Outbound, Outgoing, Phase, Position,
-    Profile, Purpose, Session, Side, Signal, confirmed::Up, content, inbound::ALLOW, wire::wire,
+    Profile, Purpose, Session, Side, Signal, attempt, confirmed::Up, content, inbound::ALLOW, wire::wire,
 };
 use crate::{
     call::failure::Kind,
@@ -82,7 +82,7 @@ impl Leg {
         let tag = env.ids.tag();
         // Below 2^31 with room for a long call; no two calls show how many there were (RFC 3261 §8.1.1.5).
         let cseq = 1 + u32::try_from(env.ids.below(1 << 30)).unwrap_or(0);
-        let mut invite = invite(plan, &tag, &env.ids.call_id(), cseq, max_forwards, &profile);
+        let mut invite = invite(plan, (&tag, &env.ids.call_id(), cseq), max_forwards, &profile);
         let sdp = match body {
             Body::Offer(sdp) => Some(sdp),
             Body::Answer(_) | Body::None => None,
@@ -339,17 +339,24 @@ impl Leg {
 }
 
 /// The INVITE of a plan: a new session, with nothing of the other leg but what the plan says.
-fn invite(
+fn invite(plan: &Outgoing, numbers: (&str, &str, u32), max_forwards: u8, profile: &Profile) -> Request {
+    let mut invite = request_of(plan, Method::Invite, numbers, max_forwards, profile);
+    attempt::dress_contact(&mut invite.headers);
+    invite.headers.push("Allow", ALLOW);
+    invite
+}
+
+/// A request that begins something: addressed by a plan, and with its headers. `numbers`: our tag, Call-ID, CSeq.
+pub(super) fn request_of(
     plan: &Outgoing,
-    tag: &str,
-    call_id: &str,
-    cseq: u32,
+    method: Method,
+    (tag, call_id, cseq): (&str, &str, u32),
     max_forwards: u8,
     profile: &Profile,
 ) -> Request {
     let uri = plan.target.without_headers().without_param("method");
-    let mut invite = Request::new(Method::Invite, uri);
-    let headers = &mut invite.headers;
+    let mut request = Request::new(method.clone(), uri);
+    let headers = &mut request.headers;
     for route in &plan.route {
         let loose = if route.param("lr").is_some() {
             route.clone()
@@ -362,19 +369,13 @@ fn invite(
     headers.push("From", plan.from.with_tag(tag).to_text());
     headers.push("To", plan.to.without_params().to_text());
     headers.push("Call-ID", call_id);
-    let number = CSeq {
-        number: cseq,
-        method: Method::Invite,
-    };
+    let number = CSeq { number: cseq, method };
     headers.push("CSeq", number.to_text());
-    // Each target puts ours in its place.
-    headers.push("Contact", "<sip:invalid>");
     headers.push("User-Agent", profile.user_agent.clone());
-    headers.push("Allow", ALLOW);
     for (name, value) in plan.headers.iter() {
         if !OURS.iter().any(|ours| name == *ours) {
             headers.push(name, value);
         }
     }
-    invite
+    request
 }

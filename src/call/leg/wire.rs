@@ -177,7 +177,7 @@ impl Leg {
 /// to what Contact says where only the port differs: nobody knows how long the connection lasts. A caller of RFC 2543 that names
 /// no Contact is reached there too. A phone that came by TLS has no certificate to be connected to with, and a browser takes no
 /// connections at all: both are always reached over the connection that they opened.
-fn behind_nat(request: &Request, source: &Source) -> Option<Uri> {
+pub(super) fn behind_nat(request: &Request, source: &Source) -> Option<Uri> {
     let headers = &request.headers;
     if headers.contains("Record-Route") || headers.values("Via").count() != 1 {
         return None;

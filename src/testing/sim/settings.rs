@@ -24,6 +24,7 @@ pub fn settings() -> CallSettings {
         fingerprint: Some(certificate()),
         transfer: crate::call::TransferMode::default(),
         codecs: crate::sdp::Codecs::default(),
+        follow_redirects: false,
     }
 }
 

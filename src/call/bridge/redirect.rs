@@ -1,0 +1,110 @@
+//! A callee that answers where else it can be found (RFC 3261 §8.1.3.4, §21.3).
+
+use super::{Call, Failure, Lease, Outgoing};
+use crate::sip::{Uri, uri::Scheme};
+
+/// Contacts that one call goes after, however many it is told of.
+const MOST: usize = 8;
+
+/// How far a call has been sent on.
+#[derive(Default)]
+pub(super) struct Redirects {
+    /// Who has been called so, or is going to be.
+    targets: Vec<Uri>,
+    /// Of the route that was redirected: it is used for as long as the call goes after its contacts.
+    pub(super) lease: Option<Lease>,
+}
+
+impl Call {
+    /// Whether a failure says that the callee is elsewhere, and where. Of the 3xx, 305 and 380 name no other callee.
+    pub(super) fn is_redirection(&self, failure: &Failure) -> bool {
+        let code = failure.status.code();
+        self.settings.follow_redirects && matches!(code, 300..=302) && failure.headers.contains("Contact")
+    }
+    /// What the leg that leg A is joined with holds of an account.
+    pub(super) fn take_lease(&mut self) -> Option<Lease> {
+        self.b.iter_mut().find(|b| b.current).and_then(|b| b.lease.take())
+    }
+    /// Puts the contacts of a redirection before the other routes. `false` where there are none that can be followed.
+    ///
+    /// Each is called on the route that led to the redirection, by the same rules: whoever stands there still decides
+    /// whether it may be called. Nobody is called twice so, and nobody in clear who was to be called by `sips`.
+    pub(super) fn follow(&mut self, failure: &Failure) -> bool {
+        if !self.is_redirection(failure) {
+            return false;
+        }
+        let Some(route) = &self.current else {
+            return false;
+        };
+        let secure = route.target.scheme() == Scheme::Sips;
+        let mut contacts = failure.headers.contacts().unwrap_or_default();
+        // Stable: of those that are equally likely the first stays first.
+        contacts.sort_by_key(|contact| std::cmp::Reverse(thousandths(contact.param("q").flatten())));
+        let mut routes = Vec::new();
+        let targets = &mut self.redirects.targets;
+        for contact in contacts {
+            let target = contact.uri.without_headers();
+            let scheme = target.scheme();
+            let fits = scheme == Scheme::Sips || (scheme == Scheme::Sip && !secure);
+            if !fits || target == route.target || targets.contains(&target) || targets.len() >= MOST {
+                tracing::debug!(%target, "redirection not followed");
+                continue;
+            }
+            targets.push(target.clone());
+            routes.push(Outgoing {
+                target,
+                route: route.route.clone(),
+                from: route.from.clone(),
+                to: route.to.clone(),
+                headers: route.headers.clone(),
+                credentials: route.credentials.clone(),
+                media: route.media.clone(),
+                limits: route.limits.clone(),
+                lease: None,
+            });
+        }
+        let any = !routes.is_empty();
+        if any {
+            tracing::info!(status = %failure.status, contacts = routes.len(), "redirected");
+        }
+        for route in routes.into_iter().rev() {
+            self.routes.push_front(route);
+        }
+        any
+    }
+}
+
+/// A `q` in thousandths (RFC 3261 §20.10); absent, or not readable, it counts as 1.
+fn thousandths(q: Option<crate::sip::Text>) -> u32 {
+    let Some(q) = q else { return 1000 };
+    let text = q.to_str();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = |text: &str| text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+    match whole {
+        "0" if digits(fraction) => format!("{fraction:0<3}").parse().unwrap_or(1000),
+        _ => 1000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn q_is_read_as_rfc_3261_writes_it() {
+        for (q, expected) in [
+            ("1", 1000),
+            ("1.000", 1000),
+            ("0.5", 500),
+            ("0.05", 50),
+            ("0", 0),
+            ("0.123", 123),
+            ("0.1234", 1000),
+            ("-1", 1000),
+            ("0.x", 1000),
+        ] {
+            assert_eq!(thousandths(Some(q.into())), expected, "{q}");
+        }
+        assert_eq!(thousandths(None), 1000);
+    }
+}

@@ -1,0 +1,57 @@
+//! A request outside of any call as applications see it: read-only.
+
+use super::{Failure, Incoming, Origin, failure::Kind, leg::ALLOW};
+use crate::sip::{Headers, Message, Method, NameAddr, ParseError, Request, Status, Uri, routing::Source};
+
+/// A request that begins no call: MESSAGE, PUBLISH, SUBSCRIBE, NOTIFY, or of a method that nobody here knows.
+#[derive(Clone, Debug)]
+pub struct Standalone {
+    /// The request as it came.
+    pub request: Request,
+    /// Where it came from.
+    pub source: Source,
+    /// From, parsed.
+    pub from: NameAddr,
+    /// To, parsed.
+    pub to: NameAddr,
+}
+
+impl Standalone {
+    /// Reads the parts that applications decide on.
+    pub(super) fn of(incoming: &Incoming) -> Result<Self, Failure> {
+        let Message::Request(request) = &incoming.message else {
+            return Err(Failure::of(Kind::Protocol, Origin::LegA).because("Not a request"));
+        };
+        let bad = |error: ParseError| {
+            Failure::new(error.status, Origin::LegA, Kind::Protocol).because(&error.to_string())
+        };
+        Ok(Self {
+            source: incoming.source,
+            from: request.headers.from().map_err(bad)?,
+            to: request.headers.to().map_err(bad)?,
+            request: request.clone(),
+        })
+    }
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.request.method
+    }
+    /// The Request-URI.
+    pub fn uri(&self) -> &Uri {
+        &self.request.uri
+    }
+    /// Header fields.
+    pub fn headers(&self) -> &Headers {
+        &self.request.headers
+    }
+    /// What an application answers that does not know what to do with it: 481 to a NOTIFY, which belongs to a subscription
+    /// that is not there (RFC 6665 §4.1.3); 501 to a method that nobody knows (RFC 3261 §8.2.1); 405 to the others.
+    pub fn refusal(&self) -> Failure {
+        let declined = |status| Failure::new(status, Origin::App, Kind::Declined);
+        match self.request.method {
+            Method::Notify => declined(Status::CALL_DOES_NOT_EXIST),
+            Method::Other(_) => declined(Status::NOT_IMPLEMENTED).with("Allow", ALLOW),
+            _ => declined(Status::METHOD_NOT_ALLOWED),
+        }
+    }
+}
