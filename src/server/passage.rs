@@ -196,6 +196,8 @@ impl Task {
             Input::Command(Command::Hangup(cause)) => self.passage.end(&cause, &mut env),
             // Of calls.
             Input::Command(Command::Report)
+            | Input::Designate(..)
+            | Input::Identified(..)
             | Input::Verdict(_)
             | Input::Media(_)
             | Input::Handshake(_)
