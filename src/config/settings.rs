@@ -89,6 +89,10 @@ pub struct Server {
     pub websocket_origins: Words,
     /// Proxies whose `received` is believed.
     pub trusted_hosts: Networks,
+    /// Messages in a second of one host that is not trusted.
+    pub stranger_rate: u32,
+    /// The same of all of them.
+    pub strangers_rate: u32,
     /// `User-Agent` and `Server`.
     #[serde(deserialize_with = "parsed")]
     pub user_agent: UserAgent,

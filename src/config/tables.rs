@@ -162,6 +162,30 @@ const SERVER: &[Key] = &[
         example: "192.0.2.0/24 2001:db8::5",
     },
     Key {
+        name: "stranger-rate",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        default: "50",
+        help: "Messages and new connections in a second that are taken from one host that is neither trusted nor called by \
+               us (for IPv6: from one network of 64 bits); twice as many at once. What is beyond is dropped unread.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "strangers-rate",
+        kind: Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        default: "2000",
+        help: "The same of all such hosts together: addresses can be invented. Trusted hosts and those that we call have \
+               no such limit.",
+        reload: true,
+        example: "",
+    },
+    Key {
         name: "user-agent",
         kind: Kind::Checked {
             expected: "name or name/version, or {version} in place of the version",

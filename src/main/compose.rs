@@ -264,6 +264,7 @@ pub(crate) fn settings(
         listen,
         security,
         trusted_hosts: trusted,
+        stranger_rates: (server.stranger_rate, server.strangers_rate),
         max_calls: server.max_calls,
         calls: Arc::new(CallSettings {
             profile: Arc::new(Profile {

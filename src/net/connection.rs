@@ -1,5 +1,7 @@
 //! One connection: bytes in, framed into messages; messages out, in order (RFC 3261 §18.3).
 
+mod clocks;
+
 use super::{
     NetEvent,
     layers::{Event, Layers},
@@ -7,6 +9,7 @@ use super::{
 };
 use crate::sip::routing::{FlowId, Source, Transport};
 use bytes::{Buf, Bytes};
+use clocks::Clocks;
 use socket2::{SockRef, TcpKeepalive};
 use std::{
     collections::VecDeque,
@@ -39,6 +42,10 @@ pub(super) struct Connection {
     early: VecDeque<Queued>,
     output: VecDeque<Output>,
     waiting: usize,
+    /// Bytes of an unfinished message, as they were counted last.
+    kept: usize,
+    /// The peer has shown a certificate of an authority that vouches for callers.
+    vouched: bool,
 }
 
 /// Its place in the table.
@@ -52,22 +59,6 @@ pub(super) struct Seat {
 struct Output {
     bytes: Bytes,
     message: Option<Queued>,
-}
-
-/// What the clock says about a connection.
-struct Clocks {
-    opened: Instant,
-    /// We opened it.
-    ours: bool,
-    /// A message has come.
-    spoke: bool,
-    /// When the first byte of an unfinished message came.
-    began: Option<Instant>,
-    last_message: Instant,
-    /// Since when nothing could be written although something waits.
-    stuck: Option<Instant>,
-    /// Nothing is read any more.
-    closing: Option<Instant>,
 }
 
 impl Connection {
@@ -95,6 +86,8 @@ impl Connection {
             early: VecDeque::new(),
             output: VecDeque::new(),
             waiting: 0,
+            kept: 0,
+            vouched: false,
         }
     }
     /// Serves a connection that the peer opened.
@@ -154,6 +147,7 @@ impl Connection {
     }
     /// What was not, or not wholly, written. To be called after the connection has left the table.
     fn rest(&mut self) -> Vec<Queued> {
+        self.streams.keeps(std::mem::take(&mut self.kept), 0);
         self.queue.close();
         let begun = self.output.drain(..).filter_map(|output| output.message);
         let mut rest: Vec<Queued> = begun.chain(self.early.drain(..)).collect();
@@ -254,6 +248,7 @@ impl Connection {
         if !self.open && self.layers.is_open() {
             self.open = true;
             if self.layers.has_verified_peer() && !clocks.ours {
+                self.vouched = true;
                 self.streams.vouch(self.flow);
             }
             for queued in std::mem::take(&mut self.early) {
@@ -317,6 +312,16 @@ impl Connection {
                     return Ok(());
                 }
             };
+            if matches!(
+                event,
+                Event::Message(_) | Event::Garbage | Event::Ping(_) | Event::Reply(_)
+            ) && !self.vouched
+                && !self.streams.gate.admits(self.remote.ip(), now)
+            {
+                tracing::debug!(peer = %self.remote, "a stranger that sends too much");
+                self.leave(clocks, now);
+                return Ok(());
+            }
             let event = match event {
                 Event::Message(parsed) => NetEvent::Message(parsed, *source),
                 Event::Garbage => NetEvent::Garbage(*source),
@@ -357,6 +362,14 @@ impl Connection {
             }
         }
         self.layers.shrink();
+        let before = std::mem::replace(&mut self.kept, self.layers.unfinished());
+        if !self.streams.keeps(before, self.kept)
+            && !self.vouched
+            && !self.streams.gate.knows(self.remote.ip(), now)
+        {
+            tracing::debug!(peer = %self.remote, "no room for what strangers do not finish");
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         if self.layers.is_between_messages() {
             clocks.began = None;
         } else if clocks.began.is_none() {
@@ -390,36 +403,6 @@ impl Connection {
                 }
                 Err(error) => return Err(error),
             }
-        }
-        Ok(())
-    }
-}
-
-impl Clocks {
-    /// When something must have happened.
-    fn deadline(&self, connection: &Connection) -> Instant {
-        let limits = &connection.streams.limits;
-        let deadlines = [
-            self.closing.map(|since| since + LINGER),
-            self.began.map(|since| since + limits.message),
-            self.stuck.map(|since| since + limits.message),
-            (!connection.open).then(|| {
-                let limit = if self.ours {
-                    limits.connect
-                } else {
-                    limits.handshake
-                };
-                self.opened + limit
-            }),
-            (!self.spoke).then(|| self.opened + limits.first_message),
-            Some(self.last_message + limits.idle),
-        ];
-        deadlines.into_iter().flatten().min().unwrap_or(self.last_message)
-    }
-    fn expired(&self, connection: &Connection, deadline: Instant) -> io::Result<()> {
-        if self.closing.is_none() && deadline != self.last_message + connection.streams.limits.idle {
-            tracing::debug!(peer = %connection.remote, "connection too slow");
-            return Err(io::ErrorKind::TimedOut.into());
         }
         Ok(())
     }

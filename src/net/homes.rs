@@ -118,7 +118,13 @@ impl Homes {
             Transport::Udp => {
                 let socket = Arc::new(UdpSocket::from_std(bound(listen.address, Type::DGRAM)?.into())?);
                 let address = socket.local_addr()?;
-                let task = tokio::spawn(udp::receive(socket.clone(), address, flow, self.events.clone()));
+                let task = tokio::spawn(udp::receive(
+                    socket.clone(),
+                    address,
+                    flow,
+                    self.streams.gate.clone(),
+                    self.events.clone(),
+                ));
                 (address, Some(socket), task)
             }
             transport => {

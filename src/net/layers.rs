@@ -77,6 +77,14 @@ impl Layers {
                 Framing::Web(web, _) => !web.is_in_message(),
             }
     }
+    /// Bytes of what has begun and is not whole.
+    pub(super) fn unfinished(&self) -> usize {
+        let parts = match &self.framing {
+            Framing::Stream(_) => 0,
+            Framing::Web(web, _) => web.unfinished(),
+        };
+        self.input.len() + parts
+    }
     /// Whether what comes is encrypted; otherwise it may be read straight into [`Self::input`].
     pub(super) fn is_encrypted(&self) -> bool {
         self.tls.is_some()

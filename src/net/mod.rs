@@ -5,12 +5,14 @@
 //! first need, on the address that the kernel routes from and a port that it chooses, so that the peer's requests inside a
 //! call find their way back.
 
+mod admission;
 mod connection;
 mod homes;
 mod layers;
 mod order;
 mod resolve;
 mod stream;
+mod stun;
 #[cfg(test)]
 mod tests;
 pub mod tls;
@@ -39,6 +41,7 @@ use stream::Streams;
 use tls::Security;
 use tokio::sync::mpsc;
 
+pub use admission::Admission;
 pub use stream::Limits;
 
 /// What transports report.
@@ -129,6 +132,19 @@ impl Net {
     pub fn secure(&self, security: Security) {
         self.0.streams.secure(security);
     }
+    /// This is what strangers may take from now on.
+    pub fn admit(&self, admission: Admission) {
+        self.0.streams.gate.rule(admission);
+    }
+    /// Messages and connections of strangers that were turned away, and connections that were cut.
+    pub fn turned_away(&self) -> (u64, u64) {
+        let turned = &self.0.streams.gate.turned;
+        (turned.limited.load(Relaxed), turned.cut.load(Relaxed))
+    }
+    /// Accepted connections that have brought no message yet.
+    pub fn half_open(&self) -> usize {
+        self.0.streams.half_open()
+    }
     /// Whether a message came over a connection whose peer has shown a certificate of the authority that vouches for callers.
     pub fn is_vouched(&self, source: &Source) -> bool {
         self.0.streams.is_vouched(source)
@@ -139,6 +155,9 @@ impl Net {
     }
     /// Sends without waiting; failures come back as [`NetEvent::Undeliverable`].
     pub fn send(&self, transmit: Transmit) {
+        if let Destination::Target(target) = &transmit.to {
+            self.0.streams.called(target.remote.ip());
+        }
         let transport = match &transmit.to {
             Destination::Target(target) => target.transport,
             Destination::Reply { source, .. } => source.transport,

@@ -1,7 +1,14 @@
 //! All connections of stream transports: who may have how many, and which of them carries a message.
 
+mod connect;
+mod table;
+
+pub(super) use connect::connect;
+use table::{Entry, Peer, Table};
+
 use super::{
     Flows, NetEvent,
+    admission::Gate,
     connection::{Connection, Seat},
     layers::Layers,
     tls::{Acceptor, Security, Session, ephemeral},
@@ -11,17 +18,16 @@ use crate::{
     sip::routing::{Destination, FlowId, Source, Transport},
 };
 use std::{
-    collections::{HashMap, HashSet},
     io,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     sync::mpsc,
 };
 
@@ -32,6 +38,10 @@ pub struct Limits {
     pub connections: usize,
     /// Accepted connections from one address.
     pub per_source: usize,
+    /// Accepted connections of strangers that have brought no message yet; at one more, the oldest goes.
+    pub half_open: usize,
+    /// Bytes of unfinished messages of all connections together; beyond it strangers' connections are cut.
+    pub unfinished: usize,
     /// Messages that wait for one connection.
     pub queue: usize,
     /// Time to connect.
@@ -51,6 +61,8 @@ impl Default for Limits {
         Self {
             connections: 8192,
             per_source: 256,
+            half_open: 2048,
+            unfinished: 64 << 20,
             queue: 256,
             connect: Duration::from_secs(4),
             message: Duration::from_secs(10),
@@ -81,6 +93,9 @@ pub(super) struct Streams {
     pub(super) limits: Limits,
     flows: Arc<Flows>,
     pub(super) events: mpsc::Sender<NetEvent>,
+    pub(super) gate: Arc<Gate>,
+    /// Bytes of unfinished messages.
+    unfinished: AtomicUsize,
     table: Mutex<Table>,
     security: RwLock<Shared>,
     /// When `last_used` counts from.
@@ -96,48 +111,22 @@ struct Shared {
     ephemeral: Option<Acceptor>,
 }
 
-/// What connects to an address, and to whom: a connection that was proved to lead to one domain leads to no other
-/// (RFC 5922 §7.3).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Peer {
-    transport: Transport,
-    remote: SocketAddr,
-    /// Of TLS connections that we opened: the domain that was asked for.
-    name: Option<String>,
-}
-
-#[derive(Default)]
-struct Table {
-    by_flow: HashMap<FlowId, Entry>,
-    /// The newest usable connection to each peer.
-    by_peer: HashMap<Peer, FlowId>,
-    accepted_from: HashMap<IpAddr, usize>,
-    /// Addresses that we listen on: connections leave from there.
-    locals: HashSet<IpAddr>,
-}
-
-struct Entry {
-    peer: Peer,
-    accepted: bool,
-    /// The peer has shown a certificate of an authority that vouches for callers.
-    vouched: bool,
-    queue: mpsc::Sender<Queued>,
-    last_used: Arc<AtomicU64>,
-}
-
 impl Streams {
     #[expect(
         clippy::disallowed_methods,
         reason = "transports own sockets and their clocks"
     )]
     pub(super) fn new(limits: Limits, flows: Arc<Flows>, events: mpsc::Sender<NetEvent>) -> Self {
+        let epoch = Instant::now();
         Self {
             limits,
             flows,
             events,
+            gate: Arc::new(Gate::new(epoch)),
+            unfinished: AtomicUsize::new(0),
             table: Mutex::default(),
             security: RwLock::default(),
-            epoch: Instant::now(),
+            epoch,
         }
     }
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -173,7 +162,15 @@ impl Streams {
             }
         }
     }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "transports own sockets and their clocks"
+    )]
     fn take(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr, place: Place) {
+        let now = Instant::now();
+        if !self.gate.admits(remote.ip(), now) {
+            return;
+        }
         let layers = match self.layers(place) {
             Ok(layers) => layers,
             Err(error) => {
@@ -185,7 +182,8 @@ impl Streams {
         let from_there = table.accepted_from.get(&remote.ip()).copied().unwrap_or(0);
         if from_there >= self.limits.per_source {
             drop(table);
-            tracing::warn!(from = %remote, "too many connections from there, refused");
+            self.gate.turned.limited.fetch_add(1, Relaxed);
+            tracing::debug!(from = %remote, "too many connections from there, refused");
             return;
         }
         let peer = Peer {
@@ -194,6 +192,10 @@ impl Streams {
             name: None,
         };
         let seat = self.register(&mut table, peer, true);
+        if !self.gate.knows(remote.ip(), now) {
+            let cut = table.watch(seat.flow, self.limits.half_open);
+            self.gate.turned.cut.fetch_add(cut, Relaxed);
+        }
         drop(table);
         let connection = Connection::new(self.clone(), seat, place.transport, remote, layers);
         tokio::spawn(connection.run_accepted(stream));
@@ -201,12 +203,15 @@ impl Streams {
     /// Makes room for a connection and its place in the table.
     fn register(&self, table: &mut Table, peer: Peer, accepted: bool) -> Seat {
         if table.by_flow.len() >= self.limits.connections {
-            let oldest = table
-                .by_flow
-                .iter()
-                .min_by_key(|(_, entry)| entry.last_used.load(Relaxed));
-            if let Some(flow) = oldest.map(|(flow, _)| *flow) {
-                tracing::warn!("too many connections, the one idle longest is closed");
+            // A stranger that has said nothing before anybody who has.
+            let silent = table.oldest_silent();
+            let oldest = || {
+                let idle = |(_, entry): &(&FlowId, &Entry)| entry.last_used.load(Relaxed);
+                table.by_flow.iter().min_by_key(idle).map(|(flow, _)| *flow)
+            };
+            if let Some(flow) = silent.or_else(oldest) {
+                tracing::debug!("too many connections, the one silent or idle longest is closed");
+                self.gate.turned.cut.fetch_add(1, Relaxed);
                 table.remove(flow);
             }
         }
@@ -228,6 +233,7 @@ impl Streams {
                 peer,
                 accepted,
                 vouched: false,
+                is_silent: false,
                 queue: sender,
                 last_used: last_used.clone(),
             },
@@ -239,7 +245,33 @@ impl Streams {
         }
     }
     /// A connection has brought its first message.
-    pub(super) fn spoke(&self, _flow: FlowId) {}
+    pub(super) fn spoke(&self, flow: FlowId) {
+        let mut table = self.table();
+        if let Some(entry) = table.by_flow.get_mut(&flow)
+            && std::mem::take(&mut entry.is_silent)
+        {
+            table.half_open -= 1;
+        }
+    }
+    /// Accepted connections of strangers that have brought no message yet.
+    pub(super) fn half_open(&self) -> usize {
+        self.table().half_open
+    }
+    /// A request goes to this host.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "transports own sockets and their clocks"
+    )]
+    pub(super) fn called(&self, host: IpAddr) {
+        self.gate.called(host, Instant::now());
+    }
+    /// The bytes that a connection keeps of an unfinished message have become `now` of `before`. Whether there is room for
+    /// them, where they are a stranger's.
+    pub(super) fn keeps(&self, before: usize, now: usize) -> bool {
+        self.unfinished.fetch_add(now, Relaxed);
+        self.unfinished.fetch_sub(before, Relaxed);
+        now <= before || self.unfinished.load(Relaxed) <= self.limits.unfinished
+    }
     /// A connection takes no requests any more: its peer has closed its half.
     pub(super) fn retire(&self, flow: FlowId) {
         let mut table = self.table();
@@ -387,78 +419,6 @@ impl Streams {
     }
 }
 
-impl Table {
-    fn remove(&mut self, flow: FlowId) {
-        let Some(entry) = self.by_flow.remove(&flow) else {
-            return;
-        };
-        if self.by_peer.get(&entry.peer) == Some(&flow) {
-            self.by_peer.remove(&entry.peer);
-        }
-        if entry.accepted
-            && let Some(count) = self.accepted_from.get_mut(&entry.peer.remote.ip())
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.accepted_from.remove(&entry.peer.remote.ip());
-            }
-        }
-    }
-}
-
 fn reachable(local: IpAddr, remote: SocketAddr) -> bool {
     local.is_ipv4() == remote.is_ipv4() && (!local.is_loopback() || remote.ip().is_loopback())
-}
-
-/// Opens a connection, from `local` if that is given.
-///
-/// # Errors
-/// What the kernel says, or that it took too long.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "transports own sockets and their clocks"
-)]
-pub(super) async fn connect(
-    remote: SocketAddr,
-    local: Option<IpAddr>,
-    limit: Duration,
-) -> io::Result<TcpStream> {
-    let socket = if remote.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    if let Some(local) = local {
-        socket.bind(SocketAddr::new(local, 0))?;
-    }
-    match tokio::time::timeout(limit, socket.connect(remote)).await {
-        Ok(connected) => to_somebody_else(connected?),
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
-    }
-}
-
-/// Refuses a connection whose two ends are one socket: towards a port of this machine that nobody listens on, the kernel may
-/// choose that very port for our end, and then we hear ourselves.
-fn to_somebody_else(stream: TcpStream) -> io::Result<TcpStream> {
-    if stream.local_addr()? == stream.peer_addr()? {
-        return Err(io::ErrorKind::ConnectionRefused.into());
-    }
-    Ok(stream)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_connection_to_itself_is_no_connection() {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket
-            .bind("127.0.0.1:0".parse().expect("an address"))
-            .expect("a free port");
-        let own = socket.local_addr().expect("bound");
-        let itself = socket.connect(own).await.expect("the kernel does that");
-        let error = to_somebody_else(itself).expect_err("nobody is there");
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-    }
 }

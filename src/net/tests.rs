@@ -337,3 +337,58 @@ async fn what_is_not_available_is_said_so() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn strangers_that_say_nothing_push_out_each_other_and_nobody_who_has_spoken() {
+    let limits = Limits {
+        half_open: 8,
+        ..Limits::default()
+    };
+    let (net, mut events, address) = bound(limits).await;
+    let mut honest = client(address);
+    honest.write_all(OPTIONS.as_bytes()).expect("open");
+    next(&mut events).await;
+    let silent: Vec<_> = (0..40).map(|_| client(address)).collect();
+    until_connections(&net, 9).await;
+    assert_eq!(net.half_open(), 8);
+    // The oldest went, the newest are there.
+    let [first, .., last] = &silent[..] else {
+        panic!("40 of them");
+    };
+    let mut byte = [0];
+    assert_eq!(
+        first
+            .try_clone()
+            .expect("shared")
+            .read(&mut byte)
+            .expect("closed"),
+        0
+    );
+    last.try_clone()
+        .expect("shared")
+        .write_all(OPTIONS.as_bytes())
+        .expect("open");
+    next(&mut events).await;
+    assert_eq!(net.half_open(), 7);
+    honest.write_all(OPTIONS.as_bytes()).expect("open");
+    next(&mut events).await;
+    assert_eq!(net.turned_away(), (0, 32));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_strangers_do_not_finish_has_a_bound_in_all() {
+    let limits = Limits {
+        unfinished: 64 * 1024,
+        ..Limits::default()
+    };
+    let (net, _events, address) = bound(limits).await;
+    let head = "OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 60000\r\n\r\n";
+    let half = format!("{head}{}", "x".repeat(30_000));
+    let mut dribbling: Vec<_> = (0..8).map(|_| client(address)).collect();
+    for stream in &mut dribbling {
+        let _ = stream.write_all(half.as_bytes());
+    }
+    until_connections(&net, 2).await;
+    drop(dribbling);
+    until_connections(&net, 0).await;
+}

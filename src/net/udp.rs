@@ -1,6 +1,6 @@
 //! Datagrams in (RFC 3261 §18). Sending is done where the socket is chosen, in `homes`.
 
-use super::{NetEvent, homes::local_towards};
+use super::{NetEvent, admission::Gate, homes::local_towards, stun};
 use crate::sip::{
     parse,
     routing::{FlowId, Source, Transport},
@@ -11,11 +11,14 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Instant,
 };
 use tokio::{net::UdpSocket, sync::mpsc};
 
 /// The largest datagram that UDP can carry.
 const LARGEST: usize = 65_535;
+/// Datagrams that are turned away before somebody else has a turn.
+const TURNED_AWAY: usize = 64;
 /// Remotes whose path is remembered, on a wildcard address.
 const REMEMBERED: usize = 1024;
 
@@ -25,8 +28,10 @@ pub(super) async fn receive(
     socket: Arc<UdpSocket>,
     address: SocketAddr,
     flow: FlowId,
+    gate: Arc<Gate>,
     events: mpsc::Sender<NetEvent>,
 ) {
+    let mut turned_away = 0;
     let mut buffer = vec![0; LARGEST];
     let mut paths = Paths {
         bound: address,
@@ -35,6 +40,15 @@ pub(super) async fn receive(
     loop {
         match socket.try_recv_from(&mut buffer) {
             Ok((length, remote)) => {
+                let datagram = buffer.get(..length).unwrap_or_default();
+                if !takes(datagram, remote, &gate, &socket) {
+                    turned_away += 1;
+                    if turned_away == TURNED_AWAY {
+                        turned_away = 0;
+                        tokio::task::yield_now().await;
+                    }
+                    continue;
+                }
                 let source = Source {
                     transport: Transport::Udp,
                     local: paths.local(remote),
@@ -42,7 +56,7 @@ pub(super) async fn receive(
                     flow,
                 };
                 // A copy of exactly the message's size: a call may keep parts of it for hours.
-                let datagram = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+                let datagram = Bytes::copy_from_slice(datagram);
                 if let Some(event) = event(datagram, source)
                     && events.send(event).await.is_err()
                 {
@@ -61,6 +75,28 @@ pub(super) async fn receive(
             }
         }
     }
+}
+
+/// Whether a datagram is to be read. Keep-alives are answered here, and none of a stranger with more bytes than it sent.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "transports own sockets and their clocks"
+)]
+fn takes(datagram: &[u8], remote: SocketAddr, gate: &Gate, socket: &UdpSocket) -> bool {
+    let now = Instant::now();
+    if !gate.admits(remote.ip(), now) {
+        return false;
+    }
+    if !stun::is_stun(datagram) {
+        return true;
+    }
+    if let Some(answer) = stun::answer(datagram, remote)
+        && (answer.len() <= datagram.len() || gate.knows(remote.ip(), now))
+    {
+        // Lost like any datagram where there is no room.
+        let _ = socket.try_send_to(&answer, remote);
+    }
+    false
 }
 
 fn event(datagram: Bytes, source: Source) -> Option<NetEvent> {

@@ -79,6 +79,10 @@ impl WebSocket {
     pub(super) fn is_in_message(&self) -> bool {
         self.kind.is_some()
     }
+    /// Bytes of such a message.
+    pub(super) fn unfinished(&self) -> usize {
+        self.message.len()
+    }
     /// Takes the next event out of `input`; `None` when more bytes are needed. `origins` are the web pages whose scripts may
     /// come.
     pub(super) fn next(&mut self, input: &mut BytesMut, origins: &[String]) -> Option<WebEvent> {

@@ -26,6 +26,12 @@ pub struct Gauges {
     pub tombstones: Level,
     /// Connections of stream transports.
     pub connections: Level,
+    /// Connections of strangers that have brought no message yet.
+    pub half_open: Level,
+    /// Messages and connections of strangers beyond what they may send.
+    pub limited: Count,
+    /// Connections cut because they were slow, silent, or too many.
+    pub cut: Count,
     /// Relay sessions: one for each call with media.
     pub media_sessions: Level,
     /// Bound media ports, each an RTP or an RTCP one.
@@ -189,6 +195,9 @@ impl Gauges {
             ("tasks", level(&self.tasks)),
             ("standalone", level(&self.standalone)),
             ("connections", level(&self.connections)),
+            ("half-open", level(&self.half_open)),
+            ("limited", self.limited.total()),
+            ("cut", self.cut.total()),
             ("media-sessions", level(&self.media_sessions)),
             ("media-ports", level(&self.media_ports)),
             ("media-flows", level(&self.media_flows)),

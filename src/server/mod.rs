@@ -118,6 +118,7 @@ impl Server {
         .await
         .map_err(StartError::Listen)?;
         net.secure(settings.security.clone());
+        net.admit(settings.admission());
         let gauges = Arc::new(Gauges::default());
         let mut ids = Ids::from_system();
         let cache = match &settings.zid_cache {
@@ -171,6 +172,7 @@ impl Server {
     pub fn reload(&self, settings: ServerSettings, app: Bound) {
         *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = settings.drain_timeout;
         self.net.secure(settings.security.clone());
+        self.net.admit(settings.admission());
         self.order(Control::Reload(Policy::new(&settings, app)));
     }
     /// The calls that run, each with what it has carried so far; in the order in which they began. Those that do not say so
@@ -200,6 +202,10 @@ impl Server {
     pub fn gauges(&self) -> Arc<Gauges> {
         let media = self.relay.gauges();
         self.gauges.connections.set(self.net.connections());
+        self.gauges.half_open.set(self.net.half_open());
+        let (limited, cut) = self.net.turned_away();
+        self.gauges.limited.set(limited);
+        self.gauges.cut.set(cut);
         self.gauges.media_sessions.set(media.sessions);
         self.gauges.media_ports.set(media.ports);
         self.gauges.media_flows.set(media.flows);

@@ -6,7 +6,7 @@ use crate::{
     call::bridge::CallSettings,
     config::Networks,
     media::dtls::{self, Identity},
-    net::{Listen, tls::Security},
+    net::{Admission, Listen, tls::Security},
 };
 use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -19,6 +19,8 @@ pub struct ServerSettings {
     pub security: Security,
     /// Who may place calls, and whose word about a phone's address is believed; all others get 403. Reloaded.
     pub trusted_hosts: Networks,
+    /// Messages and connections in a second that are taken of one host that is not trusted, and of all such hosts. Reloaded.
+    pub stranger_rates: (u32, u32),
     /// Calls at the same time; beyond it, new ones get 503 with `Retry-After`. Reloaded.
     pub max_calls: usize,
     /// What new calls are made with: user agent, timers, durations. Reloaded, for new calls.
@@ -43,4 +45,17 @@ pub struct ServerSettings {
     pub name_servers: Vec<SocketAddr>,
     /// How long calls may go on after [`super::Server::drain`]. Reloaded.
     pub drain_timeout: Duration,
+}
+
+impl ServerSettings {
+    /// What strangers may take.
+    pub(super) fn admission(&self) -> Admission {
+        let trusted = self.trusted_hosts.clone();
+        let (per_source, of_strangers) = self.stranger_rates;
+        Admission {
+            trusts: Arc::new(move |host| trusted.contain(host.to_canonical())),
+            per_source,
+            of_strangers,
+        }
+    }
 }

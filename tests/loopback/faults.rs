@@ -75,6 +75,7 @@ fn settings(ledger: Ledger) -> ServerSettings {
         }],
         security: b2bua::net::tls::Security::default(),
         trusted_hosts: "127.0.0.1".parse().expect("a network"),
+        stranger_rates: (50, 2_000),
         max_calls: 10,
         calls: Arc::new(CallSettings {
             transfer: b2bua::call::TransferMode::default(),

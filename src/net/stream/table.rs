@@ -1,0 +1,98 @@
+//! Which connections there are, and who goes when they are too many.
+
+use super::Queued;
+use crate::sip::routing::{FlowId, Transport};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::AtomicU64},
+};
+use tokio::sync::mpsc;
+
+/// What connects to an address, and to whom: a connection that was proved to lead to one domain leads to no other
+/// (RFC 5922 §7.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Peer {
+    pub(super) transport: Transport,
+    pub(super) remote: SocketAddr,
+    /// Of TLS connections that we opened: the domain that was asked for.
+    pub(super) name: Option<String>,
+}
+
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) by_flow: HashMap<FlowId, Entry>,
+    /// The newest usable connection to each peer.
+    pub(super) by_peer: HashMap<Peer, FlowId>,
+    pub(super) accepted_from: HashMap<IpAddr, usize>,
+    /// Accepted connections of strangers in the order of their coming; some have spoken or gone since.
+    silent: VecDeque<FlowId>,
+    /// How many of those are there and have not spoken.
+    pub(super) half_open: usize,
+    /// Addresses that we listen on: connections leave from there.
+    pub(super) locals: HashSet<IpAddr>,
+}
+
+pub(super) struct Entry {
+    pub(super) peer: Peer,
+    pub(super) accepted: bool,
+    /// The peer has shown a certificate of an authority that vouches for callers.
+    pub(super) vouched: bool,
+    /// One of [`Table::silent`] that has brought no message yet.
+    pub(super) is_silent: bool,
+    pub(super) queue: mpsc::Sender<Queued>,
+    pub(super) last_used: Arc<AtomicU64>,
+}
+
+impl Table {
+    /// Counts a stranger's connection among the silent ones, and closes the oldest where they are too many: how many.
+    pub(super) fn watch(&mut self, flow: FlowId, most: usize) -> u64 {
+        if let Some(entry) = self.by_flow.get_mut(&flow) {
+            entry.is_silent = true;
+            self.half_open += 1;
+            self.silent.push_back(flow);
+        }
+        let mut cut = 0;
+        while self.half_open > most
+            && let Some(oldest) = self.oldest_silent()
+        {
+            self.remove(oldest);
+            cut += 1;
+        }
+        if self.silent.len() > 2 * most + 16 {
+            let by_flow = &self.by_flow;
+            self.silent
+                .retain(|flow| by_flow.get(flow).is_some_and(|entry| entry.is_silent));
+        }
+        cut
+    }
+    /// The one that came first; those before it, which have spoken or gone, are forgotten.
+    pub(super) fn oldest_silent(&mut self) -> Option<FlowId> {
+        while let Some(flow) = self.silent.front().copied() {
+            if self.by_flow.get(&flow).is_some_and(|entry| entry.is_silent) {
+                return Some(flow);
+            }
+            self.silent.pop_front();
+        }
+        None
+    }
+    pub(super) fn remove(&mut self, flow: FlowId) {
+        let Some(entry) = self.by_flow.remove(&flow) else {
+            return;
+        };
+        if entry.is_silent {
+            self.half_open -= 1;
+        }
+        if self.by_peer.get(&entry.peer) == Some(&flow) {
+            self.by_peer.remove(&entry.peer);
+        }
+        if entry.accepted
+            && let Some(count) = self.accepted_from.get_mut(&entry.peer.remote.ip())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.accepted_from.remove(&entry.peer.remote.ip());
+            }
+        }
+    }
+}
