@@ -45,6 +45,8 @@ mod setup;
 mod streams;
 #[path = "calls/timers.rs"]
 mod timers;
+#[path = "calls/transfers.rs"]
+mod transfers;
 #[path = "calls/unkeyed.rs"]
 mod unkeyed;
 #[path = "calls/video.rs"]

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 impl Baresip {
     /// Starts it and waits until it can be told things.
     pub(crate) fn start(setup: &Setup) -> Outcome<Self> {
-        let name = format!("baresip-{}", setup.side.letter());
+        let name = format!("baresip-{}", setup.letter());
         let home = setup.dir.join(&name);
         let recordings = home.join("heard");
         let told = |e: std::io::Error| format!("{name}: {e}");

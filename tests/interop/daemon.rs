@@ -34,7 +34,7 @@ const ENDED: &str = "Event: LinphoneCallReleased";
 impl Daemon {
     /// Starts it and waits until it listens. `video`: it calls with video; when called it always takes video that is offered.
     pub(crate) fn start(setup: &Setup, video: bool) -> Outcome<Self> {
-        let name = format!("daemon-{}", setup.side.letter());
+        let name = format!("daemon-{}", setup.letter());
         let home = setup.dir.join(&name);
         let told = |e: std::io::Error| format!("{name}: {e}");
         fs::create_dir_all(home.join(".local/share/linphone")).map_err(told)?;

@@ -37,7 +37,7 @@ const ENDED: &str = " ended (";
 impl Linphone {
     /// Starts it and waits until it listens.
     pub(crate) fn start(setup: &Setup) -> Outcome<Self> {
-        let name = format!("linphone-{}", setup.side.letter());
+        let name = format!("linphone-{}", setup.letter());
         let home = setup.dir.join(&name);
         let told = |e: std::io::Error| format!("{name}: {e}");
         // Its database goes there, and it does not make the folder.
@@ -65,6 +65,26 @@ impl Linphone {
         process.await_output("record ", 1, PATIENCE)?;
         process.await_port(&beside(&setup.hub, setup.side), setup.sip_port())?;
         Ok(Self { process, recording })
+    }
+
+    /// Types a command.
+    pub(crate) fn say(&mut self, line: &str) -> Outcome {
+        self.process.say(line)
+    }
+
+    /// Waits until it has said something that often.
+    pub(crate) fn await_said(&mut self, text: &str, times: usize) -> Outcome {
+        self.process.await_output(text, times, PATIENCE)
+    }
+
+    /// How often media was agreed on so far.
+    pub(crate) fn ups(&self) -> usize {
+        self.count(UP)
+    }
+
+    /// Waits until media has been agreed on once more than `before`.
+    pub(crate) fn await_up(&mut self, before: usize) -> Outcome {
+        self.process.await_output(UP, before + 1, PATIENCE)
     }
 
     fn count(&self, text: &str) -> usize {

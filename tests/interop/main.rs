@@ -40,6 +40,7 @@ mod sipp;
 mod sipp_calls;
 mod through;
 mod tone;
+mod transfer;
 mod video;
 mod weather;
 
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         fallback::TESTS,
         pairs::TESTS,
         video::TESTS,
+        transfer::TESTS,
         sipp_calls::TESTS,
         multihomed::TESTS,
         shipped::TESTS,

@@ -62,6 +62,8 @@ pub(crate) struct Setup {
     /// Where it sends all requests; `None`: to the target itself.
     pub(crate) proxy: Option<String>,
     pub(crate) ipv6: bool,
+    /// The third phone of a transfer: carol, who lives beside bob.
+    pub(crate) third: bool,
 }
 
 impl Setup {
@@ -84,7 +86,20 @@ impl Setup {
             answers: side == Side::B,
             proxy: None,
             ipv6: false,
+            third: false,
         }
+    }
+
+    /// The same as carol, with a tone of her own.
+    pub(crate) fn carol(mut self) -> Self {
+        self.third = true;
+        self.tone = tone::STRANGE;
+        self
+    }
+
+    /// What tells its files from the others'.
+    pub(crate) fn letter(&self) -> char {
+        if self.third { 'c' } else { self.side.letter() }
     }
 
     /// The same with SDES.
@@ -107,7 +122,9 @@ impl Setup {
     /// The user's own address. Not a host of the rig: what a user is called passes through a
     /// B2BUA, where the user is does not.
     pub(crate) fn identity(&self) -> &'static str {
-        if self.side == Side::A {
+        if self.third {
+            "sip:carol@example.net"
+        } else if self.side == Side::A {
             "sip:alice@example.org"
         } else {
             "sip:bob@example.net"
@@ -124,16 +141,28 @@ impl Setup {
 
     /// The ports tell the legs apart on the wire, for the privacy scan.
     pub(crate) fn sip_port(&self) -> u16 {
-        if self.side == Side::A { 5072 } else { 5082 }
+        match (self.side, self.third) {
+            (Side::A, _) => 5072,
+            (Side::B, false) => 5082,
+            (Side::B, true) => 5092,
+        }
     }
 
     pub(crate) fn media_port(&self) -> u16 {
-        if self.side == Side::A { 21000 } else { 22000 }
+        match (self.side, self.third) {
+            (Side::A, _) => 21000,
+            (Side::B, false) => 22000,
+            (Side::B, true) => 23000,
+        }
     }
 
     /// The URI at which the phone itself takes calls.
     pub(crate) fn direct_uri(&self) -> String {
-        let user = if self.side == Side::A { "alice" } else { "bob" };
+        let user = match (self.side, self.third) {
+            (Side::A, _) => "alice",
+            (Side::B, false) => "bob",
+            (Side::B, true) => "carol",
+        };
         format!("sip:{user}@{}:{}", literal(self.ip()), self.sip_port())
     }
 

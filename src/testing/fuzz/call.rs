@@ -2,13 +2,14 @@
 
 use crate::{
     call::{
-        Cause, Command, Encryption, EncryptionPolicy, Input, LookupError, Origin, Rescue, Side, Verdict,
-        failure::Kind,
+        Cause, Command, Designation, Encryption, EncryptionPolicy, Input, LookupError, Origin, Rescue, Side,
+        Verdict, failure::Kind,
     },
     media::{
         Component, MediaEvent, StreamId,
         zrtp::{Hello, Message, Packet, Zid},
     },
+    sip::{NameAddr, Replaces},
     testing::{Sim, Verdicts},
 };
 use std::time::Duration;
@@ -19,6 +20,19 @@ const MAX_STEPS: usize = 60;
 const METHODS: [&str; 12] = [
     "INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "MESSAGE", "OPTIONS", "PRACK", "REFER", "NOTIFY",
     "BOGUS",
+];
+const REPLACES: &str = "Replaces: far@away;to-tag=1;from-tag=2\r\n";
+const REFERS: [&str; 4] = [
+    "Refer-To: <sip:carol@example.org>\r\n",
+    "Refer-To: <sip:carol@example.org>\r\nRefer-Sub: false\r\n",
+    "Refer-To: <sip:carol@example.org?Replaces=far%40away%3Bto-tag%3D1%3Bfrom-tag%3D2>\r\n",
+    "Refer-To: <sip:carol@example.org?Replaces=half%3Bto-tag%3D1>\r\n",
+];
+const NOTIFIES: [&str; 4] = [
+    "Event: refer\r\nSubscription-State: active;expires=60\r\n",
+    "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n",
+    "Event: refer;id=1\r\nSubscription-State: active\r\n",
+    "Event: weather\r\nSubscription-State: active\r\n",
 ];
 const STATUSES: [u16; 16] = [
     100, 180, 183, 199, 200, 202, 302, 401, 408, 481, 486, 487, 488, 491, 503, 699,
@@ -75,13 +89,22 @@ pub fn call(data: &[u8]) {
     sim.think = Duration::from_millis(u64::from(mode >> 5));
     sim.relay.free = if mode & 8 != 0 { 5 } else { 1_000 };
     sim.trusted = mode & 16 != 0;
+    if mode & 8 != 0 {
+        let known = Replaces::parse("far@away;to-tag=1;from-tag=2").expect("a dialog of ours");
+        let found = Designation {
+            peer: Replaces::parse("near@here;to-tag=3;from-tag=4").expect("a dialog of ours"),
+            address: NameAddr::parse("<sip:dave@example.org>").expect("an address of ours"),
+        };
+        sim.designations.insert(known, found);
+    }
     let mut invited = false;
     for _ in 0..MAX_STEPS {
         let Some(step) = next() else { break };
         let mut byte = || next().unwrap_or(0);
         if !invited {
             let body = body(&sim, Side::A, byte());
-            let invite = sim.a.invite("sip:bob@example.org", "", &body);
+            let headers = if step % 5 == 4 { REPLACES } else { "" };
+            let invite = sim.a.invite("sip:bob@example.org", headers, &body);
             sim.send(Side::A, invite);
             invited = true;
         }
@@ -135,11 +158,12 @@ fn body(sim: &Sim, side: Side, byte: u8) -> String {
 fn request(sim: &mut Sim, side: Side, method: &str, byte: u8) {
     let body = match method {
         "INVITE" | "UPDATE" | "ACK" => body(sim, side, byte),
+        "NOTIFY" if byte & 3 != 3 => format!("SIP/2.0 {} x\r\n", pick(&STATUSES, byte)),
         _ => String::new(),
     };
     let headers = match method {
-        "REFER" => "Refer-To: <sip:carol@example.org>\r\n",
-        "NOTIFY" => "Event: refer\r\nSubscription-State: active\r\n",
+        "REFER" => pick(&REFERS, byte),
+        "NOTIFY" => pick(&NOTIFIES, byte),
         "PRACK" => "RAck: 1 101 INVITE\r\n",
         _ => "",
     };

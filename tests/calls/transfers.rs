@@ -1,0 +1,250 @@
+//! Transfers: whatever order things come in, the call ends with nothing left, and nobody waits for an answer for ever.
+//! (`transfer-*.call` are the ordinary ones.)
+
+use b2bua::{
+    call::{CallEvent, Designation, EncryptionPolicy, Side},
+    sip::{Message, NameAddr, Replaces},
+    testing::{Sim, Verdicts},
+};
+use proptest::prelude::*;
+use std::time::Duration;
+
+const SDP: &str =
+    "v=0\r\no=x 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+
+/// A call that is up.
+fn up(seed: u64) -> Sim {
+    let verdicts = Verdicts::direct(EncryptionPolicy::AsCaller);
+    let mut sim = Sim::with(verdicts, b2bua::testing::settings(), seed);
+    sim.allowed.push("192.0.2.1".into());
+    let invite = sim.a.invite("sip:bob@example.org", "", SDP);
+    sim.send(Side::A, invite);
+    sim.run(Duration::from_millis(20));
+    let answer = sim.b.respond("INVITE", 200, "", "", SDP);
+    sim.send(Side::B, answer);
+    sim.run(Duration::from_millis(20));
+    let ack = sim.a.ack("");
+    sim.send(Side::A, ack);
+    sim.run(Duration::from_millis(20));
+    sim.a.inbox.clear();
+    sim.b.inbox.clear();
+    sim
+}
+
+fn request(sim: &mut Sim, side: Side, method: &str, headers: &str, body: &str) {
+    let bytes = sim.peer(side).request(method, headers, body);
+    sim.send(side, bytes);
+    sim.run(Duration::from_millis(5));
+}
+
+fn respond(sim: &mut Sim, side: Side, method: &str, status: u16) {
+    if sim.peer(side).requests.contains_key(method) {
+        let bytes = sim.peer(side).respond(method, status, "", "", "");
+        sim.send(side, bytes);
+        sim.run(Duration::from_millis(5));
+    }
+}
+
+/// Status lines of the NOTIFYs that a party has got, and whether the last one was said to be the last.
+fn told(sim: &mut Sim, side: Side) -> (Vec<String>, bool) {
+    let notifies: Vec<_> = sim
+        .peer(side)
+        .inbox
+        .iter()
+        .filter_map(|message| match message {
+            Message::Request(request) if request.method.to_string() == "NOTIFY" => Some(request.clone()),
+            _ => None,
+        })
+        .collect();
+    let state = notifies
+        .last()
+        .and_then(|last| last.headers.get("Subscription-State"));
+    let lines = notifies
+        .iter()
+        .map(|notify| String::from_utf8_lossy(&notify.body).trim().to_owned())
+        .collect();
+    (lines, state.is_some_and(|state| state.starts_with(b"terminated")))
+}
+
+const REFER: &str = "Refer-To: <sip:carol@example.org>\r\n";
+const LAST: &str = "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n";
+
+#[test]
+fn acceptance_27_each_party_is_told_of_its_own_transfer_where_both_refer_at_once() {
+    let mut sim = up(1);
+    for side in [Side::A, Side::B] {
+        let bytes = sim.peer(side).request("REFER", REFER, "");
+        sim.send(side, bytes);
+    }
+    sim.run(Duration::from_millis(5));
+    for side in [Side::A, Side::B] {
+        respond(&mut sim, side, "NOTIFY", 200);
+        respond(&mut sim, side, "REFER", 202);
+    }
+    // One request at a time to each: bob's NOTIFY has waited for what he says to alice's REFER.
+    respond(&mut sim, Side::B, "NOTIFY", 200);
+    request(&mut sim, Side::B, "NOTIFY", LAST, "SIP/2.0 486 Busy Here\r\n");
+    request(&mut sim, Side::A, "NOTIFY", LAST, "SIP/2.0 200 OK\r\n");
+    let trying = "SIP/2.0 100 Trying".to_owned();
+    assert_eq!(
+        told(&mut sim, Side::A),
+        (vec![trying.clone(), "SIP/2.0 486 Busy Here".into()], true)
+    );
+    assert_eq!(
+        told(&mut sim, Side::B),
+        (vec![trying, "SIP/2.0 200 OK".into()], true)
+    );
+    let ends: Vec<_> = sim
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            CallEvent::Transferred { by, status } => Some((*by, status.code())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ends, [(Side::A, 486), (Side::B, 200)]);
+}
+
+#[test]
+fn a_fifth_transfer_at_once_is_told_to_wait() {
+    let mut sim = up(2);
+    for number in 0..5 {
+        request(&mut sim, Side::A, "REFER", REFER, "");
+        respond(&mut sim, Side::A, "NOTIFY", 200);
+        respond(&mut sim, Side::B, "REFER", 202);
+        let last = sim.a.inbox.iter().rev().find_map(|message| match message {
+            Message::Response(response) => Some(response.status.code()),
+            Message::Request(_) => None,
+        });
+        assert_eq!(last, Some(if number < 4 { 202 } else { 491 }));
+    }
+    // Each is told by its own id: the CSeq of the REFER that the far end got.
+    let numbers: Vec<u32> = sim
+        .b
+        .inbox
+        .iter()
+        .filter_map(|message| match message {
+            Message::Request(request) if request.method.to_string() == "REFER" => {
+                Some(request.headers.cseq().unwrap().number)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(numbers.len(), 4);
+    sim.a.inbox.clear();
+    for (nth, number) in numbers.iter().enumerate().rev() {
+        let headers = format!("Event: refer;id={number}\r\nSubscription-State: terminated\r\n");
+        request(
+            &mut sim,
+            Side::B,
+            "NOTIFY",
+            &headers,
+            &format!("SIP/2.0 48{nth} x\r\n"),
+        );
+        respond(&mut sim, Side::A, "NOTIFY", 200);
+    }
+    let (lines, _) = told(&mut sim, Side::A);
+    assert_eq!(
+        lines,
+        ["SIP/2.0 483 x", "SIP/2.0 482 x", "SIP/2.0 481 x", "SIP/2.0 480 x"]
+    );
+    request(&mut sim, Side::A, "REFER", REFER, "");
+    respond(&mut sim, Side::B, "REFER", 202);
+}
+
+/// As in "transferor may BYE right after 202": the transferee has its REFER by then, and does what it was told.
+#[test]
+fn a_transferor_that_hangs_up_after_its_202_leaves_nothing() {
+    let mut sim = up(3);
+    request(&mut sim, Side::A, "REFER", REFER, "");
+    request(&mut sim, Side::A, "BYE", "", "");
+    for method in ["REFER", "BYE"] {
+        assert!(sim.b.requests.contains_key(method), "{method}\n{}", sim.ladder());
+    }
+    respond(&mut sim, Side::B, "REFER", 202);
+    respond(&mut sim, Side::B, "BYE", 200);
+    request(&mut sim, Side::B, "NOTIFY", LAST, "SIP/2.0 200 OK\r\n");
+    sim.run(Duration::from_secs(70));
+    sim.assert_done();
+}
+
+/// What a party, or the clock, may do while transfers are under way.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Refer(Side, usize),
+    Answer(Side, &'static str, u16),
+    Notify(Side, usize, u16),
+    Bye(Side),
+    Wait(u64),
+}
+
+const REFERS: [&str; 4] = [
+    REFER,
+    "Refer-To: <sip:carol@example.org>\r\nRefer-Sub: false\r\n",
+    "Refer-To: <sip:carol@example.org?Replaces=far%40away%3Bto-tag%3D1%3Bfrom-tag%3D2>\r\n",
+    "Refer-To: <sip:carol@example.org?Replaces=un%40known%3Bto-tag%3D1%3Bfrom-tag%3D2>\r\n",
+];
+const NOTIFIES: [&str; 3] = [
+    LAST,
+    "Event: refer\r\nSubscription-State: active;expires=60\r\n",
+    "Event: refer;id=2\r\nSubscription-State: active\r\n",
+];
+
+fn side() -> impl Strategy<Value = Side> {
+    prop_oneof![Just(Side::A), Just(Side::B)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let status = prop_oneof![
+        Just(100_u16),
+        Just(180),
+        Just(200),
+        Just(202),
+        Just(486),
+        Just(603),
+        Just(481)
+    ];
+    let method = prop_oneof![Just("REFER"), Just("NOTIFY"), Just("BYE")];
+    prop_oneof![
+        4 => (side(), 0..REFERS.len()).prop_map(|(side, which)| Step::Refer(side, which)),
+        6 => (side(), method, status.clone()).prop_map(|(side, method, status)| Step::Answer(side, method, status)),
+        4 => (side(), 0..NOTIFIES.len(), status).prop_map(|(side, which, status)| Step::Notify(side, which, status)),
+        1 => side().prop_map(Step::Bye),
+        2 => prop_oneof![Just(5_u64), Just(600), Just(40_000), Just(301_000)].prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn acceptance_27_no_order_of_transfers_leaves_anything(
+        seed: u64,
+        slow: bool,
+        steps in prop::collection::vec(step(), 1..24),
+    ) {
+        let mut sim = up(seed);
+        let named = Replaces::parse("far@away;to-tag=1;from-tag=2").unwrap();
+        let found = Designation {
+            peer: Replaces::parse("near@here;to-tag=3;from-tag=4").unwrap(),
+            address: NameAddr::parse("<sip:dave@example.org>").unwrap(),
+        };
+        sim.designations.insert(named, found);
+        if slow {
+            sim.think = Duration::from_secs(3);
+        }
+        for step in steps {
+            match step {
+                Step::Refer(side, which) => request(&mut sim, side, "REFER", REFERS[which], ""),
+                Step::Answer(side, method, status) => respond(&mut sim, side, method, status),
+                Step::Notify(side, which, status) => {
+                    request(&mut sim, side, "NOTIFY", NOTIFIES[which], &format!("SIP/2.0 {status} x\r\n"));
+                }
+                Step::Bye(side) => request(&mut sim, side, "BYE", "", ""),
+                Step::Wait(time) => sim.run(Duration::from_millis(time)),
+            }
+        }
+        request(&mut sim, Side::A, "BYE", "", "");
+        sim.run(Duration::from_secs(120));
+        sim.assert_done();
+    }
+}
