@@ -2,7 +2,7 @@
 //! (`transfer-*.call` are the ordinary ones.)
 
 use b2bua::{
-    call::{CallEvent, Designation, EncryptionPolicy, Side},
+    call::{CallEvent, CallNumber, Designation, EncryptionPolicy, Input, Side},
     sip::{Message, NameAddr, Replaces},
     testing::{Sim, Verdicts},
 };
@@ -150,6 +150,45 @@ fn a_fifth_transfer_at_once_is_told_to_wait() {
     );
     request(&mut sim, Side::A, "REFER", REFER, "");
     respond(&mut sim, Side::B, "REFER", 202);
+}
+
+#[test]
+fn acceptance_27_a_dialog_of_either_leg_is_known_by_its_tags_and_named_as_the_other_party_knows_it() {
+    let mut sim = up(4);
+    let dialog = |sim: &mut Sim, side: Side| {
+        // As its party would name it to somebody else: our tag is the receiver's.
+        let peer = sim.peer(side);
+        let bytes = peer.request("OPTIONS", "", "");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let field = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_once(": ").unwrap().1.to_owned()
+        };
+        let tag = |name: &str| field(name).split("tag=").nth(1).unwrap().to_owned();
+        (field("Call-ID"), tag("To"), tag("From"))
+    };
+    let (a, b) = (dialog(&mut sim, Side::A), dialog(&mut sim, Side::B));
+    for (named, other, who) in [(&a, &b, "sip:bob@example.org"), (&b, &a, "sip:alice@example.org")] {
+        let replaces = |(call_id, to, from): &(String, String, String)| {
+            Replaces::parse(format!("{call_id};to-tag={to};from-tag={from}")).unwrap()
+        };
+        sim.feed(Input::Designate(CallNumber(7), replaces(named)));
+        let found = sim.designated.take().expect("a dialog of this call");
+        assert_eq!(found.address.uri.as_str(), who);
+        // The other party is the receiver now: its tag is the to-tag.
+        assert_eq!(
+            found.peer,
+            replaces(&(other.0.clone(), other.2.clone(), other.1.clone()))
+        );
+        for wrong in [
+            (named.0.clone(), named.1.clone(), other.2.clone()),
+            (named.0.clone(), named.2.clone(), named.1.clone()),
+            (other.0.clone(), named.1.clone(), named.2.clone()),
+        ] {
+            sim.feed(Input::Designate(CallNumber(7), replaces(&wrong)));
+            assert!(sim.designated.is_none(), "{wrong:?} is no dialog of this call");
+        }
+    }
 }
 
 /// As in "transferor may BYE right after 202": the transferee has its REFER by then, and does what it was told.

@@ -19,12 +19,28 @@ pub(crate) struct Kamailio {
 impl Kamailio {
     /// Starts a proxy in the hub that listens at `listen` and sends new requests to `next`.
     pub(crate) fn start(scene: &Scene, name: &str, listen: SocketAddr, next: &str) -> Outcome<Self> {
+        Self::by_user(scene, name, listen, next, &[])
+    }
+
+    /// The same with other ways to some users.
+    pub(crate) fn by_user(
+        scene: &Scene,
+        name: &str,
+        listen: SocketAddr,
+        next: &str,
+        others: &[(&str, String)],
+    ) -> Outcome<Self> {
         let home = scene.dir.join(name);
         fs::create_dir_all(&home).map_err(|e| format!("{}: {e}", home.display()))?;
         let file = home.join("kamailio.cfg");
         let text = CONFIG
             .replace("LISTEN", &listen.to_string())
             .replace("NEXT", next);
+        let ways: String = others
+            .iter()
+            .map(|(user, uri)| format!("    if ($rU == \"{user}\") {{ $du = \"{uri}\"; }}\n"))
+            .collect();
+        let text = text.replace("    t_relay();\n}\n", &format!("{ways}    t_relay();\n}}\n"));
         fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
         let mut process = Self::run(scene, name, &file)?;
         process.await_output("the proxy is up", 1, Duration::from_secs(20))?;

@@ -98,8 +98,8 @@ impl Setup {
     }
 
     /// What tells its files from the others'.
-    pub(crate) fn letter(&self) -> char {
-        if self.third { 'c' } else { self.side.letter() }
+    pub(crate) fn letter(&self) -> &'static str {
+        if self.third { "c" } else { self.side.letter() }
     }
 
     /// The same with SDES.

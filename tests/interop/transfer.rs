@@ -1,9 +1,11 @@
 //! Transfers among three real Linphones, each leg of each call through the server (acceptance #27): alice hands bob on to carol.
 //! The far end does it (`transfer-mode=relay`), so bob's phone calls carol through the server again.
 
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
+use crate::kamailio::Kamailio;
 use crate::linphone::Linphone;
 use crate::netns::Side;
 use crate::phone::{Make, Phone as _, Setup};
@@ -16,9 +18,12 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("transfer::blind_by_the_caller", |s| blind(s, Side::A)),
     Test::new("transfer::blind_by_the_callee", |s| blind(s, Side::B)),
     Test::new("transfer::blind_to_one_who_declines", declined),
-    Test::new("transfer::attended", attended),
+    Test::new("transfer::attended_by_the_caller", |s| attended(s, Side::A)),
+    Test::new("transfer::attended_by_the_callee", |s| attended(s, Side::B)),
 ];
 
+const BOB: &str = "sip:bob@example.net";
+const CAROL: &str = "sip:carol@example.net";
 /// How long the new pair talks.
 const TALK: Duration = Duration::from_secs(4);
 /// Of the seconds that were recorded last, how many must be the other's tone.
@@ -30,8 +35,7 @@ struct Stage {
     alice: Linphone,
     bob: Linphone,
     carol: Linphone,
-    /// Where bob and carol are called.
-    at: [String; 2],
+    _proxy: Kamailio,
 }
 
 /// Alice and bob talk through the server; carol waits.
@@ -40,11 +44,13 @@ fn stage(scene: &Scene, carol_answers: bool) -> Outcome<Stage> {
     let callee = || scene.callee(Make::Linphone).through(&server::uri(Side::B));
     let (bob, mut carol): (Setup, Setup) = (callee(), callee().carol());
     carol.answers = carol_answers;
-    // Everybody is called where he lives, and everybody may call: bob's phone places the call to carol, alice's none.
-    let mut config = Config::new(" ");
+    // Everybody may call: the phone of whoever is handed on calls carol.
+    let proxy = SocketAddr::new(Side::B.hub(), 5070);
+    let mut config = Config::new(&format!("sip:{proxy}"));
     config.trusted_hosts = format!("{} {}", Side::A.phone(), Side::B.phone());
-    let at = [bob.direct_uri(), carol.direct_uri()];
     let captures = scene.capture()?;
+    let ways = [("carol", carol.direct_uri())];
+    let proxy = Kamailio::by_user(scene, "proxy", proxy, &bob.direct_uri(), &ways)?;
     let server = Server::start(scene, &config)?;
     let mut stage = Stage {
         captures,
@@ -52,9 +58,9 @@ fn stage(scene: &Scene, carol_answers: bool) -> Outcome<Stage> {
         carol: Linphone::start(&carol)?,
         bob: Linphone::start(&bob)?,
         alice: Linphone::start(&alice)?,
-        at,
+        _proxy: proxy,
     };
-    stage.alice.dial(&stage.at[0])?;
+    stage.alice.dial(BOB)?;
     stage.alice.await_call()?;
     stage.bob.await_call()?;
     thread::sleep(Duration::from_secs(1));
@@ -91,12 +97,11 @@ fn told(messages: &[Message], transferor: Side) -> Vec<String> {
 
 fn blind(scene: &Scene, by: Side) -> Outcome {
     let mut stage = stage(scene, true)?;
-    let target = stage.at[1].clone();
     let transferor = match by {
         Side::A => &mut stage.alice,
         Side::B => &mut stage.bob,
     };
-    transferor.say(&format!("transfer 1 {target}"))?;
+    transferor.say(&format!("transfer 1 {CAROL}"))?;
     stage.carol.await_call()?;
     let (transferee, tone) = match by {
         Side::A => (&mut stage.bob, tone::CALLEE),
@@ -128,17 +133,13 @@ fn blind(scene: &Scene, by: Side) -> Outcome {
 /// Carol declines: alice is told so as it was, and has bob still.
 fn declined(scene: &Scene) -> Outcome {
     let mut stage = stage(scene, false)?;
-    let target = stage.at[1].clone();
-    stage.alice.say(&format!("transfer 1 {target}"))?;
+    stage.alice.say(&format!("transfer 1 {CAROL}"))?;
     stage.carol.await_said("sip:", 1)?;
     thread::sleep(Duration::from_secs(2));
+    let before = stage.bob.ups();
     stage.carol.say("terminate")?;
-    thread::sleep(Duration::from_secs(2));
-    let before = stage.alice.ups();
-    // The transferor's phone has put the call on hold, or the transferee's has; either takes it back.
-    let _ = stage.alice.say("resume 1");
-    let _ = stage.bob.say("resume 1");
-    let _ = stage.alice.await_up(before);
+    // Bob's phone has put alice on hold to call carol, and takes her back by itself.
+    stage.bob.await_up(before)?;
     talk(&mut stage.bob, tone::CALLER, &mut stage.alice, tone::CALLEE)?;
     let (wire_a, _) = stage.captures.finish()?;
     let told = told(&wire_a.messages, Side::A);
@@ -149,26 +150,34 @@ fn declined(scene: &Scene) -> Outcome {
     stage.server.finish()
 }
 
-/// Alice has talked to carol before she hands bob on: carol's call with alice is replaced by one with bob.
-fn attended(scene: &Scene) -> Outcome {
+/// Whoever hands the other one on has talked to carol before: her call with the transferor is replaced by one with the other.
+fn attended(scene: &Scene, by: Side) -> Outcome {
     let mut stage = stage(scene, true)?;
-    stage.alice.hold()?;
-    let before = stage.alice.ups();
-    let target = stage.at[1].clone();
-    stage.alice.dial(&target)?;
-    stage.alice.await_up(before)?;
+    let (transferor, transferee, tone) = match by {
+        Side::A => (&mut stage.alice, &mut stage.bob, tone::CALLEE),
+        Side::B => (&mut stage.bob, &mut stage.alice, tone::CALLER),
+    };
+    transferor.hold()?;
+    let before = transferor.ups();
+    transferor.dial(CAROL)?;
+    transferor.await_up(before)?;
     stage.carol.await_call()?;
     thread::sleep(Duration::from_secs(1));
     let carols = stage.carol.ups();
-    stage.alice.say("transfer 1 --to-call 2")?;
+    transferor.say("transfer 1 --to-call 2")?;
     stage.carol.await_up(carols)?;
-    talk(&mut stage.bob, tone::STRANGE, &mut stage.carol, tone::CALLEE)?;
+    talk(transferee, tone::STRANGE, &mut stage.carol, tone)?;
     let (wire_a, wire_b) = stage.captures.finish()?;
-    let told = told(&wire_a.messages, Side::A);
+    let messages = if by == Side::A {
+        &wire_a.messages
+    } else {
+        &wire_b.messages
+    };
+    let told = told(messages, by);
     if !told.last().is_some_and(|last| last.starts_with("SIP/2.0 200")) {
         return Err(format!("the transferor was told {told:?}"));
     }
-    // What carol was told to replace is a dialog that she has: its Call-ID was seen on her wire before, with her.
+    // What carol was told to replace is a dialog that she has: its Call-ID was seen on her wire before, in an answer of hers.
     let replaces = wire_b.messages.iter().find_map(|message| {
         let to_carol = message.is_request("INVITE") && message.start.contains("carol@");
         let ours = message.from.ip() == Side::B.hub();
@@ -176,10 +185,11 @@ fn attended(scene: &Scene) -> Outcome {
     });
     let replaces = replaces.ok_or("carol was not told what to replace")?;
     let call_id = replaces.split(';').next().unwrap_or_default();
-    let hers = wire_b
-        .messages
-        .iter()
-        .any(|message| message.status() == Some(200) && message.header("Call-ID") == Some(call_id));
+    let hers = wire_b.messages.iter().any(|message| {
+        let carols =
+            message.to.ip() == Side::B.hub() && message.header("To").is_some_and(|to| to.contains("carol@"));
+        carols && message.status() == Some(200) && message.header("Call-ID") == Some(call_id)
+    });
     if !hers {
         return Err(format!(
             "carol was told to replace {replaces}, which she does not have"
