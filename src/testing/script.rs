@@ -243,6 +243,16 @@ impl Play<'_> {
                 let address = value.parse().map_err(|_| "expected an IP address".to_owned())?;
                 self.settings.media_addresses.push(address);
             }
+            "audio-codec" | "video-codec" => {
+                let codec = value.parse().map_err(|_| "expected a codec".to_owned())?;
+                let codecs = &mut self.settings.codecs;
+                let list = if name == "audio-codec" {
+                    &mut codecs.audio
+                } else {
+                    &mut codecs.video
+                };
+                list.push(codec);
+            }
             "think" => self.sim()?.think = duration(value)?,
             "ports" => self.sim()?.relay.free = value.parse().map_err(|_| "expected a number".to_owned())?,
             "trusted" => self.sim()?.trusted = value == "true",

@@ -116,3 +116,49 @@ fn a_script_that_expects_what_does_not_come_breaks_at_that_line() {
         assert!(broken.starts_with(complaint), "{script}: {broken}");
     }
 }
+
+/// Flexisip's own tests of its framework, less those of transfers (`transfer.rs`) and those that are decided otherwise.
+const FLEXISIPS: [&str; 18] = [
+    "basicCallWithEarlyMedia",
+    "basicCallDeclined",
+    "basicCallOnHoldThenResume,",
+    "basicCallOnHoldThenResume<audio+video>",
+    "basicCallOnHoldThenResume<video>",
+    "usesAORButNotContact",
+    "userAgentHeader",
+    "videoRejectedByCallee",
+    "pauseWithAudioInactive",
+    "answerToPauseWithAudioInactive",
+    "terminateCallPausedOnBothSides<PAUSER>",
+    "terminateCallPausedOnBothSides<PAUSEE>",
+    "resumeCallPausedOnBothSides<PAUSER, inactive answers Off>",
+    "resumeCallPausedOnBothSides<PAUSER, inactive answers On>",
+    "resumeCallPausedOnBothSides<PAUSEE, inactive answers Off>",
+    "resumeCallPausedOnBothSides<PAUSEE, inactive answers On>",
+    "unknownMediaAttrAreFilteredOutOnReinvites",
+    "forcedAudioCodec",
+];
+
+#[test]
+fn each_test_of_flexisips_framework_has_its_script() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/calls");
+    let titles: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "call"))
+        .map(|path| {
+            std::fs::read_to_string(path)
+                .unwrap()
+                .lines()
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    for name in FLEXISIPS {
+        assert!(
+            titles.iter().any(|title| title.contains(name)),
+            "no script for {name}"
+        );
+    }
+}

@@ -34,6 +34,8 @@ mod runner;
 mod scene;
 mod secrets;
 mod server;
+#[path = "../shim/mod.rs"]
+mod shim;
 mod shipped;
 mod sip_text;
 mod sipp;

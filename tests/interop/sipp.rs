@@ -17,10 +17,34 @@ pub(crate) struct Sipp {
     process: Process,
 }
 
+/// Whose a scenario is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    /// Ours, in `scenarios/`.
+    Ours,
+    /// SIPp's own, as it is.
+    BuiltIn,
+    /// SIPp's own, with each of these parts of its text replaced. One that is not there is an error.
+    Adapted(&'static [Edit]),
+}
+
+/// What is cut out of a scenario of SIPp's: from there up to there, and what stands there instead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edit {
+    pub(crate) from: &'static str,
+    pub(crate) up_to: &'static str,
+    pub(crate) instead: &'static str,
+}
+
 /// How one SIPp is run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) scenario: &'a str,
+    pub(crate) source: Source,
+    /// Everything is sent there, whoever `to` is.
+    pub(crate) by: Option<SocketAddr>,
+    /// Where the two halves of a third party (3PCC) speak to each other.
+    pub(crate) twin: Option<SocketAddr>,
     /// Where it listens, and so in which namespace.
     pub(crate) side: Side,
     pub(crate) at: SocketAddr,
@@ -37,6 +61,9 @@ impl<'a> Run<'a> {
         let at = SocketAddr::new(Side::A.phone(), 5072);
         Self {
             scenario,
+            source: Source::Ours,
+            by: None,
+            twin: None,
             side: Side::A,
             at,
             to: Some(to),
@@ -50,6 +77,9 @@ impl<'a> Run<'a> {
         let at = SocketAddr::new(Side::B.phone(), 5082);
         Self {
             scenario,
+            source: Source::Ours,
+            by: None,
+            twin: None,
             side: Side::B,
             at,
             to: None,
@@ -60,20 +90,35 @@ impl<'a> Run<'a> {
 
     /// Starts it.
     pub(crate) fn start(self, scene: &Scene) -> Outcome<Sipp> {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/interop/scenarios")
-            .join(format!("{}.xml", self.scenario));
         let name = format!("sipp-{}-{}", self.side.letter(), self.scenario);
         let mut command = Command::new("sipp");
         command.args(self.to.map(|to| to.to_string()));
-        command.arg("-sf").arg(&file);
+        match self.source {
+            Source::Ours => {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/scenarios");
+                command
+                    .arg("-sf")
+                    .arg(folder.join(format!("{}.xml", self.scenario)));
+            }
+            Source::BuiltIn => drop(command.args(["-sn", self.scenario])),
+            Source::Adapted(edits) => {
+                let file = scene.dir.join(format!("{}.xml", self.scenario));
+                let text = adapted(self.scenario, edits)?;
+                std::fs::write(&file, text).map_err(|e| e.to_string())?;
+                command.arg("-sf").arg(file);
+            }
+        }
+        if let Some(by) = self.by {
+            command.args(["-rsa", &by.to_string()]);
+        }
+        if let Some(twin) = self.twin {
+            command.args(["-3pcc", &twin.to_string()]);
+        }
         command.args(["-i", &bare(self.at.ip()), "-p", &self.at.port().to_string()]);
-        command.args([
-            "-mi",
-            &bare(self.at.ip()),
-            "-mp",
-            if self.side == Side::A { "23000" } else { "24000" },
-        ]);
+        let media = if self.side == Side::A { 23_000 } else { 24_000 };
+        // Several of one side do not share ports.
+        let media = media + 100 * (self.at.port() % 10);
+        command.args(["-mi", &bare(self.at.ip()), "-mp", &media.to_string()]);
         command.args([
             "-t",
             if self.tcp { "t1" } else { "u1" },
@@ -119,4 +164,19 @@ impl Sipp {
 
 fn bare(ip: IpAddr) -> String {
     if ip.is_ipv6() { literal(ip) } else { ip.to_string() }
+}
+
+/// A scenario of SIPp's own, as it prints it, with changes.
+fn adapted(name: &str, edits: &[Edit]) -> Outcome<String> {
+    let printed = Command::new("sipp").args(["-sd", name]).output();
+    let mut text = String::from_utf8_lossy(&printed.map_err(|e| format!("sipp: {e}"))?.stdout).into_owned();
+    for Edit { from, up_to, instead } in edits {
+        let start = text.find(from).ok_or_else(|| format!("{name} has no {from:?}"))?;
+        let end = text[start..]
+            .find(up_to)
+            .ok_or_else(|| format!("{name} has no {up_to:?}"))?
+            + start;
+        text.replace_range(start..end, instead);
+    }
+    Ok(text)
 }

@@ -8,7 +8,7 @@ use crate::capture::{Capture, Wire};
 use crate::netns::Side;
 use crate::scene::Scene;
 use crate::server::{self, Config, Server};
-use crate::sipp::Run;
+use crate::sipp::{Edit, Run, Source};
 use crate::{Outcome, Test, privacy};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -58,6 +58,9 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("sipp::tcp_on_both_legs", |s| by_tcp(s, true, true)),
     Test::new("sipp::tcp_to_udp", |s| by_tcp(s, true, false)),
     Test::new("sipp::udp_to_tcp", |s| by_tcp(s, false, true)),
+    Test::new("sipp::its_own_uac_and_uas_speak", own_uac_and_uas),
+    Test::new("sipp::its_own_branchc_and_branchs_speak", own_branches),
+    Test::new("sipp::its_own_third_party_joins_two_calls", own_third_party),
     Test::new("sipp::twenty_calls_at_once_mixed", mixed),
     Test::new(
         "sipp::two_servers_pointed_at_each_other_end_the_call_soon",
@@ -140,6 +143,13 @@ fn at(side: Side) -> SocketAddr {
 }
 
 fn through(scene: &Scene, caller: Run<'_>, callee: Run<'_>) -> Outcome<(Wire, Wire)> {
+    let (wire_a, wire_b) = bridged(scene, caller, callee)?;
+    privacy::scan(&wire_a, &wire_b, &[])?;
+    Ok((wire_a, wire_b))
+}
+
+/// The same for scenarios whose users are called by their own addresses, so that those cross.
+fn bridged(scene: &Scene, caller: Run<'_>, callee: Run<'_>) -> Outcome<(Wire, Wire)> {
     let captures = scene.capture()?;
     let transport = if callee.tcp { ";transport=tcp" } else { "" };
     let mut config = Config::new(&format!("sip:{}{transport}", callee.at));
@@ -148,10 +158,9 @@ fn through(scene: &Scene, caller: Run<'_>, callee: Run<'_>) -> Outcome<(Wire, Wi
         .join(" ");
     let server = Server::start(scene, &config)?;
     both(scene, caller, callee)?;
-    let (wire_a, wire_b) = captures.finish()?;
-    privacy::scan(&wire_a, &wire_b, &[])?;
+    let wires = captures.finish()?;
     server.finish()?;
-    Ok((wire_a, wire_b))
+    Ok(wires)
 }
 
 /// Many calls in one server at the same time, so that what belongs to one is not found in another.
@@ -179,6 +188,98 @@ fn mixed(scene: &Scene) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// SIPp's own uac and uas, as they are.
+fn own_uac_and_uas(scene: &Scene) -> Outcome {
+    let caller = Run {
+        source: Source::BuiltIn,
+        calls: 20,
+        ..Run::caller("uac", at(Side::A))
+    };
+    let callee = Run {
+        source: Source::BuiltIn,
+        calls: 20,
+        ..Run::callee("uas")
+    };
+    bridged(scene, caller, callee).map(drop)
+}
+
+/// SIPp's own branchc and branchs, of which the second refuses whoever is not `ua2…`, and the first goes another way in its
+/// 25th call. Their REGISTER is left out, since the server is no registrar; all are made to be `ua2…`, the fifth `ua25`, since
+/// they send BYE into what was refused, of which only each other knows.
+fn own_branches(scene: &Scene) -> Outcome {
+    const WITHOUT_REGISTER: Edit = Edit {
+        from: "<send retrans=\"500\">",
+        up_to: "<label id=\"5\"/>",
+        instead: "",
+    };
+    const ALWAYS_UA2: Edit = Edit {
+        from: "ua[call_number] <",
+        up_to: "sip:ua1",
+        instead: "ua2[call_number] <",
+    };
+    const NOT_REGISTERED: Edit = Edit {
+        from: "<recv request=\"REGISTER\">",
+        up_to: "<!-- Set variable 3",
+        instead: "",
+    };
+    let caller = Run {
+        source: Source::Adapted(&[WITHOUT_REGISTER, ALWAYS_UA2]),
+        calls: 6,
+        ..Run::caller("branchc", at(Side::A))
+    };
+    let callee = Run {
+        source: Source::Adapted(&[NOT_REGISTERED]),
+        calls: 6,
+        ..Run::callee("branchs")
+    };
+    let (wire_a, _) = bridged(scene, caller, callee)?;
+    let ua25 = |m: &crate::sip_text::Message| {
+        m.is_request("INVITE") && m.header("From").is_some_and(|from| from.contains("ua25"))
+    };
+    match wire_a.messages.iter().any(ua25) {
+        true => Ok(()),
+        false => Err("nobody went the other way".to_owned()),
+    }
+}
+
+/// SIPp's own 3PCC scenarios: a third party calls A without an offer, B with the one that A makes, and tells A in its ACK what B
+/// has answered. All four through one server, which calls whom To names.
+fn own_third_party(scene: &Scene) -> Outcome {
+    let [for_a, for_b] = [5082, 5083].map(|port| SocketAddr::new(Side::B.phone(), port));
+    let server = at(Side::A);
+    let twin = SocketAddr::new(Side::A.phone(), 5079);
+    let part = |scenario, port, to: Option<SocketAddr>| Run {
+        source: Source::BuiltIn,
+        at: SocketAddr::new(Side::A.phone(), port),
+        to,
+        by: Some(server),
+        twin: Some(twin),
+        ..Run::caller(scenario, server)
+    };
+    let party = |scenario, at| Run {
+        source: Source::BuiltIn,
+        at,
+        ..Run::callee(scenario)
+    };
+    // No outbound proxy: To says where a call goes.
+    let server = Server::start(scene, &Config::new(" "))?;
+    let a = party("3pcc-A", for_a).start(scene)?;
+    let b = party("3pcc-B", for_b).start(scene)?;
+    // The second half waits for the first one.
+    let controls_b = part("3pcc-C-B", 5073, Some(for_b)).start(scene)?;
+    std::thread::sleep(Duration::from_secs(1));
+    let controls_a = part("3pcc-C-A", 5072, Some(for_a)).start(scene)?;
+    let outcome = controls_a.finish(LIMIT).and_then(|()| controls_b.finish(LIMIT));
+    let limit = if outcome.is_ok() {
+        LIMIT
+    } else {
+        Duration::from_secs(2)
+    };
+    a.finish(limit).and_then(|()| b.finish(limit))?;
+    outcome?;
+    server.finish()
 }
 
 /// Each server is the other's outbound proxy.

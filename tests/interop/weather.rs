@@ -3,9 +3,8 @@
 //! These kernels have no netem, so a shim of ours stands in the media's path: it passes SIP on, with its own ports in the session
 //! descriptions, and delays or drops what comes to them. SIP itself loses nothing. At last it drops everything.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use crate::rtp::{self, Span};
 use crate::scene::Scene;
 use crate::secrets::agreed;
 use crate::server::{PORT, Server};
+use crate::shim::{Faults, Flight, Weather, fly};
 use crate::through::{CALLEE, Call};
 use crate::{Outcome, Test};
 
@@ -37,8 +37,13 @@ pub(crate) const TESTS: &[Test] = &[
 const CALLS: u64 = 5;
 /// Of a hundred packets.
 const LOST: u64 = 20;
-/// The longest delay: voice comes every 20 ms.
-const DELAY: u64 = 60;
+/// All are late, by up to three times the interval of voice.
+const FAULTS: Faults = Faults {
+    lost: LOST,
+    twice: 0,
+    late: 100,
+    delay: Duration::from_millis(60),
+};
 /// Where the shim takes SIP, and media: from the server and from the phone, RTP and RTCP each.
 const SIP: u16 = 5070;
 const FROM_SERVER: u16 = 31_000;
@@ -51,22 +56,6 @@ struct Shim {
     stop: Arc<AtomicBool>,
     weather: Arc<Weather>,
     threads: Vec<thread::JoinHandle<()>>,
-}
-
-/// What the shim has done.
-#[derive(Default)]
-struct Weather {
-    /// ZRTP packets that were lost.
-    lost: AtomicUsize,
-    /// Packets that another one which came later overtook.
-    overtaken: AtomicUsize,
-}
-
-/// A packet on its way.
-struct Flight {
-    bytes: Vec<u8>,
-    out: Arc<UdpSocket>,
-    to: SocketAddr,
 }
 
 impl Shim {
@@ -110,8 +99,13 @@ impl Shim {
             }
         }
         let (stop, weather) = (shim.stop.clone(), shim.weather.clone());
-        shim.threads
-            .push(thread::spawn(move || fly(&queue, &stop, &weather, seed, lost)));
+        shim.threads.push(thread::spawn(move || {
+            let faults = Faults { lost, ..FAULTS };
+            // ZRTP has a version of RTP that is none.
+            fly(&queue, &stop, &weather, faults, seed, |bytes| {
+                bytes.first() == Some(&0x10)
+            });
+        }));
         Ok(shim)
     }
 
@@ -183,44 +177,6 @@ fn describe(text: &str, ip: IpAddr, port: u16, theirs: &AtomicU16) -> String {
         })
         .collect();
     format!("{}\r\n\r\n{body}", head.join("\r\n"))
-}
-
-/// Drops and delays.
-fn fly(queue: &mpsc::Receiver<Flight>, stop: &AtomicBool, weather: &Weather, seed: u64, lost: u64) {
-    let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut roll = |below: u64| {
-        dice ^= dice >> 12;
-        dice ^= dice << 25;
-        dice ^= dice >> 27;
-        (dice.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % below
-    };
-    let mut waiting: BTreeMap<(Instant, u64), Flight> = BTreeMap::new();
-    let mut count = 0;
-    while !stop.load(Relaxed) {
-        let next = waiting.keys().next().map(|(due, _)| *due);
-        let pause = next.map_or(Duration::from_millis(50), |due| {
-            due.saturating_duration_since(Instant::now())
-        });
-        if let Ok(flight) = queue.recv_timeout(pause) {
-            let is_zrtp = flight.bytes.first() == Some(&0x10);
-            if roll(100) < lost {
-                weather.lost.fetch_add(usize::from(is_zrtp), Relaxed);
-            } else {
-                count += 1;
-                let due = Instant::now() + Duration::from_millis(roll(DELAY));
-                let overtaken = waiting.keys().filter(|(other, _)| *other > due).count();
-                weather.overtaken.fetch_add(overtaken, Relaxed);
-                waiting.insert((due, count), flight);
-            }
-        }
-        while let Some(entry) = waiting
-            .first_entry()
-            .filter(|entry| entry.key().0 <= Instant::now())
-        {
-            let flight = entry.remove();
-            let _ = flight.out.send_to(&flight.bytes, flight.to);
-        }
-    }
 }
 
 /// Several calls, one after the other; the phone and the server know each other from the second on.

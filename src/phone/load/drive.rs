@@ -71,6 +71,7 @@ pub(super) fn with(
     };
     let run = Run {
         server: target,
+        server_of_callees: options.callee_server.unwrap_or(target),
         calls: options.calls,
         rate: options.rate,
         hold: Duration::from_secs_f64(options.hold),

@@ -12,6 +12,9 @@ pub struct Options {
     /// `sip:plain-…` in clear, `sip:sdes-…` with SDES
     #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["spawn", "bare"])]
     pub(super) server: Option<SocketAddr>,
+    /// Where the callees find the server, if elsewhere
+    #[arg(long, value_name = "ADDRESS", requires = "server")]
+    pub(super) callee_server: Option<SocketAddr>,
     /// Start a server for the run, and measure it
     #[arg(long, conflicts_with = "server")]
     pub(super) spawn: bool,

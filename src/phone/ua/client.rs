@@ -103,6 +103,8 @@ impl Ua {
         let Some(index) = self.clients.iter().position(mine) else {
             // A 2xx is repeated until its ACK arrives, also after its transaction (§13.2.2.4).
             match &self.ack {
+                // A provisional response that its 2xx has overtaken.
+                Some((cseq, ..)) if *cseq == response.cseq.0 && status < 200 => self.again.seen += 1,
                 Some((cseq, text, to)) if *cseq == response.cseq.0 && response.cseq.1 == Method::Invite => {
                     self.transmits.push_back((text.clone(), *to));
                     self.again = Again {

@@ -36,6 +36,8 @@ const FAULTS: usize = 20;
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) server: SocketAddr,
+    /// Where the callees find it.
+    pub(super) server_of_callees: SocketAddr,
     pub(super) calls: u32,
     pub(super) rate: f64,
     pub(super) hold: Duration,
@@ -117,14 +119,14 @@ impl Engine {
         (callers, callees): (UdpSocket, UdpSocket),
         deck: Option<Deck>,
     ) -> std::io::Result<Self> {
-        let me = |user: &str, at: SocketAddr| Me {
+        let me = |user: &str, at: SocketAddr, server| Me {
             user: user.into(),
             at,
-            proxy: Some(run.server),
+            proxy: Some(server),
         };
         Ok(Self {
-            caller: me("caller", callers.local_addr()?),
-            callee: me("callee", callees.local_addr()?),
+            caller: me("caller", callers.local_addr()?, run.server),
+            callee: me("callee", callees.local_addr()?, run.server_of_callees),
             run,
             callers,
             callees,
