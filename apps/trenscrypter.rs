@@ -270,6 +270,7 @@ impl Trenscrypter {
                 suites,
                 latching: self.latching,
                 clear_without_zrtp: self.rules.encryption_fallback.0.contains(&Encryption::None),
+                avpf: None,
             },
             ..outgoing
         }

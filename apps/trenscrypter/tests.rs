@@ -42,6 +42,7 @@ fn services(proxy: Option<&str>) -> Services {
         outbound_proxy: proxy.map(|uri| Uri::parse(uri).expect("a URI")),
         latching: NatLatching::Signalled,
         clock: Arc::new(SystemClock),
+        directory: Default::default(),
     }
 }
 

@@ -37,6 +37,10 @@ pub trait Application: Sized + Send + Sync + 'static {
         config: Self::Config,
         services: &Services,
     ) -> impl Future<Output = Result<Self, BuildError>> + Send;
+    /// After [`Self::build`] at a reload: takes over what calls of the earlier one still hold, so that they go on to count.
+    fn inherit(&mut self, before: &Self) {
+        let _ = before;
+    }
     /// A call arrived: where should it go?
     fn route(&self, call: &mut Self::Call, invite: &Invite) -> impl Future<Output = Decision> + Send;
     /// A request that begins no call: MESSAGE, PUBLISH, SUBSCRIBE, NOTIFY outside of a subscription, unknown methods. Where

@@ -5,7 +5,7 @@ use crate::{
     call::{Question, Verdict},
     config::{Config, ConfigErrors, Key, Problem},
 };
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -18,8 +18,11 @@ pub struct Registered {
     pub help: &'static str,
     /// The keys of its section.
     pub keys: &'static [Key],
-    build: for<'a> fn(&'a Config, &'a Services) -> Boxed<'a, Result<Bound, ConfigErrors>>,
+    build: Build,
 }
+
+type Build =
+    for<'a> fn(&'a Config, &'a Services, Option<&'a Bound>) -> Boxed<'a, Result<Bound, ConfigErrors>>;
 
 impl Registered {
     /// The entry of an application.
@@ -28,19 +31,24 @@ impl Registered {
             name: A::NAME,
             help: A::HELP,
             keys: A::KEYS,
-            build: |config, services| Box::pin(build::<A>(config, services)),
+            build: |config, services, before| Box::pin(build::<A>(config, services, before)),
         }
     }
     /// The name of its section: `b2bua-server::NAME`.
     pub fn section(&self) -> String {
         section(self.name)
     }
-    /// Makes the application from its section.
+    /// Makes the application from its section. At a reload it takes over from `before` what running calls hold.
     ///
     /// # Errors
     /// All that is wrong with the section, each with its line.
-    pub async fn build(&self, config: &Config, services: &Services) -> Result<Bound, ConfigErrors> {
-        (self.build)(config, services).await
+    pub async fn build(
+        &self,
+        config: &Config,
+        services: &Services,
+        before: Option<&Bound>,
+    ) -> Result<Bound, ConfigErrors> {
+        (self.build)(config, services, before).await
     }
 }
 
@@ -54,11 +62,21 @@ fn section(name: &str) -> String {
     format!("b2bua-server::{name}")
 }
 
-async fn build<A: Application>(config: &Config, services: &Services) -> Result<Bound, ConfigErrors> {
+async fn build<A: Application>(
+    config: &Config,
+    services: &Services,
+    before: Option<&Bound>,
+) -> Result<Bound, ConfigErrors> {
     let section = section(A::NAME);
     let settings = config.section::<A::Config>(&section)?;
     match A::build(settings, services).await {
-        Ok(app) => Ok(Bound::new(app)),
+        Ok(mut app) => {
+            // Another application has nothing that this one could take over.
+            if let Some(before) = before.and_then(|before| before.0.as_any().downcast_ref::<A>()) {
+                app.inherit(before);
+            }
+            Ok(Bound::new(app))
+        }
         Err(BuildError(faults)) => {
             let problems: Vec<Problem> = faults
                 .iter()
@@ -117,6 +135,7 @@ impl CallState {
 
 trait Erased: Send + Sync {
     fn name(&self) -> &'static str;
+    fn as_any(&self) -> &dyn Any;
     fn begin(&self) -> Box<dyn ErasedCall>;
     fn route_standalone(self: Arc<Self>, request: Box<Standalone>) -> Boxed<'static, Decision>;
 }
@@ -131,6 +150,9 @@ struct Host<A>(Arc<A>);
 impl<A: Application> Erased for Host<A> {
     fn name(&self) -> &'static str {
         A::NAME
+    }
+    fn as_any(&self) -> &dyn Any {
+        &*self.0
     }
     fn begin(&self) -> Box<dyn ErasedCall> {
         Box::new(HostCall::<A> {

@@ -12,6 +12,8 @@ pub struct Services {
     pub latching: crate::call::NatLatching,
     /// The time of day. Only for what people and other systems read: what is waited for is waited for by the monotonic clock.
     pub clock: Arc<dyn WallClock>,
+    /// The directory of the configuration file: what it names by a relative path lies below it.
+    pub directory: std::path::PathBuf,
 }
 
 /// The time of day, which may jump.

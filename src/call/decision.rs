@@ -166,6 +166,8 @@ pub struct MediaPolicy {
     pub latching: NatLatching,
     /// A callee who is to speak ZRTP, answers, and never says so gets plain RTP after all; otherwise the call ends.
     pub clear_without_zrtp: bool,
+    /// Whether what we offer speaks of feedback by its profile (RFC 4585); `None`: as the caller's offer does.
+    pub avpf: Option<bool>,
 }
 
 impl Default for MediaPolicy {
@@ -176,6 +178,7 @@ impl Default for MediaPolicy {
             suites: Vec::new(),
             latching: NatLatching::Signalled,
             clear_without_zrtp: false,
+            avpf: None,
         }
     }
 }

@@ -26,7 +26,7 @@ pub use codecs::{AudioCodecs, VideoCodecs};
 pub use dump::Format;
 pub use error::{ConfigErrors, Problem};
 pub use key::{Key, Kind, Schema, Table, checked, parsed};
-pub use regex_table::RegexTable;
+pub use regex_table::{Expression, RegexTable};
 pub use settings::{CdrFormat, Global, LogLevel, NOTHING_KEPT, Server};
 pub use tree::{Item, Place, Section, Tree};
 pub use types::{

@@ -73,6 +73,24 @@ where
     }
 }
 
+/// One expression that must match all of a text, as those of a [`RegexTable`]; it may hold spaces.
+#[derive(Clone, Debug)]
+pub struct Expression(Regex);
+
+impl Expression {
+    /// Whether it matches all of the text.
+    pub fn matches(&self, text: &[u8]) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl FromStr for Expression {
+    type Err = BadValue;
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        compile(text).map(Self).map_err(BadValue)
+    }
+}
+
 fn compile(expression: &str) -> Result<Regex, String> {
     let full = format!("^(?:{expression})$");
     let built = RegexBuilder::new(&full)

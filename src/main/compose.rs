@@ -30,7 +30,8 @@ use std::{
     sync::Arc,
 };
 
-/// The application that the configuration names, made from its section.
+/// The application that the configuration names, made from its section. At a reload it takes over from `before` what
+/// running calls hold.
 ///
 /// # Errors
 /// All that is wrong with the section.
@@ -38,14 +39,16 @@ pub(crate) async fn application(
     known: &[Registered],
     config: &Config,
     server: &config::Server,
+    before: Option<&Bound>,
 ) -> Result<Bound, ConfigErrors> {
     let services = Services {
         outbound_proxy: server.outbound_proxy.0.clone(),
         latching: server.nat_latching,
         clock: Arc::new(SystemClock),
+        directory: config.path().parent().unwrap_or(Path::new("")).to_owned(),
     };
     match known.iter().find(|entry| entry.name == server.application) {
-        Some(entry) => entry.build(config, &services).await,
+        Some(entry) => entry.build(config, &services, before).await,
         None => Err(config.refuse("b2bua-server", "application", "there is no such application", "")),
     }
 }

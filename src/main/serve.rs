@@ -7,13 +7,14 @@ use super::{
     notify::Notify,
 };
 use b2bua::{
-    app::Registered,
+    app::{Bound, Registered},
     config::{Config, ConfigErrors, Global, Schema, Server as ServerSection, Transports},
     net::Listen,
     server::{Ledger, Server},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
+    cell::RefCell,
     fmt, fs,
     future::{Future, poll_fn},
     pin::pin,
@@ -112,7 +113,7 @@ impl Loaded {
 }
 
 async fn check(loaded: &Loaded, known: &[Registered]) -> Result<(), Fault> {
-    compose::application(known, &loaded.config, &loaded.server).await?;
+    compose::application(known, &loaded.config, &loaded.server, None).await?;
     let (_, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
     for remark in remarks {
         println!("b2bua-server/{remark}");
@@ -149,7 +150,7 @@ async fn serve(
         written.unwrap_or_else(|error| error!("--pidfile: {} cannot be written: {error}", path.display()));
     }
 
-    let app = compose::application(known, &loaded.config, &loaded.server).await?;
+    let app = compose::application(known, &loaded.config, &loaded.server, None).await?;
     let listen = compose::listen(&loaded.server).await.map_err(Fault::Failed)?;
     let (security, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
     remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
@@ -165,7 +166,7 @@ async fn serve(
         zid_cache,
         ledger.clone(),
     );
-    let server = Server::start(settings, app).await.map_err(Fault::failed)?;
+    let server = Server::start(settings, app.clone()).await.map_err(Fault::failed)?;
     let running = Running {
         args,
         known,
@@ -177,6 +178,7 @@ async fn serve(
         ledger,
         transports: loaded.server.transport,
         server,
+        app: RefCell::new(app),
     };
     for (transport, address) in running.server.local() {
         info!("listening on {} {address}", transport.as_via());
@@ -237,6 +239,8 @@ struct Running<'a> {
     ledger: Ledger,
     transports: Transports,
     server: Server,
+    /// What is in force.
+    app: RefCell<Bound>,
 }
 
 impl Running<'_> {
@@ -308,7 +312,8 @@ impl Running<'_> {
 
     async fn reloaded(&self) -> Result<(), Fault> {
         let loaded = Loaded::read(self.args, self.schema)?;
-        let app = compose::application(self.known, &loaded.config, &loaded.server).await?;
+        let before = self.app.borrow().clone();
+        let app = compose::application(self.known, &loaded.config, &loaded.server, Some(&before)).await?;
         loaded.config.remarks().for_each(|remark| info!("{remark}"));
         let (security, remarks) = compose::security(&loaded.config, &loaded.server, &self.transports)?;
         remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
@@ -316,6 +321,7 @@ impl Running<'_> {
         let records = self.ledger.turn(compose::cdr(&loaded.server).as_ref());
         records.map_err(|error| Fault::Failed(format!("b2bua-server/cdr-file: {error}")))?;
         self.logging.reload(&loaded.global).map_err(Fault::Failed)?;
+        self.app.replace(app.clone());
         self.server.reload(
             // Read again, and renewed when it is time.
             compose::settings(

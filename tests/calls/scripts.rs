@@ -34,9 +34,10 @@ pub(crate) fn make(name: &str, settings: &[String]) -> Result<Verdicts, String> 
         outbound_proxy: None,
         latching: NatLatching::Signalled,
         clock: Arc::new(SystemClock),
+        directory: Path::new("").to_owned(),
     };
     let mut context = Context::from_waker(Waker::noop());
-    match pin!(app.build(&config, &services)).poll(&mut context) {
+    match pin!(app.build(&config, &services, None)).poll(&mut context) {
         Poll::Ready(Ok(bound)) => Ok(Verdicts::App(bound.begin())),
         Poll::Ready(Err(errors)) => Err(errors.to_string()),
         Poll::Pending => Err("the application is not built at once".to_owned()),

@@ -14,6 +14,9 @@ fn each_broken_file_is_refused_with_its_report() {
     let mut files = 0;
     for entry in fs::read_dir(folder.join("broken")).expect("a folder of this repository") {
         let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            continue;
+        }
         let text = fs::read_to_string(&path).expect("a readable file");
         let name = path.strip_prefix(&folder).expect("below it");
         let output = b2bua()
@@ -63,7 +66,6 @@ fn a_file_shared_with_flexisip_loads_and_what_is_unused_is_named_once() {
         "[Module::B2bua]",
         "[cluster]",
         "b2bua-server/enable-keepalive",
-        "sip-bridge",
     ] {
         assert!(remarks[0].contains(name), "{name} in {remarks:?}");
     }

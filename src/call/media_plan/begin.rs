@@ -46,6 +46,7 @@ impl MediaPlan {
             &policy.suites
         };
         session.b = LegState::new(mode, suites.to_vec());
+        session.b.avpf = policy.avpf;
         self.yields = policy.clear_without_zrtp;
         session.forget(Side::B);
         match mode {

@@ -120,9 +120,9 @@ impl Feedback {
         self.profile = Some(agreed);
         self.spoken = agreed || attributes(said);
     }
-    /// What an offer to the peer has when the other leg's peer said `said`.
-    pub(super) fn to_offer(self, said: &Media) -> Terms {
-        let ours = self.profile.unwrap_or_else(|| profile(said));
+    /// What an offer to the peer has when the other leg's peer said `said`, and `wish` is what a first one is to have.
+    pub(super) fn to_offer(self, said: &Media, wish: Option<bool>) -> Terms {
+        let ours = self.profile.or(wish).unwrap_or_else(|| profile(said));
         Terms {
             profile: ours,
             // With AVP as it came: harmless to whoever does not know it. Not where a leg without feedback would be told.

@@ -23,6 +23,8 @@ pub(super) struct LegState {
     /// It is plain because its peer does no ZRTP. Should it turn out to do it, it is welcome.
     pub(super) yielded: bool,
     suites: Vec<Suite>,
+    /// Whether our first offer has AVPF; `None`: as the other leg's peer has it.
+    pub(super) avpf: Option<bool>,
     /// The suite that was agreed last: the peer has it for further streams too.
     suite: Option<Suite>,
     /// The peer's last description.
@@ -236,7 +238,7 @@ impl LegState {
         if let (Keying::Sdes { sdes, .. }, Some(suite)) = (&mut stream.keying, self.suite) {
             sdes.prefer(suite);
         }
-        let terms = stream.feedback.to_offer(said);
+        let terms = stream.feedback.to_offer(said, self.avpf);
         StreamPlan {
             rtp,
             rtcp,

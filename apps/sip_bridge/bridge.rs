@@ -1,0 +1,347 @@
+//! The call algorithm: providers in their order, each trigger, account, INVITE.
+
+use super::{
+    lines::{Lines, NoLine},
+    model::{Account, Document, InvitePlan, NotFound, Provider, Trigger},
+    number::Dialled,
+    template::{Identity, Incoming, Scope, Template, address},
+    trunk::Trunk,
+};
+use b2bua::{
+    app::{
+        Encryption, EncryptionPolicy, Invite, Lease, Limits, MediaPolicy, NatLatching, Outgoing, RelayChoice,
+    },
+    sip::{Headers, NameAddr, Text, Uri},
+};
+use std::{fmt, sync::Arc, time::Instant};
+
+/// All providers and pools, at work.
+#[derive(Debug)]
+pub(super) struct Bridge {
+    pub(super) providers: Vec<Working>,
+    pub(super) pools: Vec<Arc<Lines>>,
+    latching: NatLatching,
+}
+
+/// A provider at work.
+#[derive(Debug)]
+pub(super) struct Working {
+    pub(super) plan: Provider,
+    trunk: Arc<Trunk>,
+}
+
+/// Why a provider does not take a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// Its trigger does not match.
+    Trigger(String),
+    Account(NoLine),
+    /// A template makes something that cannot be used: which, and what is wrong.
+    Template(&'static str, String),
+    /// A destination that it may not call, or a cap.
+    Limit(String),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trigger(what) | Self::Limit(what) => f.write_str(what),
+            Self::Account(what) => what.fmt(f),
+            Self::Template(which, what) => {
+                write!(f, "outgoingInvite.{which} makes an invalid address: {what}")
+            }
+        }
+    }
+}
+
+/// What a provider says to a call.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// The next one may have it.
+    Next(Reason),
+    /// The call is refused, and no other is asked.
+    Refuse(Reason),
+    /// It goes so.
+    Place(Box<Placed>),
+}
+
+/// A call with its account.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) outgoing: Outgoing,
+    pub(super) account: Arc<Account>,
+}
+
+/// What has been tried for a call.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tried {
+    /// The provider to begin with.
+    pub(super) provider: usize,
+    /// Accounts of that provider, by their URI.
+    pub(super) accounts: Vec<String>,
+}
+
+impl Tried {
+    fn of(&self, provider: usize) -> &[String] {
+        if provider == self.provider {
+            &self.accounts
+        } else {
+            &[]
+        }
+    }
+    /// Whether this is a search after a failure.
+    fn is_again(&self) -> bool {
+        !self.accounts.is_empty()
+    }
+}
+
+impl Incoming {
+    /// What templates can name of an INVITE.
+    pub(super) fn of(invite: &Invite) -> Self {
+        let first = |name: &str| {
+            let value = invite.headers().values(name).next()?;
+            NameAddr::parse(value).ok()
+        };
+        Self {
+            from: invite.from.detached(),
+            to: invite.to.detached(),
+            request_uri: invite.uri().detached(),
+            asserted_identity: first("P-Asserted-Identity"),
+            diversion: first("Diversion"),
+        }
+    }
+}
+
+impl Trigger {
+    fn test(&self, provider: &Provider, incoming: &Incoming) -> Result<(), String> {
+        let uri = &incoming.request_uri;
+        match self {
+            Self::Always => Ok(()),
+            Self::Uri { pattern, expression } => {
+                let matches = expression.matches(uri.as_str().as_bytes());
+                matches
+                    .then_some(())
+                    .ok_or_else(|| format!("its pattern {pattern:?} does not match {uri}"))
+            }
+            Self::Number { pattern, expression } => {
+                let number = match provider.numbers.read(uri) {
+                    Dialled::Number(number) => format!("+{number}"),
+                    Dialled::Local(number) => number,
+                    Dialled::Name => return Err(format!("{uri} calls no number")),
+                };
+                let matches = expression.matches(number.as_bytes());
+                matches.then_some(()).ok_or_else(|| {
+                    format!("its pattern {pattern:?} does not match {number}, the number of {uri}")
+                })
+            }
+        }
+    }
+}
+
+impl Bridge {
+    pub(super) fn new(document: Document, latching: NatLatching) -> Self {
+        let templates = |pool: usize| {
+            let mut all: Vec<Template> = Vec::new();
+            for provider in document.providers.iter().filter(|provider| provider.pool == pool) {
+                if let super::model::Strategy::FindInPool { by, .. } = &provider.strategy
+                    && !all.contains(by)
+                {
+                    all.push(by.clone());
+                }
+            }
+            all
+        };
+        let pools = document.pools.iter().enumerate().map(|(index, pool)| {
+            let accounts: &[_] = match &pool.loader {
+                super::model::Loader::Static(accounts) => accounts,
+                super::model::Loader::Sql(_) => &[],
+            };
+            Arc::new(Lines::new(
+                &pool.name,
+                pool.calls_per_line,
+                templates(index),
+                accounts,
+            ))
+        });
+        Self {
+            pools: pools.collect(),
+            providers: document
+                .providers
+                .into_iter()
+                .map(|plan| Working {
+                    plan,
+                    trunk: Arc::default(),
+                })
+                .collect(),
+            latching,
+        }
+    }
+
+    /// Takes over from an earlier configuration what its calls hold.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        for pool in &self.pools {
+            if let Some(old) = before.pools.iter().find(|old| old.name == pool.name) {
+                pool.inherit(old);
+            }
+        }
+        for provider in &mut self.providers {
+            let same = |old: &&Working| old.plan.name == provider.plan.name;
+            if let Some(old) = before.providers.iter().find(same) {
+                provider.trunk = old.trunk.clone();
+            }
+        }
+    }
+
+    /// Asks the providers in their order, from the one that `tried` names. Each word that was said is told to `hear`.
+    pub(super) fn place(
+        &self,
+        incoming: &Incoming,
+        tried: &Tried,
+        mut random: impl FnMut() -> u64,
+        now: Instant,
+        mut hear: impl FnMut(usize, &Word),
+    ) -> Option<(usize, Placed)> {
+        for (index, provider) in self.providers.iter().enumerate().skip(tried.provider) {
+            let word = self.ask(
+                provider,
+                incoming,
+                (tried.of(index), tried.is_again()),
+                random(),
+                now,
+            );
+            hear(index, &word);
+            match word {
+                Word::Next(_) => {}
+                Word::Refuse(_) => return None,
+                Word::Place(placed) => return Some((index, *placed)),
+            }
+        }
+        None
+    }
+
+    fn ask(
+        &self,
+        working: &Working,
+        incoming: &Incoming,
+        (tried, again): (&[String], bool),
+        random: u64,
+        now: Instant,
+    ) -> Word {
+        let plan = &working.plan;
+        if let Err(what) = plan.trigger.test(plan, incoming) {
+            return Word::Next(Reason::Trigger(what));
+        }
+        let absent = |reason| match plan.not_found {
+            // Who fails over goes on: that this provider has nobody left is why.
+            NotFound::Decline if !again => Word::Refuse(reason),
+            NotFound::Decline | NotFound::NextProvider => Word::Next(reason),
+        };
+        let Some(pool) = self.pools.get(plan.pool) else {
+            return absent(Reason::Account(NoLine::Empty));
+        };
+        let (account, line) = match pool.choose(&plan.strategy, (incoming, &plan.numbers), random, tried) {
+            Ok(chosen) => chosen,
+            Err(why) if why.is_not_found() => return absent(Reason::Account(why)),
+            // As upstream: an account that is found and cannot be used ends the search.
+            Err(why) => return Word::Refuse(Reason::Account(why)),
+        };
+        let mut outgoing = match self.outgoing(plan, incoming, &account) {
+            Ok(outgoing) => outgoing,
+            Err((which, what)) => return Word::Refuse(Reason::Template(which, what)),
+        };
+        if let Err(what) = plan
+            .destinations
+            .judge(&plan.numbers.read_written(&outgoing.target))
+        {
+            return absent(Reason::Limit(what));
+        }
+        match working.trunk.take(&plan.limits, now) {
+            Ok(call) => outgoing.lease = Some(Lease(Box::new((line, call)))),
+            Err(what) => return absent(Reason::Limit(what)),
+        }
+        Word::Place(Box::new(Placed { outgoing, account }))
+    }
+
+    /// The INVITE. What no template names of the caller does not get into it.
+    fn outgoing(
+        &self,
+        plan: &Provider,
+        incoming: &Incoming,
+        account: &Account,
+    ) -> Result<Outgoing, (&'static str, String)> {
+        let scope = Scope {
+            incoming: Some(incoming),
+            account: Some(Identity {
+                uri: &account.uri,
+                alias: account.alias.as_ref(),
+            }),
+            numbers: &plan.numbers,
+            form: plan.numbers.form,
+        };
+        let made = |which: &'static str, template: &Template| {
+            let address = address(&template.evaluate(&scope)).map_err(|what| (which, what))?;
+            if address.uri.scheme() == b2bua::sip::uri::Scheme::Other {
+                return Err((which, format!("{} is neither sip: nor tel:", address.uri)));
+            }
+            Ok(address.without_params())
+        };
+        let invite = &plan.invite;
+        let to = made("to", &invite.to)?;
+        let from = made("from", &invite.from)?;
+        let target: Uri = match &invite.request_uri {
+            Some(template) => made("requestUri", template)?.uri,
+            None => to.uri.clone(),
+        };
+        // A route of its own stands for another way than the account's: who is there is not to see its credentials (S8).
+        let (route, credentials) = match &invite.outbound_proxy {
+            Some(proxy) => (proxy.clone(), None),
+            None => (account.route.clone(), account.credentials.clone()),
+        };
+        Ok(Outgoing {
+            target,
+            route: vec![route.with_param("lr", None)],
+            from,
+            to,
+            headers: headers(invite, &scope)?,
+            credentials,
+            media: MediaPolicy {
+                relay: RelayChoice::Own,
+                encryption: EncryptionPolicy::Only(invite.encryption.unwrap_or(Encryption::None)),
+                suites: Vec::new(),
+                latching: self.latching,
+                clear_without_zrtp: false,
+                avpf: invite.avpf,
+            },
+            limits: Limits {
+                no_answer: plan.limits.no_answer,
+                duration: plan.limits.call_duration,
+                stop_codes: Vec::new(),
+            },
+            lease: None,
+        })
+    }
+}
+
+fn headers(invite: &InvitePlan, scope: &Scope<'_>) -> Result<Headers, (&'static str, String)> {
+    let mut headers = Headers::default();
+    for plan in &invite.headers {
+        let value = plan.value.evaluate(scope);
+        let value = value.trim_ascii();
+        if value.is_empty() {
+            continue;
+        }
+        if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+            return Err(("headers", format!("{} with control characters", plan.name)));
+        }
+        let value = if plan.is_address {
+            let address = address(value).map_err(|what| ("headers", format!("{}: {what}", plan.name)))?;
+            address.to_text()
+        } else {
+            Text::from(value.to_vec())
+        };
+        headers.push(plan.name.as_str(), value);
+    }
+    // Upstream's proxies before 2.x know a call that has been here by this.
+    headers.set("X-Flexisip-B2BUA", "ignore");
+    Ok(headers)
+}

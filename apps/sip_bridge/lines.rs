@@ -1,0 +1,263 @@
+//! Accounts at work: who may be used for a call, and what a call holds of them.
+
+use super::{
+    model::{Account, Strategy},
+    number::{Form, Numbers},
+    template::{Identity, Incoming, Scope, Template},
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// Counts what is held of something that there is a number of.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU32);
+
+/// One of it. Given back when it is dropped, whoever holds it then.
+#[derive(Debug)]
+pub(super) struct Held(Arc<Count>);
+
+impl Count {
+    /// Takes one, if fewer than `limit` are held.
+    pub(super) fn take(self: &Arc<Self>, limit: u32) -> Option<Held> {
+        let more = |held: u32| (held < limit).then(|| held + 1);
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .ok()?;
+        Some(Held(self.clone()))
+    }
+    /// How many are held.
+    pub(super) fn held(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// An account and the calls that it has. An update replaces the account and leaves it its calls.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) account: Arc<Account>,
+    calls: Arc<Count>,
+}
+
+impl Line {
+    /// Its calls at present.
+    pub(super) fn calls(&self) -> u32 {
+        self.calls.held()
+    }
+    /// What identifies it.
+    pub(super) fn key(&self) -> &str {
+        self.account.uri.uri.as_str()
+    }
+    fn identity(&self) -> Identity<'_> {
+        Identity {
+            uri: &self.account.uri,
+            alias: self.account.alias.as_ref(),
+        }
+    }
+}
+
+/// The accounts of a pool.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) name: String,
+    /// Calls at once for each account.
+    limit: u32,
+    now: RwLock<Arc<Listed>>,
+    /// What accounts are looked up by, each an index.
+    templates: Vec<Template>,
+}
+
+/// The accounts at one moment.
+#[derive(Debug, Default)]
+struct Listed {
+    lines: Vec<Line>,
+    by: HashMap<Template, HashMap<Vec<u8>, usize>>,
+}
+
+/// Why a pool has no account for a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NoLine {
+    /// The pool is empty.
+    Empty,
+    /// `maxCallsPerLine` is 0.
+    NotForCalls,
+    /// `Random` found none that is available.
+    NoneAvailable,
+    /// `FindInPool` found none by this.
+    NotFound(String),
+    /// `FindInPool` found one that has as many calls as it may.
+    Busy { account: String, calls: u32 },
+    /// `FindInPool` found one that was tried before.
+    Tried(String),
+}
+
+impl NoLine {
+    /// Whether the search found nobody, as opposed to somebody who cannot be used.
+    pub(super) fn is_not_found(&self) -> bool {
+        !matches!(self, Self::Busy { .. })
+    }
+}
+
+impl fmt::Display for NoLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("its pool has no accounts"),
+            Self::NotForCalls => f.write_str("its pool has maxCallsPerLine 0, so it is not for calls"),
+            Self::NoneAvailable => f.write_str("no account of its pool is available"),
+            Self::NotFound(key) => write!(f, "no account of its pool is found by {key:?}"),
+            Self::Busy { account, calls } => {
+                write!(f, "the account {account} has {calls} calls, and no free line")
+            }
+            Self::Tried(account) => write!(f, "the account {account} has been tried"),
+        }
+    }
+}
+
+impl Lines {
+    /// A pool whose accounts are looked up by these templates.
+    pub(super) fn new(name: &str, limit: u32, templates: Vec<Template>, accounts: &[Arc<Account>]) -> Self {
+        let lines = Self {
+            name: name.to_owned(),
+            limit,
+            now: RwLock::default(),
+            templates,
+        };
+        lines.replace(accounts);
+        lines
+    }
+
+    fn listed(&self) -> Arc<Listed> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The accounts as they are now.
+    pub(super) fn all(&self) -> Vec<Line> {
+        self.listed().lines.clone()
+    }
+
+    /// Takes other accounts. Those that were there before keep their calls.
+    pub(super) fn replace(&self, accounts: &[Arc<Account>]) {
+        let before = self.listed();
+        let calls: HashMap<&str, &Arc<Count>> = before
+            .lines
+            .iter()
+            .map(|line| (line.key(), &line.calls))
+            .collect();
+        let line = |account: &Arc<Account>| Line {
+            calls: calls
+                .get(account.uri.uri.as_str())
+                .map(|count| Arc::clone(count))
+                .unwrap_or_default(),
+            account: account.clone(),
+        };
+        let lines: Vec<Line> = accounts.iter().map(line).collect();
+        let index = |template: &Template| (template.clone(), self.index(template, &lines));
+        let by = self.templates.iter().map(index).collect();
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Listed { lines, by });
+    }
+
+    /// Takes over the calls of accounts that an earlier configuration had.
+    pub(super) fn inherit(&self, before: &Self) {
+        let accounts: Vec<_> = self.all().into_iter().map(|line| line.account).collect();
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = before.listed();
+        self.replace(&accounts);
+    }
+
+    /// Of two with one key the first has it, as upstream.
+    fn index(&self, template: &Template, lines: &[Line]) -> HashMap<Vec<u8>, usize> {
+        let mut index = HashMap::with_capacity(lines.len());
+        let numbers = Numbers::default();
+        for (at, line) in lines.iter().enumerate() {
+            let scope = Scope {
+                incoming: None,
+                account: Some(line.identity()),
+                numbers: &numbers,
+                form: Form::Plain,
+            };
+            let key = template.evaluate(&scope);
+            // Whoever has no alias is found by none.
+            if key.is_empty() {
+                continue;
+            }
+            if let Some(first) = index.get(&key) {
+                let first: &Line = &lines[*first];
+                tracing::warn!(
+                    pool = self.name,
+                    "the accounts {} and {} have the same key, and the first is the one that is found",
+                    first.key(),
+                    line.key()
+                );
+            } else {
+                index.insert(key, at);
+            }
+        }
+        index
+    }
+
+    /// An account for a call, with one of its lines. `start` is any number, for `Random`; those of `tried` do not count.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn choose(
+        &self,
+        strategy: &Strategy,
+        (incoming, numbers): (&Incoming, &Numbers),
+        start: u64,
+        tried: &[String],
+    ) -> Result<(Arc<Account>, Held), NoLine> {
+        if self.limit == 0 {
+            return Err(NoLine::NotForCalls);
+        }
+        let listed = self.listed();
+        let count = listed.lines.len();
+        let is_tried = |line: &Line| tried.iter().any(|key| key == line.key());
+        let take = |line: &Line| Some((line.account.clone(), line.calls.take(self.limit)?));
+        match strategy {
+            Strategy::Random => {
+                let Ok(count @ 1..) = u64::try_from(count) else {
+                    return Err(NoLine::Empty);
+                };
+                let start = usize::try_from(start % count).unwrap_or(0);
+                let (after, before) = (listed.lines.get(start..), listed.lines.get(..start));
+                let mut circle = after.into_iter().chain(before).flatten();
+                circle
+                    .find_map(|line| if is_tried(line) { None } else { take(line) })
+                    .ok_or(NoLine::NoneAvailable)
+            }
+            Strategy::FindInPool { by, source } => {
+                let scope = Scope {
+                    incoming: Some(incoming),
+                    account: None,
+                    numbers,
+                    form: Form::Plain,
+                };
+                let key = source.evaluate(&scope);
+                let found = listed.by.get(by).and_then(|index| index.get(&key));
+                let Some(line) = found.and_then(|at| listed.lines.get(*at)) else {
+                    return Err(NoLine::NotFound(String::from_utf8_lossy(&key).into_owned()));
+                };
+                if is_tried(line) {
+                    return Err(NoLine::Tried(line.key().to_owned()));
+                }
+                take(line).ok_or_else(|| NoLine::Busy {
+                    account: line.key().to_owned(),
+                    calls: line.calls(),
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use super::*;
+
+const TWO: &str = r#"{
+  "schemaVersion": 2,
+  "providers": [
+    {"name": "first", "accountPool": "one", "triggerCondition": {"strategy": "Always"},
+     "accountToUse": {"strategy": "Random"}, "onAccountNotFound": "decline",
+     "outgoingInvite": {"to": "sip:{incoming.to.user}@first.example"}, "failover": {"codes": [408, "5xx"]}},
+    {"name": "never", "accountPool": "one", "triggerCondition": {"strategy": "MatchRegex", "pattern": "x", "source": ""},
+     "accountToUse": {"strategy": "Random"}, "onAccountNotFound": "decline",
+     "outgoingInvite": {"to": "sip:{incoming.to.user}@never.example"}},
+    {"name": "second", "accountPool": "two", "triggerCondition": {"strategy": "Always"},
+     "accountToUse": {"strategy": "Random"}, "onAccountNotFound": "decline",
+     "outgoingInvite": {"to": "sip:{incoming.to.user}@second.example"}}
+  ],
+  "accountPools": {
+    "one": {"registrationRequired": false, "maxCallsPerLine": 1,
+            "loader": [{"uri": "sip:a@first.example"}, {"uri": "sip:b@first.example"}]},
+    "two": {"registrationRequired": false, "maxCallsPerLine": 1, "loader": [{"uri": "sip:a@first.example"}]}
+  }
+}"#;
+
+fn failure(code: u16) -> Failure {
+    let status = Status::new(code).expect("a code");
+    Failure::new(status, Origin::LegB, FailureKind::Rejected)
+}
+
+fn rescued(app: &SipBridge, course: &mut Course, code: u16) -> Option<Outgoing> {
+    match ready(app.rescue(course, &failure(code))) {
+        Rescue::Try(mut routes) => routes.pop(),
+        Rescue::Relay => None,
+        other @ Rescue::Replace(_) => unreachable!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_failure_of_the_list_tries_the_next_account_then_the_next_provider_that_matches() {
+    let app = app(TWO);
+    let mut course = Course::default();
+    let first = route(&app, &mut course, &dialled("sip:+331@b2bua")).expect("a route");
+    let first_from = first.from.uri.to_string();
+    drop(first);
+    let second = rescued(&app, &mut course, 503).expect("the other account");
+    assert_eq!(second.target.host(), "first.example");
+    assert_ne!(second.from.uri.to_string(), first_from);
+    drop(second);
+    let third = rescued(&app, &mut course, 408).expect("the other provider");
+    assert_eq!(third.target.host(), "second.example");
+    assert_eq!(
+        third.from.uri.as_str(),
+        "sip:a@first.example",
+        "an account there may be of the same name"
+    );
+    drop(third);
+    assert!(
+        rescued(&app, &mut course, 503).is_none(),
+        "the second provider fails over to nobody"
+    );
+    for pool in &app.bridge.pools {
+        assert!(pool.all().iter().all(|line| line.calls() == 0), "{pool:?}");
+    }
+}
+
+#[test]
+fn other_failures_are_the_callers() {
+    let app = app(TWO);
+    for code in [486, 404, 603, 401] {
+        let mut course = Course::default();
+        route(&app, &mut course, &dialled("sip:+331@b2bua")).expect("a route");
+        assert!(rescued(&app, &mut course, code).is_none(), "{code}");
+    }
+}
+
+#[test]
+fn a_call_that_went_nowhere_is_not_rescued() {
+    let app = app(&TWO.replace(
+        "\"strategy\": \"Always\"",
+        "\"strategy\": \"MatchRegex\", \"pattern\": \"y\", \"source\": \"\"",
+    ));
+    let mut course = Course::default();
+    assert!(route(&app, &mut course, &dialled("sip:+331@b2bua")).is_none());
+    assert!(rescued(&app, &mut course, 503).is_none());
+    assert!(rescued(&app, &mut Course::default(), 503).is_none());
+}

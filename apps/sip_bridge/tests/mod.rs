@@ -1,0 +1,171 @@
+//! The application as a whole. Upstream's tests (spec of its B2BUA, suites `b2bua::sip-bridge` and its units) and where
+//! their counterparts are:
+//!
+//! | upstream | here |
+//! |---|---|
+//! | `configuration::v2 :: v1ConfigExpressedAsEquivalentV2Config`, `v1ConfigToV2` | [`schema`]`::the_first_schema_reads_as_its_translation` |
+//! | `configuration::v2 :: requiredFields` | [`schema`]`::every_mandatory_key_is_missed` |
+//! | `InviteTweaker :: test` | `template::tests::addresses_are_made_with_their_escapes_kept` |
+//! | `variable_substitution :: knownFields` | `template::tests::every_field_of_a_context_is_known` |
+//! | `variable_substitution :: unknownFields` | `template::tests::an_unknown_field_is_refused_where_it_begins` |
+//! | `variable_substitution :: missingClosingDelim` | `template::tests::an_open_brace_is_refused_where_it_stands` |
+//! | `variable_substitution :: linphoneAddressFields` | `template::tests::display_names_come_quoted_and_round_trip` |
+//! | `account_strat::FindInPool :: chooseAccountForThisCall` | `lines::tests::accounts_are_found_by_uri_alias_number_or_a_constant` |
+//! | `account_strat::FindInPool :: allValidTokensInSourceTemplate` | `template::tests::every_field_of_a_context_is_known` |
+//! | `account_strat::FindInPool :: invalidTokenInSource` | `template::tests::an_unknown_field_is_refused_where_it_begins`, [`schema`]`::every_fault_is_in_one_report` |
+//! | `account::StaticAccountLoader :: nominalInitialLoadTest` | [`schema`]`::accounts_get_their_route_registrar_and_secret` |
+//! | `account::AccountPool :: accountCreation` | [`schema`]`::accounts_without_a_uri_are_left_out` |
+//! | `account::AccountPool :: accountCreationDifferentRegistrarAddresses` | [`schema`]`::accounts_get_their_route_registrar_and_secret` |
+//! | `sip-bridge :: bidirectionalBridging` (which INVITE) | [`calls`]`::calls_go_both_ways_through_one_pool` |
+//! | `sip-bridge :: externalAccountUsingCustomRegistrarAndOutboundProxy` (which INVITE) | [`calls`]`::an_accounts_own_proxy_wins_over_its_pools` |
+//! | `sip-bridge :: invalidUriTriggersDecline` | [`calls`]`::an_invalid_address_is_refused` |
+//! | `sip-bridge :: invalidSQLLoaderThreadPoolSize` | [`schema`]`::every_fault_is_in_one_report` |
+//! | `sip-bridge :: oneProviderOneLine` | [`calls`]`::one_provider_with_one_line` |
+//! | `sip-bridge :: callRelease` | `lines::tests::a_line_is_given_back_when_what_holds_it_is_dropped` |
+//! | `sip-bridge :: loadBalancing` | `lines::tests::random_choice_is_even_and_skips_busy_lines` |
+//! | `sip-bridge :: b2buaReceivesSeveralForks` (the lines) | [`calls`]`::two_forks_of_one_call_id_hold_a_line_each_and_give_back_both` |
+//! | `sip-bridge :: overrideSpecialOptions` | [`calls`]`::media_is_encrypted_as_the_provider_says`, `tests/calls/sip-bridge-failover.call` |
+//! | `sip-bridge :: maxCallDuration` | `call` holds the duration; [`calls`]`::limits_go_with_each_call` |
+//!
+//! Not here yet, for want of registrations, databases and subscriptions: `loadAccountsFromSQL`, `authenticatedAccounts`,
+//! `disableAccountsUnregistrationOnServerShutdown`, `mwiBridging`, `cli`, `parseRegisterAuthenticate`,
+//! `oneConnectionPerAccount`, `callTransfer`, `SQLAccountLoader`, the rest of `AccountPool`.
+
+mod calls;
+mod failover;
+mod schema;
+
+use super::*;
+use b2bua::{
+    app::{NatLatching, Outgoing},
+    sip::{
+        Headers, Message, Text, Uri,
+        parse::{Parsed, datagram},
+        routing::{FlowId, Source, Transport},
+    },
+};
+use std::{
+    net::Ipv4Addr,
+    pin::pin,
+    task::{self, Poll},
+};
+
+/// An INVITE with these addresses and further header lines.
+fn invite(request_uri: &str, from: &str, to: &str, lines: &str) -> Invite {
+    let text = format!(
+        "INVITE {request_uri} SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.7:5060;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n\
+         From: {from};tag=a1\r\nTo: {to}\r\nCall-ID: inside@192.0.2.7\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:alice@192.0.2.7>\r\nUser-Agent: Phone/1\r\n{lines}Content-Length: 0\r\n\r\n"
+    );
+    let Ok(Parsed::Message(Message::Request(request))) = datagram(text.into()) else {
+        unreachable!("a well-formed request")
+    };
+    let address = (Ipv4Addr::LOCALHOST, 5060).into();
+    Invite {
+        from: request.headers.from().expect("a From"),
+        to: request.headers.to().expect("a To"),
+        source: Source {
+            transport: Transport::Tcp,
+            local: address,
+            remote: address,
+            flow: FlowId(1),
+        },
+        request,
+        encryption: None,
+    }
+}
+
+/// From alice to a number, by its Request-URI.
+fn dialled(request_uri: &str) -> Invite {
+    let to = format!("<{request_uri}>");
+    invite(
+        request_uri,
+        "\"Alice \\\"A\\\"\" <sip:alice@example.org>",
+        &to,
+        "",
+    )
+}
+
+fn services() -> Services {
+    Services {
+        outbound_proxy: None,
+        latching: NatLatching::Signalled,
+        directory: Path::new("").to_owned(),
+        clock: std::sync::Arc::new(b2bua::app::SystemClock),
+    }
+}
+
+fn document(text: &str) -> Document {
+    let read = parse(text, Path::new("p.json"), |_| ());
+    read.unwrap_or_else(|problems| panic!("{}", problems.join("\n")))
+}
+
+fn problems(text: &str) -> Vec<String> {
+    parse(text, Path::new("p.json"), |_| ()).expect_err("refused")
+}
+
+fn remarks(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    parse(text, Path::new("p.json"), |remark| all.push(remark)).expect("good");
+    all
+}
+
+fn app(text: &str) -> SipBridge {
+    SipBridge::of(document(text), &services(), Ids::seeded(1))
+}
+
+/// The application never waits.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut task::Context::from_waker(task::Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("nothing to wait for"),
+    }
+}
+
+/// Where a call goes; `None` is a refusal with 488.
+fn route(app: &SipBridge, course: &mut Course, invite: &Invite) -> Option<Outgoing> {
+    match ready(app.route(course, invite)) {
+        Decision::Bridge(mut routes) if routes.len() == 1 => routes.pop(),
+        Decision::Decline(failure) => {
+            assert_eq!((failure.status.code(), failure.origin), (488, Origin::App));
+            None
+        }
+        other => unreachable!("one route or a refusal, not {other:?}"),
+    }
+}
+
+fn routed(app: &SipBridge, invite: &Invite) -> Option<Outgoing> {
+    route(app, &mut Course::default(), invite)
+}
+
+/// From, To, Request-URI and Route, as text.
+fn addresses(outgoing: &Outgoing) -> [String; 4] {
+    let route: Vec<_> = outgoing.route.iter().map(ToString::to_string).collect();
+    [
+        outgoing.from.to_text().to_string(),
+        outgoing.to.to_text().to_string(),
+        outgoing.target.to_string(),
+        route.join(","),
+    ]
+}
+
+fn fields(headers: &Headers) -> Vec<String> {
+    let line =
+        |(name, value): (b2bua::sip::Name, Text)| format!("{}: {}", name.as_text().to_str(), value.to_str());
+    headers.iter().map(line).collect()
+}
+
+/// A file of one provider and one pool; the first is a list of what stands in the provider besides what it must have.
+fn one(provider: &str, invite: &str, accounts: &str) -> String {
+    format!(
+        r#"{{"schemaVersion": 2,
+            "providers": [{{"name": "p", "accountPool": "pool", "accountToUse": {{"strategy": "Random"}},
+                "onAccountNotFound": "decline", {provider}
+                "outgoingInvite": {{{invite}}} }}],
+            "accountPools": {{"pool": {{"registrationRequired": false, "maxCallsPerLine": 2,
+                "loader": [{accounts}] }} }} }}"#
+    )
+}
+
+const ALWAYS: &str = r#""triggerCondition": {"strategy": "Always"},"#;
+const TO: &str = r#""to": "sip:{incoming.requestUri.user}@{account.uri.hostport}""#;
