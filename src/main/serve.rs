@@ -166,7 +166,9 @@ async fn serve(
         zid_cache,
         ledger.clone(),
     );
-    let server = Server::start(settings, app.clone()).await.map_err(Fault::failed)?;
+    let server = Server::start(settings, app.clone())
+        .await
+        .map_err(Fault::failed)?;
     let running = Running {
         args,
         known,
