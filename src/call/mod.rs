@@ -26,7 +26,7 @@ pub use event::{CallEvent, Party, Sas, Standing, Summary};
 pub use failure::{Cause, Failure, Origin};
 pub use in_call::InCallRequest;
 pub use invite::Invite;
-pub use leg::Leg;
+pub use leg::{Leg, Reliability};
 pub use signal::{Body, Signal};
 pub use standalone::Standalone;
 pub use transfer::{CallNumber, Designation, TransferMode};

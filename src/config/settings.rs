@@ -6,7 +6,7 @@ use super::{
     types::{Addresses, Milliseconds, Networks, PortRange, Seconds, SocketAddresses, Words},
     uris::{Proxy, TlsVerify, Transports, UserAgent},
 };
-use crate::call::{NatLatching, TransferMode};
+use crate::call::{NatLatching, Reliability, TransferMode};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -111,6 +111,9 @@ pub struct Server {
     pub session_expires: Seconds,
     /// The shortest session timer.
     pub min_se: Seconds,
+    /// PRACK with callees.
+    #[serde(deserialize_with = "reliable")]
+    pub reliable_provisional: Reliability,
     /// Silence that ends a call.
     pub no_rtp_timeout: Seconds,
     /// What becomes of a REFER.
@@ -159,5 +162,20 @@ fn latching<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<NatLatc
     Ok(match Word::deserialize(deserializer)? {
         Word::Signalled => NatLatching::Signalled,
         Word::Any => NatLatching::Any,
+    })
+}
+
+fn reliable<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Reliability, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Word {
+        Supported,
+        Required,
+        Off,
+    }
+    Ok(match Word::deserialize(deserializer)? {
+        Word::Supported => Reliability::Supported,
+        Word::Required => Reliability::Required,
+        Word::Off => Reliability::Off,
     })
 }

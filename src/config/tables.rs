@@ -265,6 +265,15 @@ const SERVER: &[Key] = &[
         example: "",
     },
     Key {
+        name: "reliable-provisional",
+        kind: Kind::OneOf(&["supported", "required", "off"]),
+        default: "supported",
+        help: "Reliable provisional responses (PRACK, RFC 3262) from callees: whether our INVITE says that we take them, insists \
+               on them, or says nothing. Callers get them whenever they ask for them.",
+        reload: true,
+        example: "off",
+    },
+    Key {
         name: "no-rtp-timeout",
         kind: Kind::PositiveSeconds,
         default: "30",

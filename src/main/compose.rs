@@ -277,6 +277,7 @@ pub(crate) fn settings(
                     ..Timers::default()
                 },
                 sessions: sessions(server),
+                reliable: server.reliable_provisional,
             }),
             max_duration: (!duration.is_zero()).then_some(duration),
             no_rtp: Some(server.no_rtp_timeout.0),

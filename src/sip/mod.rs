@@ -19,6 +19,7 @@ pub mod print;
 #[cfg(test)]
 mod property_tests;
 pub mod refer;
+pub mod reliable;
 pub mod replaces;
 pub mod routing;
 pub mod session;

@@ -4,7 +4,7 @@ use crate::{
     call::{
         Body, Encryption, Env, Incoming, Leg, Limits, LookupError, MediaPolicy, Outgoing, Side, Signal,
         Transmit,
-        leg::{LegOutput, Profile, SessionTimers},
+        leg::{LegOutput, Profile, Reliability, SessionTimers},
     },
     sip::{
         Headers, Ids, Message, NameAddr, Uri,
@@ -112,6 +112,7 @@ impl Legs {
             user_agent: "legs".into(),
             timers: Timers::default(),
             sessions: SessionTimers::default(),
+            reliable: Reliability::default(),
         });
         Self::between(body, weather, seed, [profile.clone(), profile])
     }

@@ -4,7 +4,7 @@ use b2bua::{
     call::{
         CallEvent, Encryption, Side,
         bridge::CallSettings,
-        leg::{Profile, SessionTimers},
+        leg::{Profile, Reliability, SessionTimers},
     },
     testing::{Scene, settings},
 };
@@ -20,6 +20,7 @@ fn timed() -> CallSettings {
                 expires: Some(EVERY),
                 min_se: EVERY,
             },
+            reliable: Reliability::default(),
             ..Profile::clone(&settings.profile)
         }),
         ..settings

@@ -8,7 +8,7 @@ use b2bua::{
     },
     call::{
         bridge::CallSettings,
-        leg::{Profile, SessionTimers},
+        leg::{Profile, Reliability, SessionTimers},
     },
     config::Key,
     net::Listen,
@@ -83,6 +83,7 @@ fn settings(ledger: Ledger) -> ServerSettings {
                 user_agent: "test".into(),
                 timers: Timers::default(),
                 sessions: SessionTimers::default(),
+                reliable: Reliability::default(),
             }),
             max_duration: None,
             no_rtp: None,

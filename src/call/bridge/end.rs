@@ -53,6 +53,7 @@ impl Call {
         self.exchange = None;
         self.requests.clear();
         self.transfers.clear();
+        self.early = None;
         self.routes.clear();
         self.redirects = Redirects::default();
         self.current = None;

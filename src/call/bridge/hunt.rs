@@ -23,7 +23,23 @@ impl Call {
         }
     }
 
-    fn in_setup(&mut self, signal: Signal, env: &mut Env<'_>) {
+    pub(super) fn in_setup(&mut self, signal: Signal, env: &mut Env<'_>) {
+        let about_invite = matches!(
+            signal,
+            Signal::Answer(_)
+                | Signal::Progress {
+                    body: Body::Answer(_) | Body::Offer(_),
+                    ..
+                }
+        );
+        let signal = if about_invite {
+            match self.hold_back(signal) {
+                Some(signal) => signal,
+                None => return,
+            }
+        } else {
+            signal
+        };
         match signal {
             Signal::Ring => {
                 self.record.rings(env.now);
@@ -50,9 +66,7 @@ impl Call {
             | Signal::Accept(_)
             | Signal::Refuse(_)
             | Signal::Withdraw
-            | Signal::Refresh) => {
-                tracing::debug!(?signal, "leg B says out of turn");
-            }
+            | Signal::Refresh) => self.early(Side::B, signal, env),
         }
     }
 
@@ -69,9 +83,12 @@ impl Call {
                     Body::None
                 }
             },
-            Body::Offer(_) => {
-                tracing::debug!("offer in a provisional response ignored: no reliable responses yet");
-                Body::None
+            Body::Offer(offer) => {
+                if let Err(failure) = self.late_offer(offer, Some(status), env) {
+                    self.retire(Some(Self::unkeyed()), env);
+                    self.attempt_failed(failure, env);
+                }
+                return;
             }
             Body::None => Body::None,
         };
@@ -111,12 +128,12 @@ impl Call {
             Body::Answer(answer) if offered => self
                 .connect(&answer, true, env)
                 .map(|answer| self.joined(Some(answer), env)),
-            Body::Offer(offer) if !offered => self.late_offer(offer, env),
+            Body::Offer(offer) if !offered => self.late_offer(offer, None, env),
             // The answer came early and is not repeated (RFC 6337 §3.1.1).
             Body::None if offered && self.media.is_previewed() => {
+                let answer = self.early_answer(env);
                 let commands = self.media.commands(true);
                 self.command(commands);
-                let answer = self.media.said(Side::A);
                 self.joined(answer, env);
                 Ok(())
             }
@@ -127,6 +144,20 @@ impl Call {
             self.retire(Some(Self::unkeyed()), env);
             self.attempt_failed(failure, env);
         }
+    }
+
+    /// What the caller's offer is answered by what the callee said last. Where the offer was the callee's, the caller has it.
+    fn early_answer(&mut self, env: &mut Env<'_>) -> Option<Sdp> {
+        let exchange = self.exchange.as_ref()?;
+        let said = self.media.heard(Side::B)?;
+        if exchange.offerer != Some(Side::A) {
+            return self.media.said(Side::A);
+        }
+        let mut session = self.media.agreed().clone();
+        let answer = self.media.answer_to(&mut session, Side::A, &said, env)?;
+        let commands = self.media.preview(session);
+        self.command(commands);
+        Some(answer)
     }
 
     /// Both legs have answers.
@@ -151,20 +182,6 @@ impl Call {
         self.report_keys();
         // From now on keys are owed.
         self.agree_on_keys(env);
-    }
-
-    /// An INVITE without offer was answered with one: it goes to the caller, whose ACK answers it.
-    fn late_offer(&mut self, offer: Sdp, env: &mut Env<'_>) -> Result<(), Failure> {
-        let Some(exchange) = &mut self.exchange else {
-            return Err(Self::no_body());
-        };
-        self.media
-            .take_offer(&mut exchange.session, Side::B, &offer, env.ids)?;
-        exchange.offerer = Some(Side::B);
-        exchange.offer = Some(offer);
-        self.no_answer = None;
-        self.open_ports(env);
-        Ok(())
     }
 
     /// A callee that was invited without offer, and made one, is gone before ports for it were open: it goes no further, and
@@ -204,6 +221,7 @@ impl Call {
     pub(super) fn attempt_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
         tracing::info!(status = %failure.status, kind = failure.kind.label(), "leg B failed");
         self.no_answer = None;
+        self.forget_early(env);
         self.forget_late_offer();
         // RFC 3263 §4.3: a transport failure, a timeout or a 503 sends the request to the next address.
         let unreachable = matches!(failure.kind, Kind::Unreachable | Kind::Timeout)

@@ -5,6 +5,7 @@
 //! | `setup` | from the caller's INVITE to the first attempt: question, lookup, ports, leg B |
 //! | `hunt` | leg B's progress, answer or failure; further routes; rescue |
 //! | `redirect` | where a callee that answers 3xx says it can be found |
+//! | `early` | offers and answers before the answer to the call |
 //! | `update` | offers and answers in mid-call, from either side |
 //! | `keying`, `zrtp` | key agreements at the media's ports |
 //! | `requests` | what a party asks for in mid-call, and what the application says to it |
@@ -13,6 +14,7 @@
 //! | `record` | what the summary will say |
 //! | `end` | hanging up, and what is left to do after it |
 
+mod early;
 mod end;
 mod hunt;
 mod keying;
@@ -27,6 +29,7 @@ mod update;
 mod zrtp;
 
 use self::{
+    early::Early,
     keying::Agreements,
     lookup::{Asker, Lookups},
     record::Record,
@@ -99,6 +102,8 @@ pub struct Call {
     relay: Relay,
     agreements: Agreements,
     exchange: Option<Exchange>,
+    /// `exchange` is one before the answer: that of the INVITE waits here.
+    early: Option<Early>,
     routes: VecDeque<Outgoing>,
     /// The route that is being tried or was answered.
     current: Option<Outgoing>,
@@ -167,6 +172,8 @@ struct Exchange {
     ports: bool,
     /// Nobody has said anything new: it only asks whether the other party of `offerer` is still there.
     is_refresh: bool,
+    /// A callee's offer came in a provisional response with that status.
+    progress: Option<Status>,
 }
 
 impl Call {
@@ -316,6 +323,7 @@ impl Call {
     /// Drains the legs and carries what they say across, until nobody has more to say; then sees whether the call is finished.
     fn settle(&mut self, env: &mut Env<'_>) {
         loop {
+            self.end_early(env);
             if let Some(output) = self.a.poll_output() {
                 match output {
                     LegOutput::Signal(signal) => self.heard_from_a(signal, env),

@@ -124,6 +124,7 @@ impl Call {
             .with("Retry-After", "10");
         match self.phase {
             Phase::Up => self.exchange_failed(failure, env),
+            _ if self.early.is_some() => self.exchange_failed(failure, env),
             _ => self.fail(failure, env),
         }
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     call::{
-        Decision, Designation, Invite, Rescue, Verdict,
+        Decision, Designation, Invite, Reliability, Rescue, Verdict,
         event::Party,
         media_plan::{asked, not_acceptable},
         signal::Body,
@@ -38,6 +38,7 @@ impl Call {
             relay: Relay::default(),
             agreements: Agreements::default(),
             exchange: None,
+            early: None,
             routes: VecDeque::new(),
             current: None,
             later: Vec::new(),
@@ -94,6 +95,7 @@ impl Call {
             session,
             ports: false,
             is_refresh: false,
+            progress: None,
         });
         match Replaces::of(invite.headers()) {
             Ok(None) => self.ask(Question::Route(Box::new(invite))),
@@ -232,7 +234,14 @@ impl Call {
         if let Some(replaces) = &self.replaces {
             route.headers.set("Replaces", replaces.to_text());
         }
-        let profile = self.settings.profile.clone();
+        let mut profile = self.settings.profile.clone();
+        // An offer in a reliable provisional response would need an answer before the caller could be told of it.
+        if exchange.offer.is_none() && !self.a.is_reliable() {
+            profile = Arc::new(Profile {
+                reliable: Reliability::Off,
+                ..(*profile).clone()
+            });
+        }
         let leg = Leg::dial(route, body, targets, self.max_forwards, profile, env);
         self.record.b = Some(Party {
             call_id: leg.call_id().clone(),
@@ -256,7 +265,15 @@ impl Call {
             (signal, Phase::Over) => tracing::debug!(?signal, "leg A says after the end"),
             (Signal::Hangup(cause), _) => self.hang_up(Some(Side::A), cause, env),
             (signal, Phase::Up) => self.in_call(Side::A, signal, env),
-            // In set-up a caller can only hang up; its requests find nobody yet.
+            (
+                signal @ (Signal::Offer(_)
+                | Signal::Accept(_)
+                | Signal::Refuse(_)
+                | Signal::Withdraw
+                | Signal::Refresh),
+                Phase::Dialling,
+            ) => self.early(Side::A, signal, env),
+            // Nobody is asked yet, or just then: its requests find nobody.
             (Signal::Offer(_), _) => {
                 let pending = Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol);
                 self.tell(Side::A, Signal::Refuse(pending), env);

@@ -4,10 +4,7 @@
 //! at once is settled by the legs, each towards its own peer.
 
 use super::*;
-use crate::{
-    call::{Encryption, signal::Body},
-    sdp::crosses_alike,
-};
+use crate::{call::Encryption, sdp::crosses_alike};
 
 impl Call {
     /// What a leg says while the call is up.
@@ -28,7 +25,7 @@ impl Call {
         }
     }
 
-    fn offered(&mut self, from: Side, offer: Option<Sdp>, env: &mut Env<'_>) {
+    pub(super) fn offered(&mut self, from: Side, offer: Option<Sdp>, env: &mut Env<'_>) {
         if self.exchange.is_some() {
             let pending = Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol);
             return self.tell(from, Signal::Refuse(pending), env);
@@ -40,6 +37,7 @@ impl Call {
             session: self.media.agreed().clone(),
             ports: false,
             is_refresh: false,
+            progress: None,
         };
         let Some(offer) = offer else {
             self.exchange = Some(exchange);
@@ -65,7 +63,7 @@ impl Call {
 
     /// A leg's session has to be refreshed by an offer: it gets what the other party said last, as if that had said it again. An
     /// exchange that is on its way refreshes just as well.
-    fn refresh(&mut self, side: Side, env: &mut Env<'_>) {
+    pub(super) fn refresh(&mut self, side: Side, env: &mut Env<'_>) {
         let other = side.other();
         let (None, Some(said)) = (&self.exchange, self.media.heard(other)) else {
             return;
@@ -79,6 +77,7 @@ impl Call {
             session,
             ports: false,
             is_refresh: true,
+            progress: None,
         });
         self.tell(side, Signal::Offer(Some(offer)), env);
     }
@@ -91,18 +90,21 @@ impl Call {
         let (Some(offerer), Some(offer)) = (exchange.offerer, &exchange.offer) else {
             return;
         };
+        if offerer != exchange.asker && !matches!(self.phase, Phase::Up) {
+            return self.pass_late_offer(env);
+        }
         let to = offerer.other();
         let offer = self.media.offer_to(&mut exchange.session, to, offer, env);
-        match (offerer == exchange.asker, &self.phase) {
-            (true, _) => self.tell(to, Signal::Offer(Some(offer)), env),
+        let signal = if offerer == exchange.asker {
+            Signal::Offer(Some(offer))
+        } else {
             // Offerless, in mid-call: the asker's 2xx carries it.
-            (false, Phase::Up) => self.tell(to, Signal::Accept(offer), env),
-            // Offerless INVITE.
-            (false, _) => self.answered(Body::Offer(offer), env),
-        }
+            Signal::Accept(offer)
+        };
+        self.tell(to, signal, env);
     }
 
-    fn accepted(&mut self, from: Side, sdp: Sdp, env: &mut Env<'_>) {
+    pub(super) fn accepted(&mut self, from: Side, sdp: Sdp, env: &mut Env<'_>) {
         let Some(exchange) = &mut self.exchange else {
             return tracing::debug!(?from, "an answer that nobody waits for");
         };
@@ -141,12 +143,14 @@ impl Call {
             return;
         };
         let former = self.media.heard(from);
-        if former.is_none_or(|former| !crosses_alike(&former, &sdp)) {
+        // Before the answer there is nobody yet for whom it would be news.
+        let early = self.early.is_some();
+        if !early && former.is_none_or(|former| !crosses_alike(&former, &sdp)) {
             return self.offered(from, Some(sdp), env);
         }
         match self.media.take_answer(&mut exchange.session, from, &sdp) {
             Ok(()) => {
-                let commands = self.media.commit(exchange.session, true);
+                let commands = self.settle_on(exchange.session);
                 self.command(commands);
                 self.agree_on_keys(env);
             }
@@ -159,18 +163,29 @@ impl Call {
             return;
         };
         let before = [Side::A, Side::B].map(|side| self.media.agreed().encryption(side));
-        let commands = self.media.commit(session, true);
+        let commands = self.settle_on(session);
         self.command(commands);
         self.note_streams();
         self.agree_on_keys(env);
         self.tell(offerer, Signal::Accept(answer), env);
+        if self.early.is_some() {
+            return self.note_early(&exchange, env);
+        }
         self.event(CallEvent::Updated { by: exchange.asker });
         if before != [Side::A, Side::B].map(|side| self.media.agreed().encryption(side)) {
             self.report_keys();
         }
     }
 
-    fn refused(&mut self, from: Side, failure: Failure, env: &mut Env<'_>) {
+    /// What an exchange has led to.
+    fn settle_on(&mut self, session: Session) -> Vec<MediaCommand> {
+        match self.early {
+            Some(_) => self.media.preview(session),
+            None => self.media.commit(session, true),
+        }
+    }
+
+    pub(super) fn refused(&mut self, from: Side, failure: Failure, env: &mut Env<'_>) {
         let Some(exchange) = &self.exchange else {
             return tracing::debug!(?from, "a refusal that nobody waits for");
         };
@@ -206,7 +221,7 @@ impl Call {
     }
 
     /// The one who asked does not want it any more.
-    fn withdrawn(&mut self, from: Side, env: &mut Env<'_>) {
+    pub(super) fn withdrawn(&mut self, from: Side, env: &mut Env<'_>) {
         match &self.exchange {
             Some(exchange) if exchange.asker == from && exchange.ports && exchange.offerer == Some(from) => {
                 self.relay.opening.clear();

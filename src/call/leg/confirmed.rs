@@ -2,14 +2,14 @@
 
 use super::{
     Cause, Env, Failure, Inbound, Leg, Matter, Outbound, Phase, Position, Purpose, Signal, requests,
-    update::Wanted, wire::wire,
+    wire::wire,
 };
 use crate::{
     call::{failure::Kind, signal::Payload},
     sdp::Sdp,
     sip::{Method, Request, Response, Status, Text, routing::NextHop},
 };
-use std::{collections::VecDeque, time::Instant};
+use std::collections::VecDeque;
 
 /// Crossing requests that wait for their turn.
 const MAX_QUEUED: usize = 16;
@@ -17,17 +17,8 @@ const MAX_QUEUED: usize = 16;
 /// A leg that is up.
 #[derive(Debug)]
 pub(super) struct Up {
-    pub(super) position: Position,
-    /// An offer of the other leg that is not on the wire.
-    pub(super) wanted: Option<Wanted>,
-    /// When our open re-INVITE is given up: a peer that only says 100 must not block the call for ever.
-    pub(super) limit: Option<Instant>,
-    /// How often the open offer was refused with 491.
-    pub(super) glares: u8,
-    /// Nobody wants the open offer any more.
-    pub(super) withdrawn: bool,
     /// CSeq of a 2xx with an offer: its ACK waits for the answer.
-    pub(super) ack_owed: Option<u32>,
+    ack_owed: Option<u32>,
     /// Requests that cross go one at a time, so that answers come back in order.
     passing: Option<(Method, u32)>,
     queue: VecDeque<Payload>,
@@ -36,13 +27,8 @@ pub(super) struct Up {
 }
 
 impl Up {
-    pub(super) fn new(position: Position) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            position,
-            wanted: None,
-            limit: None,
-            glares: 0,
-            withdrawn: false,
             ack_owed: None,
             passing: None,
             queue: VecDeque::new(),
@@ -50,15 +36,15 @@ impl Up {
         }
     }
     /// With an answer that is owed in the ACK of a 2xx.
-    pub(super) fn owing(position: Position, cseq: u32) -> Self {
+    pub(super) fn owing(cseq: u32) -> Self {
         Self {
             ack_owed: Some(cseq),
-            ..Self::new(position)
+            ..Self::new()
         }
     }
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let pause = self.wanted.as_ref().and_then(|wanted| wanted.not_before);
-        pause.into_iter().chain(self.limit).min()
+    /// Its ACK waits for an answer.
+    pub(super) fn owe(&mut self, cseq: u32) {
+        self.ack_owed = Some(cseq);
     }
     pub(super) fn is_hanging(&self) -> bool {
         self.hanging.is_some()
@@ -119,11 +105,7 @@ impl Leg {
     }
     /// The dialog is over: what is open is closed, so that nothing but its last words is left.
     pub(super) fn end(&mut self, env: &mut Env<'_>) {
-        if let Phase::Up(up) = &mut self.phase
-            && let Some(cseq) = up.ack_owed.take()
-        {
-            self.acknowledge(cseq, None, env);
-        }
+        self.acknowledge_owed(None, env);
         let tag = self.tag();
         let terminated = Failure::of(Kind::Cancelled, self.origin());
         for inbound in &mut self.inbound {
@@ -138,7 +120,7 @@ impl Leg {
                 Purpose::Offer if outbound.is_open() => {
                     self.linger = Some(env.now + self.profile.timers.t1 * 4)
                 }
-                Purpose::Passed | Purpose::Refresh => outbound.abandon(),
+                Purpose::Passed | Purpose::Refresh | Purpose::Prack => outbound.abandon(),
                 Purpose::Offer | Purpose::Call | Purpose::Bye | Purpose::ByeFork => {}
             }
         }
@@ -152,9 +134,9 @@ impl Leg {
         if let Some(cause) = up.hanging.take() {
             return self.hang_up(&cause, env);
         }
-        if up.position == Position::OfferedInAnswer {
-            up.position = Position::Settled;
-            self.answer_of_ack(ack);
+        if self.offers.position == Position::OfferedInAnswer {
+            self.offers.position = Position::Settled;
+            self.answer_of(ack);
         }
         if matches!(&self.phase, Phase::Up(up) if up.passing.is_none()) {
             self.pass_next(env);
@@ -172,6 +154,14 @@ impl Leg {
                 self.hang_up(&cause, env);
                 self.say(Signal::Hangup(cause));
             }
+        }
+    }
+    /// Sends the ACK that an answer is owed in.
+    pub(super) fn acknowledge_owed(&mut self, body: Option<&Sdp>, env: &mut Env<'_>) {
+        if let Phase::Up(up) = &mut self.phase
+            && let Some(cseq) = up.ack_owed.take()
+        {
+            self.acknowledge(cseq, body, env);
         }
     }
     /// Sends the ACK of a 2xx of this dialog.

@@ -7,6 +7,7 @@ use crate::{
     sip::{
         Message, Method, Request, Response, Status, Text,
         refer::NOREFERSUB,
+        reliable::RELIABLE,
         replaces::REPLACES,
         routing::{Destination, Source, TransactionKey},
         session::TIMER,
@@ -15,10 +16,10 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// Methods that a leg takes; `PRACK` comes with call control.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, REFER, NOTIFY";
+/// Methods that a leg takes.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, UPDATE, INFO, MESSAGE, REFER, NOTIFY";
 /// Option tags that a request may require of us (RFC 3261 §20.32).
-pub const SUPPORTED: [&str; 3] = [TIMER, REPLACES, NOREFERSUB];
+pub const SUPPORTED: [&str; 4] = [RELIABLE, TIMER, REPLACES, NOREFERSUB];
 
 /// Why a request is open: what its answer depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +141,7 @@ impl Inbound {
             headers.push("Contact", self.contact.clone());
         }
         if refreshes && status.is_success() {
+            headers.push("Supported", RELIABLE);
             headers.push("Supported", TIMER);
             headers.push("Supported", REPLACES);
             if let Some(agreed) = self.session {
@@ -153,17 +155,15 @@ impl Inbound {
         headers.push("User-Agent", wire.profile.user_agent.clone());
         response
     }
-    /// Sends a response through the transaction.
-    pub(super) fn send(&mut self, response: &Response, wire: &mut Wire<'_>) {
+    /// Sends a response through the transaction; what was sent comes back.
+    pub(super) fn send(&mut self, response: &Response, wire: &mut Wire<'_>) -> Option<Transmit> {
         let status = response.status;
         let bytes = response.to_bytes();
         let sent = match &mut self.transaction {
             Transaction::Invite(invite) => invite.respond(status, bytes, wire.now),
             Transaction::Other(other) => other.respond(status, bytes, wire.now),
         };
-        let Some(bytes) = sent else {
-            return;
-        };
+        let bytes = sent?;
         let transmit = Transmit {
             bytes,
             to: self.to.clone(),
@@ -182,7 +182,8 @@ impl Inbound {
                 end: wire.now + timers.t1_64(),
             });
         }
-        wire.out.push_back(LegOutput::Transmit(transmit));
+        wire.out.push_back(LegOutput::Transmit(transmit.clone()));
+        Some(transmit)
     }
     /// The request came again.
     pub(super) fn repeat(&self, wire: &mut Wire<'_>) {

@@ -1,6 +1,6 @@
 //! One SIP session towards one party: a user agent without socket or clock.
 //!
-//! `uas` takes a call, `uac` places one; after the answer both are the same (`confirmed`, `update`). What goes over the wire
+//! `uas` takes a call (`reliable`: its provisional responses), `uac` places one (`early`: its forks); after the answer both are the same (`confirmed`, `update`). What goes over the wire
 //! is kept in `inbound` (the peer's requests and our answers), `outbound` (our requests and where they may go) and `ack`.
 
 mod ack;
@@ -8,10 +8,12 @@ mod attempt;
 mod auth;
 mod confirmed;
 mod content;
+mod early;
 mod inbound;
 mod offer;
 mod outbound;
 mod refresh;
+mod reliable;
 mod requests;
 mod standalone;
 mod uac;
@@ -19,6 +21,7 @@ mod uas;
 mod update;
 mod wire;
 
+pub use early::Reliability;
 pub use inbound::{ALLOW, SUPPORTED, refusal};
 pub use refresh::SessionTimers;
 pub use standalone::{Passage, PassageOutput};
@@ -27,9 +30,10 @@ use self::{
     ack::Acks,
     attempt::Attempt,
     inbound::{Inbound, Matter, Sender},
-    offer::Position,
+    offer::{Offers, Position},
     outbound::Outbound,
     refresh::Session,
+    reliable::Reliable,
     wire::{Wire, wire},
 };
 use super::{
@@ -57,6 +61,8 @@ pub struct Profile {
     pub timers: Timers,
     /// RFC 4028 session timers.
     pub sessions: SessionTimers,
+    /// RFC 3262 towards callees.
+    pub reliable: Reliability,
 }
 
 /// What a leg wants done.
@@ -85,8 +91,10 @@ pub enum LegOutput {
 enum Purpose {
     /// The INVITE of leg B.
     Call,
-    /// A re-INVITE that carries (or asks for) an offer of the other leg.
+    /// A re-INVITE that carries (or asks for) an offer of the other leg, or an UPDATE before the answer.
     Offer,
+    /// The acknowledgement of a reliable provisional response.
+    Prack,
     /// An UPDATE that says that we are still there.
     Refresh,
     /// The end of this dialog.
@@ -145,6 +153,9 @@ pub struct Leg {
     outbound: Vec<Outbound>,
     inbound: Vec<Inbound>,
     acks: Acks,
+    offers: Offers,
+    /// Leg A's provisional responses that wait for PRACK.
+    reliable: Reliable,
     session: Session,
     /// Asked for, not answered, in order.
     lookups: VecDeque<NextHop>,
@@ -245,13 +256,16 @@ impl Leg {
         if unacknowledged {
             self.never_acknowledged(env);
         }
+        if self.reliable.fire(&mut wire!(self, env)) {
+            self.never_pracked(env);
+        }
+        if !matches!(self.phase, Phase::GivenUp | Phase::Ended) {
+            self.offer_limit(env);
+        }
         match self.phase {
             Phase::Incoming(_) => self.incoming_timeout(env),
             Phase::Calling(_) => self.calling_timeout(env),
-            Phase::Up(_) => {
-                self.offer_limit(env);
-                self.session_due(env);
-            }
+            Phase::Up(_) => self.session_due(env),
             Phase::GivenUp | Phase::Ended => {}
         }
         if self.linger.is_some_and(|at| at <= env.now) {
@@ -274,18 +288,27 @@ impl Leg {
             return None;
         }
         let phase = match &self.phase {
-            Phase::Incoming(incoming) => incoming.poll_timeout(),
-            Phase::Calling(calling) => calling.poll_timeout(),
-            Phase::Up(up) => up
+            Phase::Incoming(incoming) => incoming
                 .poll_timeout()
                 .into_iter()
-                .chain(self.session.poll_timeout())
+                .chain(self.reliable.poll_timeout())
                 .min(),
+            Phase::Calling(calling) => calling.poll_timeout(),
+            Phase::Up(_) => self.session.poll_timeout(),
             Phase::GivenUp | Phase::Ended => None,
+        };
+        let offers = match self.phase {
+            Phase::GivenUp | Phase::Ended => None,
+            Phase::Incoming(_) | Phase::Calling(_) | Phase::Up(_) => self.offers.poll_timeout(),
         };
         let outbound = self.outbound.iter().filter_map(Outbound::poll_timeout);
         let inbound = self.inbound.iter().filter_map(Inbound::poll_timeout);
-        outbound.chain(inbound).chain(phase).chain(self.linger).min()
+        outbound
+            .chain(inbound)
+            .chain(phase)
+            .chain(offers)
+            .chain(self.linger)
+            .min()
     }
     /// The address of ours on this leg's path: where its media lives unless configured.
     pub fn local_ip(&self) -> Option<IpAddr> {
@@ -345,6 +368,7 @@ impl Leg {
     }
     /// Forgets what is over, and closes when nothing is left.
     fn settle(&mut self, env: &mut Env<'_>) {
+        self.go_on(env);
         self.send_wanted_offer(env);
         for outbound in self.outbound.iter_mut().filter(|outbound| outbound.done) {
             outbound.fire(&mut wire!(self, env));

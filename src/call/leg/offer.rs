@@ -1,4 +1,44 @@
-//! Where a leg stands with offers and answers after the call is up (RFC 3264, RFC 6337 §2 and §4, RFC 3311 §5).
+//! Where a leg stands with offers and answers (RFC 3264, RFC 6337 §2 and §4, RFC 3311 §5, RFC 3262 §5).
+
+use crate::sdp::Sdp;
+use std::time::Instant;
+
+/// Offers and answers of a leg, before the answer to its INVITE and after.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    pub(super) position: Position,
+    /// An offer of the other leg that is not on the wire.
+    pub(super) wanted: Option<Wanted>,
+    /// When our open re-INVITE is given up: a peer that only says 100 must not block the call for ever.
+    pub(super) limit: Option<Instant>,
+    /// How often the open offer was refused with 491.
+    pub(super) glares: u8,
+    /// Nobody wants the open offer any more.
+    pub(super) withdrawn: bool,
+}
+
+/// An offer that is not on the wire: it waits for its turn, or for the end of a pause after 491.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// `None` asks the peer for an offer.
+    pub(super) sdp: Option<Sdp>,
+    pub(super) not_before: Option<Instant>,
+}
+
+impl Offers {
+    /// None is open but that of the INVITE.
+    pub(super) fn begin(position: Position) -> Self {
+        Self {
+            position,
+            ..Self::default()
+        }
+    }
+    /// When one that waits may go, or one that is open is given up.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let pause = self.wanted.as_ref().and_then(|wanted| wanted.not_before);
+        pause.into_iter().chain(self.limit).min()
+    }
+}
 
 /// Whose turn it is. At most one offer is open in a dialog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -6,18 +46,22 @@ pub(super) enum Position {
     /// No offer is open.
     #[default]
     Settled,
-    /// Our re-INVITE carries an offer; the 2xx brings the answer.
+    /// Our INVITE or UPDATE carries an offer; the 2xx (or a reliable provisional response) brings the answer.
     Offered,
-    /// Our re-INVITE carries none; the 2xx brings an offer.
+    /// Our INVITE carries none; the 2xx (or a reliable provisional response) brings an offer.
     Asked,
+    /// Our reliable provisional response carries an offer; the PRACK brings the answer.
+    OfferedInProgress,
     /// Our 2xx carries an offer; the ACK brings the answer.
     OfferedInAnswer,
-    /// The peer's re-INVITE carries an offer, which the other leg has not answered.
+    /// The peer's INVITE carries an offer, which the other leg has not answered.
     PeerOffered,
-    /// The peer's UPDATE does.
+    /// The peer's UPDATE or PRACK does.
     PeerOfferedByUpdate,
-    /// The peer's re-INVITE carries none: we owe an offer in our 2xx.
+    /// The peer's INVITE carries none: we owe an offer.
     PeerAsked,
+    /// The peer's reliable provisional response carries an offer: we owe an answer in our PRACK.
+    PeerOfferedInProgress,
     /// The peer's 2xx carries an offer: we owe an answer in our ACK.
     PeerOfferedInAnswer,
 }
@@ -29,7 +73,7 @@ pub(super) enum Wish {
     PeerInvite,
     /// An UPDATE of the peer with an offer.
     PeerUpdate,
-    /// A re-INVITE of ours.
+    /// A re-INVITE of ours, or an UPDATE before the answer.
     OurInvite,
 }
 
@@ -55,11 +99,16 @@ impl Position {
             (Self::Settled, Wish::OurInvite) if unacknowledged => Turn::Wait,
             (Self::Settled, Wish::OurInvite) => Turn::Granted,
             (_, Wish::OurInvite) => Turn::Wait,
-            (Self::Offered | Self::Asked | Self::OfferedInAnswer, Wish::PeerInvite | Wish::PeerUpdate) => {
-                Turn::Pending
-            }
             (
-                Self::PeerOffered | Self::PeerOfferedByUpdate | Self::PeerAsked | Self::PeerOfferedInAnswer,
+                Self::Offered | Self::Asked | Self::OfferedInProgress | Self::OfferedInAnswer,
+                Wish::PeerInvite | Wish::PeerUpdate,
+            ) => Turn::Pending,
+            (
+                Self::PeerOffered
+                | Self::PeerOfferedByUpdate
+                | Self::PeerAsked
+                | Self::PeerOfferedInProgress
+                | Self::PeerOfferedInAnswer,
                 Wish::PeerInvite | Wish::PeerUpdate,
             ) => Turn::Busy,
         }
@@ -80,10 +129,12 @@ mod tests {
             (P::Settled, Granted, Granted, Granted, Wait),
             (P::Offered, Pending, Pending, Wait, Wait),
             (P::Asked, Pending, Pending, Wait, Wait),
+            (P::OfferedInProgress, Pending, Pending, Wait, Wait),
             (P::OfferedInAnswer, Pending, Pending, Wait, Wait),
             (P::PeerOffered, Busy, Busy, Wait, Wait),
             (P::PeerOfferedByUpdate, Busy, Busy, Wait, Wait),
             (P::PeerAsked, Busy, Busy, Wait, Wait),
+            (P::PeerOfferedInProgress, Busy, Busy, Wait, Wait),
             (P::PeerOfferedInAnswer, Busy, Busy, Wait, Wait),
         ];
         for (position, invite, update, ours, unacknowledged) in table {

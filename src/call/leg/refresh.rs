@@ -94,6 +94,11 @@ impl Session {
         }
     }
 
+    /// Whether the peer takes UPDATE, as far as it has said so.
+    pub(super) fn updates(&self) -> bool {
+        self.updates
+    }
+
     /// What an INVITE or UPDATE of ours says.
     pub(super) fn dress(&self, headers: &mut Headers) {
         headers.push("Supported", session::TIMER);

@@ -103,8 +103,7 @@ impl Leg {
             Method::Info | Method::Message | Method::Refer | Method::Notify | Method::Other(_) => {
                 self.handle_passing(inbound, env);
             }
-            // 100rel is not offered, so nothing of ours can be acknowledged so (RFC 3262 §3).
-            Method::Prack => self.answer(inbound, Status::CALL_DOES_NOT_EXIST, env),
+            Method::Prack => self.handle_prack(inbound, env),
             Method::Register | Method::Subscribe | Method::Publish | Method::Ack | Method::Cancel => {
                 self.answer(inbound, Status::METHOD_NOT_ALLOWED, env)
             }
@@ -122,6 +121,9 @@ impl Leg {
         if to.as_ref() != Some(&self.dialog.local_tag) {
             return Err(gone());
         }
+        if let Phase::Calling(calling) = &mut self.phase {
+            calling.check(inbound)?;
+        }
         let settled = !matches!(self.phase, Phase::Calling(_) | Phase::GivenUp);
         if settled {
             let peer = headers.from().ok().and_then(|from| from.tag());
@@ -135,7 +137,7 @@ impl Leg {
                 );
             }
         }
-        let crossing = self.bye_sent && inbound.request.method == Method::Bye;
+        let crossing = self.bye_sent && inbound.request.method == Method::Bye || self.awaits_prack(inbound);
         if matches!(self.phase, Phase::Ended) && !crossing {
             return Err(gone());
         }
@@ -232,6 +234,7 @@ impl Leg {
         };
         match matter {
             Matter::Call => {
+                self.reliable.finish();
                 self.refuse_open(Matter::Call, &Failure::of(Kind::Cancelled, Origin::LegA), env);
                 let cause = Cause {
                     reasons,

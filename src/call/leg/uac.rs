@@ -1,23 +1,22 @@
 //! Leg B before the answer: a user agent client (RFC 3261 §13.2), with its early forks.
 
 use super::{
-    Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Origin, Outbound, Outgoing, Phase, Position,
-    Profile, Purpose, Session, Side, Signal, attempt, confirmed::Up, content, inbound::ALLOW, wire::wire,
+    Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Offers, Origin, Outbound, Outgoing, Phase,
+    Position, Profile, Purpose, Reliable, Session, Side, Signal, attempt, confirmed::Up, content, early::Fork,
+    inbound::ALLOW, wire::wire,
 };
 use crate::{
     call::failure::Kind,
-    sdp::Sdp,
     sip::{
         CSeq, Method, NameAddr, Request, Response, Status, Text,
         dialog::Dialog,
         routing::{DialogKey, NextHop, Target},
     },
 };
-use bytes::Bytes;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-/// Early dialogs that one INVITE may open; what further forks say before the answer is not passed on.
-const MAX_FORKS: usize = 16;
+/// Forks that lost and are hung up at once.
+const MAX_LOST: usize = 16;
 
 /// Headers of a plan that are not the application's to write.
 const OURS: [&str; 21] = [
@@ -48,19 +47,11 @@ const OURS: [&str; 21] = [
 #[derive(Debug)]
 pub(super) struct Calling {
     /// Whether the INVITE carries an offer, so that responses carry answers.
-    offered: bool,
-    forks: Vec<Fork>,
+    pub(super) offered: bool,
+    pub(super) forks: Vec<Fork>,
+    /// The fork whose description was passed on last.
+    pub(super) active: Option<usize>,
     no_answer: Instant,
-}
-
-/// One early dialog.
-#[derive(Debug)]
-struct Fork {
-    tag: Option<Text>,
-    /// What it said last, so that repetitions are not news.
-    said: (Status, Bytes),
-    /// The answer of its last provisional response: counts as the 2xx's where that has none.
-    answer: Option<Sdp>,
 }
 
 impl Calling {
@@ -89,6 +80,12 @@ impl Leg {
         };
         let session = Session::new(profile.sessions);
         session.dress(&mut invite.headers);
+        profile.reliable.dress(&mut invite.headers);
+        let position = if sdp.is_some() {
+            Position::Offered
+        } else {
+            Position::Asked
+        };
         if let Some(sdp) = &sdp {
             invite.headers.push("Content-Type", "application/sdp");
             invite.body = sdp.to_bytes();
@@ -101,12 +98,15 @@ impl Leg {
             .min(profile.timers.unanswered);
         let mut leg = Self {
             side: Side::B,
+            offers: Offers::begin(position),
+            reliable: Reliable::default(),
             local_ip: targets.first().map(|target| target.local),
             contact: None,
             nat: None,
             phase: Phase::Calling(Calling {
                 offered: sdp.is_some(),
                 forks: Vec::new(),
+                active: None,
                 no_answer: env.now + limit,
             }),
             profile,
@@ -132,7 +132,7 @@ impl Leg {
         let failed = outbound.begin(&targets, &mut wire!(leg, env));
         leg.outbound.push(outbound);
         if let Some(failure) = failed {
-            leg.call_failed(failure);
+            leg.call_failed(failure, env);
             leg.settle(env);
         }
         leg
@@ -141,26 +141,26 @@ impl Leg {
         match signal {
             Signal::Hangup(cause) => self.give_up(cause.reason_values(), env),
             Signal::Fail(failure) => self.give_up(failure.reasons(), env),
-            Signal::Offer(_) => {
-                let pending = Failure::new(Status::REQUEST_PENDING, self.origin(), Kind::Protocol);
-                self.say(Signal::Refuse(pending));
-            }
+            Signal::Offer(sdp) => self.want_offer(sdp),
+            Signal::Accept(sdp) => self.accept_offer(&sdp, env),
+            Signal::Refuse(failure) => self.refuse_offer(&failure, env),
+            Signal::Withdraw => self.withdraw_offer(env),
             Signal::Request(payload) => self.say(Signal::Response(Status::TEMPORARILY_UNAVAILABLE, payload)),
             Signal::Ring
             | Signal::Progress { .. }
             | Signal::Answer(_)
-            | Signal::Accept(_)
-            | Signal::Refuse(_)
-            | Signal::Withdraw
             | Signal::Refresh
             | Signal::Response(..) => tracing::debug!("leg B is not answered: {signal:?}"),
         }
     }
     /// CANCEL, as soon as it may be sent (RFC 3261 §9.1).
     fn give_up(&mut self, reasons: Vec<Text>, env: &mut Env<'_>) {
+        self.end_early_dialogs(env);
         let mut waits = false;
         for outbound in &mut self.outbound {
-            waits |= outbound.cancel(reasons.clone(), &mut wire!(self, env));
+            if outbound.purpose == Purpose::Call {
+                waits |= outbound.cancel(reasons.clone(), &mut wire!(self, env));
+            }
         }
         self.phase = if waits { Phase::GivenUp } else { Phase::Ended };
     }
@@ -170,8 +170,9 @@ impl Leg {
             self.say(Signal::Fail(Failure::of(Kind::NoAnswer, Origin::LegB)));
         }
     }
-    pub(super) fn call_failed(&mut self, failure: Failure) {
+    pub(super) fn call_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
         if matches!(self.phase, Phase::Calling(_)) {
+            self.end_early_dialogs(env);
             self.say(Signal::Fail(failure));
         }
         if matches!(self.phase, Phase::Calling(_) | Phase::GivenUp) {
@@ -181,12 +182,12 @@ impl Leg {
     pub(super) fn call_response(&mut self, heard: &Heard, response: &Response, at: usize, env: &mut Env<'_>) {
         let status = response.status;
         match (heard, &mut self.phase) {
-            (Heard::Provisional, Phase::Calling(_)) => self.call_progress(response),
+            (Heard::Provisional, Phase::Calling(_)) => self.call_progress(response, at, env),
             (Heard::Final | Heard::Again, Phase::Calling(_)) if status.is_success() => {
                 self.call_answered(response, at, env);
             }
             (Heard::Final, Phase::Calling(_) | Phase::GivenUp) if !status.is_success() => {
-                self.call_failed(Failure::of_response(response, Origin::LegB));
+                self.call_failed(Failure::of_response(response, Origin::LegB), env);
             }
             // Too late, or of another fork: acknowledged and ended on its own route set (RFC 3261 §13.2.2.4).
             (Heard::Final | Heard::Again, _) if status.is_success() => {
@@ -196,55 +197,6 @@ impl Leg {
                 }
             }
             (Heard::Nothing | Heard::Provisional | Heard::Final | Heard::Again | Heard::Failed(_), _) => {}
-        }
-    }
-    fn call_progress(&mut self, response: &Response) {
-        let Phase::Calling(calling) = &mut self.phase else {
-            return;
-        };
-        let status = response.status;
-        if status == Status::TRYING {
-            return;
-        }
-        let tag = response.headers.to().ok().and_then(|to| to.tag());
-        let said = (status, response.body.clone());
-        let answer = match content::session(&response.headers, &response.body) {
-            // An offer in a provisional response would have to be reliable (RFC 3261 §13.2.1).
-            Ok(sdp) => sdp.filter(|_| calling.offered),
-            Err(failure) => {
-                tracing::debug!(%status, reason = ?failure.reason, "provisional response with a body we cannot use");
-                None
-            }
-        };
-        let full = calling.forks.len() >= MAX_FORKS;
-        match calling.forks.iter_mut().find(|fork| fork.tag == tag) {
-            Some(fork) if fork.said == said => return,
-            Some(fork) => {
-                fork.said = said;
-                if answer.is_some() {
-                    fork.answer.clone_from(&answer);
-                }
-            }
-            None if full => {
-                tracing::debug!(%status, "more forks than are listened to");
-                return;
-            }
-            None => calling.forks.push(Fork {
-                tag,
-                said,
-                answer: answer.clone(),
-            }),
-        }
-        match answer {
-            Some(sdp) => self.say(Signal::Progress {
-                status,
-                body: Body::Answer(sdp),
-            }),
-            None if status == Status::RINGING => self.say(Signal::Ring),
-            None => self.say(Signal::Progress {
-                status,
-                body: Body::None,
-            }),
         }
     }
     fn call_answered(&mut self, response: &Response, at: usize, env: &mut Env<'_>) {
@@ -258,55 +210,77 @@ impl Leg {
             Ok(dialog) => dialog,
             Err(error) => {
                 let failure = Failure::new(Status::SERVER_INTERNAL_ERROR, Origin::LegB, Kind::Protocol);
-                return self.call_failed(failure.because(&format!("2xx of the callee: {error}")));
+                return self.call_failed(failure.because(&format!("2xx of the callee: {error}")), env);
             }
         };
-        dialog.local_cseq = dialog.local_cseq.max(self.dialog.local_cseq);
         let offered = calling.offered;
-        let early = calling
-            .forks
-            .iter_mut()
-            .find(|fork| fork.tag == dialog.remote_tag);
-        let early = early.and_then(|fork| fork.answer.take());
+        let former = calling.former(dialog.remote_tag.as_ref());
+        dialog.local_cseq = dialog.local_cseq.max(self.dialog.local_cseq);
+        dialog.remote_cseq = former.remote_cseq;
+        let cseq = response.headers.cseq().map_or(outbound.cseq, |cseq| cseq.number);
         // The member that answered is the one to talk to from now on, where its name alone would lead to others.
         if let Some(way) = outbound.way_that_answered() {
-            let target = &way.target;
             self.contact = Some(way.contact(&outbound.request.uri));
-            let hop = dialog.path().hop;
-            if let Some((_, targets)) = self.resolved.iter_mut().find(|(known, _)| *known == hop) {
-                targets.retain(|other| other != target);
-                targets.insert(0, target.clone());
-            }
-            self.local_ip = Some(target.local);
+            self.local_ip = Some(way.target.local);
         }
+        let hop = dialog.path().hop;
+        self.prefer_who_answered(at, &hop);
         let sdp = match content::session(&response.headers, &response.body) {
-            Ok(sdp) => sdp.or(early),
+            // RFC 3261 §13.2.1: the first that came reliably is the answer, whatever is said after it.
+            _ if former.settled => former.answer,
+            Ok(sdp) => sdp.or(former.answer),
             Err(failure) => {
                 tracing::debug!(reason = ?failure.reason, "2xx with a body we cannot use");
                 None
             }
         };
-        let cseq = response.headers.cseq().map_or(outbound.cseq, |cseq| cseq.number);
+        if !former.is_active {
+            self.leave_early_dialogs(env);
+        }
         self.dialog = dialog;
         self.session.accepted(&response.headers, env.now);
         match (sdp, offered) {
+            (answer, _) if former.settled => {
+                self.phase = Phase::Up(Up::new());
+                self.acknowledge(cseq, None, env);
+                self.say(Signal::Answer(answer.map_or(Body::None, Body::Answer)));
+                if former.is_behind {
+                    self.say(Signal::Refresh);
+                }
+            }
             (Some(answer), true) => {
-                self.phase = Phase::Up(Up::new(Position::Settled));
+                self.offers.position = Position::Settled;
+                self.phase = Phase::Up(Up::new());
                 self.acknowledge(cseq, None, env);
                 self.say(Signal::Answer(Body::Answer(answer)));
+                if former.is_behind {
+                    self.say(Signal::Refresh);
+                }
             }
             (Some(offer), false) => {
-                self.phase = Phase::Up(Up::owing(Position::PeerOfferedInAnswer, cseq));
+                self.offers.position = Position::PeerOfferedInAnswer;
+                self.phase = Phase::Up(Up::owing(cseq));
                 self.say(Signal::Answer(Body::Offer(offer)));
             }
             (None, _) => {
-                self.phase = Phase::Up(Up::new(Position::Settled));
+                self.offers.position = Position::Settled;
+                self.phase = Phase::Up(Up::new());
                 self.acknowledge(cseq, None, env);
                 let failure =
                     Failure::of(Kind::NotAcceptable, Origin::LegB).because("No usable SDP in the answer");
                 self.hang_up(&Cause::of(Kind::NotAcceptable, Origin::Local), env);
                 self.say(Signal::Fail(failure));
             }
+        }
+    }
+    /// What goes to `hop` goes to the member that answered first, if that is one of its addresses.
+    pub(super) fn prefer_who_answered(&mut self, at: usize, hop: &NextHop) {
+        let way = self.outbound.get(at).and_then(Outbound::way_that_answered);
+        let known = self.resolved.iter_mut().find(|(known, _)| known == hop);
+        if let (Some(way), Some((_, targets))) = (way, known) {
+            let target = way.target.clone();
+            targets.retain(|other| *other != target);
+            targets.insert(0, target);
         }
     }
     /// ACK and BYE for a 2xx that nobody waits for.
@@ -326,7 +300,7 @@ impl Leg {
         };
         // The winner repeats its 2xx while the answer that our ACK is to bring is not there.
         let is_winner = matches!(self.phase, Phase::Up(_)) && dialog.remote_tag == self.dialog.remote_tag;
-        if is_winner || forks >= MAX_FORKS {
+        if is_winner || forks >= MAX_LOST {
             return;
         }
         let path = dialog.path();

@@ -1,8 +1,8 @@
 //! Leg A before the answer: a user agent server (RFC 3261 §13.3).
 
 use super::{
-    Acks, Body, Env, Failure, Inbound, Leg, LegOutput, Matter, Phase, Position, Profile, Sender, Session,
-    Side, Signal, confirmed::Up, content, requests, wire::wire,
+    Acks, Body, Env, Failure, Inbound, Leg, LegOutput, Matter, Offers, Phase, Position, Profile, Reliable,
+    Sender, Session, Side, Signal, confirmed::Up, content, requests, wire::wire,
 };
 use crate::{
     call::{self, Cause, Origin, failure::Kind},
@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Incoming {
     offer: Option<Sdp>,
-    /// The last provisional response but 100, and when it is said again.
+    /// The last provisional response but 100, and when it is said again; without what went reliably.
     said: (Status, Option<Sdp>),
     repeat: Instant,
     /// Nobody answers: the end.
@@ -72,6 +72,7 @@ impl Leg {
             ));
         }
         requests::required(&request.headers)?;
+        let reliable = Reliable::wished(&request.headers, env.ids);
         let mut session = Session::new(profile.sessions);
         session.note(&request.headers);
         let agreed = session.answer(&request.headers)?;
@@ -82,8 +83,15 @@ impl Leg {
         let tag = env.ids.tag();
         let dialog = Dialog::uas(&request, &tag, 0).map_err(|error| broken(&error))?;
         let offer = content::session(&request.headers, &request.body)?;
+        let position = if offer.is_some() {
+            Position::PeerOffered
+        } else {
+            Position::PeerAsked
+        };
         let mut leg = Self {
             side: Side::A,
+            offers: Offers::begin(position),
+            reliable,
             contact: Some(from.contact.clone()),
             local_ip: Some(from.source.local.ip()).filter(|ip| !ip.is_unspecified()),
             phase: Phase::Incoming(Incoming {
@@ -136,49 +144,42 @@ impl Leg {
     }
     pub(super) fn incoming_signal(&mut self, signal: Signal, env: &mut Env<'_>) {
         match signal {
-            Signal::Ring => self.progress(Status::RINGING, None, env),
+            _ if self.reliable.is_answered()
+                && matches!(signal, Signal::Ring | Signal::Progress { .. } | Signal::Answer(_)) =>
+            {
+                tracing::debug!("leg A is answered: {signal:?}");
+            }
+            Signal::Ring => self.progress(Status::RINGING, Body::None, env),
             Signal::Progress { status, body } => {
-                let sdp = match body {
-                    Body::Answer(sdp) => Some(sdp),
-                    // An offer needs a reliable provisional response, which we do not send (RFC 3261 §13.2.1).
-                    Body::Offer(_) | Body::None => None,
-                };
                 if status.is_provisional() && status != Status::TRYING {
-                    self.progress(status, sdp, env);
+                    self.progress(status, body, env);
                 }
             }
             Signal::Answer(body) => self.answer_call(body, env),
             Signal::Fail(failure) => self.fail_call(&failure, env),
             Signal::Hangup(cause) => self.fail_call(&cause.to_failure(), env),
             Signal::Request(payload) => self.say(Signal::Response(Status::TEMPORARILY_UNAVAILABLE, payload)),
-            Signal::Offer(_) => {
-                let pending = Failure::new(Status::REQUEST_PENDING, self.origin(), Kind::Protocol);
-                self.say(Signal::Refuse(pending));
-            }
-            Signal::Accept(_)
-            | Signal::Refuse(_)
-            | Signal::Withdraw
-            | Signal::Refresh
-            | Signal::Response(..) => {
+            Signal::Offer(sdp) => self.want_offer(sdp),
+            Signal::Accept(sdp) => self.accept_offer(&sdp, env),
+            Signal::Refuse(failure) => self.refuse_offer(&failure, env),
+            Signal::Withdraw => self.withdraw_offer(env),
+            Signal::Refresh | Signal::Response(..) => {
                 tracing::debug!("leg A is not answered: {signal:?}");
             }
         }
     }
-    fn progress(&mut self, status: Status, sdp: Option<Sdp>, env: &mut Env<'_>) {
-        self.respond_open(Matter::Call, status, sdp.as_ref(), env);
+    /// Notes what is said again so that proxies do not give up.
+    pub(super) fn keep_saying(&mut self, status: Status, sdp: Option<&Sdp>, now: Instant) {
         if let Phase::Incoming(incoming) = &mut self.phase {
-            incoming.said = (status, sdp);
-            incoming.repeat = env.now + KEEP_ALIVE;
+            incoming.said = (status, sdp.cloned());
+            incoming.repeat = now + KEEP_ALIVE;
         }
     }
-    fn answer_call(&mut self, body: Body, env: &mut Env<'_>) {
-        let (sdp, position) = match body {
-            Body::Answer(sdp) => (Some(sdp), Position::Settled),
-            Body::Offer(sdp) => (Some(sdp), Position::OfferedInAnswer),
-            Body::None => (None, Position::Settled),
-        };
-        self.respond_open(Matter::Call, Status::OK, sdp.as_ref(), env);
-        self.phase = Phase::Up(Up::new(position));
+    /// The 2xx goes.
+    pub(super) fn answered(&mut self, sdp: Option<&Sdp>, position: Position, env: &mut Env<'_>) {
+        self.respond_open(Matter::Call, Status::OK, sdp, env);
+        self.offers.position = position;
+        self.phase = Phase::Up(Up::new());
         // So that a BYE, the farewell above all, knows its way before it is needed.
         let hop = self.path().hop;
         self.look_up(hop);
@@ -189,6 +190,7 @@ impl Leg {
         } else {
             Failure::of(Kind::Internal, Origin::Local)
         };
+        self.reliable.finish();
         self.refuse_open(Matter::Call, &refusal, env);
         self.end(env);
     }
@@ -202,7 +204,11 @@ impl Leg {
             self.say(Signal::Hangup(cause));
         } else if incoming.repeat <= env.now {
             let (status, sdp) = incoming.said.clone();
-            self.progress(status, sdp, env);
+            incoming.repeat = env.now + KEEP_ALIVE;
+            // What waits for its PRACK is repeated often enough.
+            if self.reliable.is_quiet() {
+                self.progress(status, sdp.map_or(Body::None, Body::Answer), env);
+            }
         }
     }
 }

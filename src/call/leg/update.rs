@@ -1,31 +1,25 @@
-//! Offers in mid-call: re-INVITE and UPDATE both ways, glare (RFC 3261 §14, RFC 3311, RFC 6337).
+//! Offers after the first exchange: re-INVITE and UPDATE both ways, glare (RFC 3261 §14, RFC 3311, RFC 6337).
+//!
+//! Before the answer only UPDATE can carry one, in a dialog whose INVITE has had its offer and answer reliably (RFC 3311 §5.1).
+//! After it ours go by re-INVITE: every phone knows that, and a user may have to be asked.
 
 use super::{
-    Env, Failure, Inbound, Leg, Matter, Origin, Outbound, Phase, Position, Purpose, Side, Signal, content,
-    inbound::ALLOW,
-    offer::{Turn, Wish},
+    Env, Failure, Inbound, Leg, Matter, Origin, Phase, Position, Purpose, Side, Signal, content,
+    offer::{Turn, Wanted, Wish},
     wire::wire,
 };
 use crate::{
     call::failure::Kind,
     sdp::Sdp,
-    sip::{Method, Request, Response, Status, Text},
+    sip::{Method, Request, Response, Status},
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often an offer is tried against 491 before the other leg is told.
 const MAX_GLARES: u8 = 8;
 
 /// How long a re-INVITE may stay unanswered: somebody may have to be asked whether he wants video.
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// An offer that is not on the wire: it waits for its turn, or for the end of a pause after 491.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    /// `None` asks the peer for an offer.
-    pub(super) sdp: Option<Sdp>,
-    pub(super) not_before: Option<Instant>,
-}
 
 impl Leg {
     /// A re-INVITE or UPDATE of the peer.
@@ -37,26 +31,15 @@ impl Leg {
         let is_update = inbound.request.method == Method::Update;
         if is_update && session.is_none() {
             // A target refresh or a keep-alive: nothing for the other leg.
-            self.dialog.refresh(&inbound.request.headers);
+            self.moved(&inbound.request);
             return self.answer(inbound, Status::OK, env);
         }
-        let unacknowledged = self.is_unacknowledged();
-        let turn = match &self.phase {
-            Phase::Up(up) if up.is_hanging() => Turn::Busy,
-            Phase::Up(up) => {
-                let wish = if is_update {
-                    Wish::PeerUpdate
-                } else {
-                    Wish::PeerInvite
-                };
-                up.position.turn(wish, unacknowledged)
-            }
-            // Its INVITE is not answered: it has an offer open (RFC 3261 §14.2, RFC 3311 §5.2).
-            Phase::Incoming(_) => Turn::Busy,
-            // Ours is not.
-            Phase::Calling(_) | Phase::GivenUp | Phase::Ended => Turn::Pending,
+        let wish = if is_update {
+            Wish::PeerUpdate
+        } else {
+            Wish::PeerInvite
         };
-        match turn {
+        match self.turn_of_peer(&inbound.request, wish) {
             Turn::Granted => {}
             Turn::Pending | Turn::Wait => {
                 let failure = Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol);
@@ -68,18 +51,22 @@ impl Leg {
                 return self.refuse(inbound, &failure.with("Retry-After", after), env);
             }
         }
-        let mut refused = false;
-        if let Phase::Up(up) = &mut self.phase {
-            // Ours is not on the wire, the peer's is: ours gives way, and its party tries again.
-            refused = up.wanted.take().is_some();
-            up.glares = 0;
-            up.position = match (&session, is_update) {
-                (Some(_), true) => Position::PeerOfferedByUpdate,
-                (Some(_), false) => Position::PeerOffered,
-                (None, _) => Position::PeerAsked,
-            };
+        if !is_update {
+            inbound.respond(Status::TRYING, &self.tag(), None, &mut wire!(self, env));
         }
-        if refused {
+        self.take_offer(inbound, session);
+    }
+    /// A request of the peer has the turn: it stays open until the other leg has answered.
+    pub(super) fn take_offer(&mut self, mut inbound: Inbound, session: Option<Sdp>) {
+        let is_invite = inbound.request.method == Method::Invite;
+        self.offers.glares = 0;
+        self.offers.position = match (&session, is_invite) {
+            (Some(_), false) => Position::PeerOfferedByUpdate,
+            (Some(_), true) => Position::PeerOffered,
+            (None, _) => Position::PeerAsked,
+        };
+        // Ours is not on the wire, the peer's is: ours gives way, and its party tries again.
+        if self.offers.wanted.take().is_some() {
             self.refuse_other(Failure::new(
                 Status::REQUEST_PENDING,
                 self.origin(),
@@ -87,13 +74,32 @@ impl Leg {
             ));
         }
         inbound.matter = Matter::Offer;
-        if !is_update {
-            inbound.respond(Status::TRYING, &self.tag(), None, &mut wire!(self, env));
-        }
         self.inbound.push(inbound);
         self.say(Signal::Offer(session));
     }
-    fn refuse_other(&mut self, failure: Failure) {
+    fn turn_of_peer(&self, request: &Request, wish: Wish) -> Turn {
+        let turn = || self.offers.position.turn(wish, self.is_unacknowledged());
+        match &self.phase {
+            Phase::Up(up) if up.is_hanging() => Turn::Busy,
+            Phase::Up(_) => turn(),
+            // Its INVITE is not answered: until an answer has gone reliably it has an offer open (RFC 3261 §14.2, RFC 3311 §5.2).
+            Phase::Incoming(_) if wish == Wish::PeerInvite => Turn::Busy,
+            Phase::Incoming(_) => turn(),
+            // Ours is not.
+            Phase::Calling(calling) if wish == Wish::PeerUpdate && calling.is_settled_with(request) => turn(),
+            Phase::Calling(_) | Phase::GivenUp | Phase::Ended => Turn::Pending,
+        }
+    }
+    /// Target refresh: the peer, or the fork of it that sent this, may have moved (RFC 3261 §12.2.2).
+    fn moved(&mut self, request: &Request) {
+        match &mut self.phase {
+            Phase::Calling(calling) => calling.moved(request),
+            Phase::Incoming(_) | Phase::GivenUp | Phase::Up(_) | Phase::Ended => {
+                self.dialog.refresh(&request.headers);
+            }
+        }
+    }
+    pub(super) fn refuse_other(&mut self, failure: Failure) {
         self.say(Signal::Refuse(failure));
     }
     /// The peer cancelled its re-INVITE.
@@ -102,42 +108,41 @@ impl Leg {
     }
     /// The other leg's party accepts.
     pub(super) fn accept_offer(&mut self, sdp: &Sdp, env: &mut Env<'_>) {
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        let after = match up.position {
+        let after = match self.offers.position {
+            // Of the INVITE that began leg A: what answers that is no `Accept`.
+            Position::PeerOffered | Position::PeerAsked if matches!(self.phase, Phase::Incoming(_)) => return,
             Position::PeerOffered | Position::PeerOfferedByUpdate => Position::Settled,
             Position::PeerAsked => Position::OfferedInAnswer,
             Position::PeerOfferedInAnswer => {
-                up.position = Position::Settled;
-                if let Some(cseq) = up.ack_owed.take() {
-                    self.acknowledge(cseq, Some(sdp), env);
-                }
-                return;
+                self.offers.position = Position::Settled;
+                return self.acknowledge_owed(Some(sdp), env);
             }
-            Position::Settled | Position::Offered | Position::Asked | Position::OfferedInAnswer => {
+            Position::PeerOfferedInProgress => return self.prack_owed(Some(sdp), env),
+            Position::Settled
+            | Position::Offered
+            | Position::Asked
+            | Position::OfferedInProgress
+            | Position::OfferedInAnswer => {
                 tracing::debug!(side = ?self.side, "answer to no offer");
                 return;
             }
         };
-        up.position = after;
+        self.offers.position = after;
         let open = self
             .inbound
             .iter()
             .find(|inbound| inbound.matter == Matter::Offer && inbound.is_pending());
-        if let Some(inbound) = open {
-            self.dialog.refresh(&inbound.request.headers);
+        if let Some(request) = open.map(|inbound| inbound.request.clone()) {
+            self.moved(&request);
         }
         self.respond_open(Matter::Offer, Status::OK, Some(sdp), env);
     }
     /// The other leg's party refuses.
     pub(super) fn refuse_offer(&mut self, failure: &Failure, env: &mut Env<'_>) {
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        match up.position {
+        match self.offers.position {
+            Position::PeerOffered | Position::PeerAsked if matches!(self.phase, Phase::Incoming(_)) => {}
             Position::PeerOffered | Position::PeerOfferedByUpdate | Position::PeerAsked => {
-                up.position = Position::Settled;
+                self.offers.position = Position::Settled;
                 // Codes by which a peer would take its own dialog for dead, or itself for challenged, are not its matter.
                 let refusal = match failure.status {
                     Status::UNAUTHORIZED
@@ -152,23 +157,26 @@ impl Leg {
                 self.refuse_open(Matter::Offer, &refusal, env);
             }
             Position::PeerOfferedInAnswer => {
-                up.position = Position::Settled;
-                if let Some(cseq) = up.ack_owed.take() {
-                    self.acknowledge(cseq, None, env);
-                }
+                self.offers.position = Position::Settled;
+                self.acknowledge_owed(None, env);
             }
-            Position::Settled | Position::Offered | Position::Asked | Position::OfferedInAnswer => {
+            Position::PeerOfferedInProgress => self.prack_owed(None, env),
+            Position::Settled
+            | Position::Offered
+            | Position::Asked
+            | Position::OfferedInProgress
+            | Position::OfferedInAnswer => {
                 tracing::debug!(side = ?self.side, "refusal of no offer");
             }
         }
     }
     /// The other leg's party offers.
     pub(super) fn want_offer(&mut self, sdp: Option<Sdp>) {
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        up.glares = 0;
-        let former = up.wanted.replace(Wanted {
+        if let Some(status) = self.never_before_the_answer(sdp.is_some()) {
+            return self.refuse_other(Failure::new(status, self.origin(), Kind::Protocol));
+        }
+        self.offers.glares = 0;
+        let former = self.offers.wanted.replace(Wanted {
             sdp,
             not_before: None,
         });
@@ -181,15 +189,28 @@ impl Leg {
         }
         // It goes when its turn comes, which `settle` sees after every input.
     }
+    /// Why an offer cannot cross before the answer.
+    fn never_before_the_answer(&self, has_offer: bool) -> Option<Status> {
+        let (settled, updates) = match &self.phase {
+            Phase::Incoming(_) if self.reliable.is_answered() => return None,
+            Phase::Incoming(_) => {
+                let open = matches!(self.offers.position, Position::PeerOffered | Position::PeerAsked);
+                (!open, self.session.updates())
+            }
+            Phase::Calling(calling) => (calling.active().is_some(), calling.updates()),
+            Phase::GivenUp | Phase::Up(_) | Phase::Ended => return None,
+        };
+        if !settled || !has_offer {
+            return Some(Status::REQUEST_PENDING);
+        }
+        (!updates).then_some(Status::NOT_ACCEPTABLE_HERE)
+    }
     /// The other leg's party does not want its offer any more.
     pub(super) fn withdraw_offer(&mut self, env: &mut Env<'_>) {
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        if up.wanted.take().is_some() {
+        if self.offers.wanted.take().is_some() {
             self.refuse_other(Failure::of(Kind::Cancelled, self.origin()));
-        } else if matches!(up.position, Position::Offered | Position::Asked) {
-            up.withdrawn = true;
+        } else if matches!(self.offers.position, Position::Offered | Position::Asked) {
+            self.offers.withdrawn = true;
             for outbound in &mut self.outbound {
                 if outbound.purpose == Purpose::Offer && outbound.is_open() {
                     outbound.cancel(Vec::new(), &mut wire!(self, env));
@@ -199,89 +220,96 @@ impl Leg {
     }
     /// The peer does not answer our re-INVITE.
     pub(super) fn offer_limit(&mut self, env: &mut Env<'_>) {
-        if let Phase::Up(up) = &mut self.phase
-            && up.limit.is_some_and(|at| at <= env.now)
-        {
-            up.limit = None;
+        if self.offers.limit.is_some_and(|at| at <= env.now) {
+            self.offers.limit = None;
             self.withdraw_offer(env);
         }
     }
     /// Sends what waits, when it may.
     pub(super) fn send_wanted_offer(&mut self, env: &mut Env<'_>) {
         let unacknowledged = self.is_unacknowledged();
-        let Phase::Up(up) = &mut self.phase else {
-            return;
-        };
-        let Some(wanted) = &mut up.wanted else {
+        let Some(wanted) = &mut self.offers.wanted else {
             return;
         };
         if wanted.not_before.is_some_and(|at| at > env.now) {
             return;
         }
         wanted.not_before = None;
-        if up.is_hanging() || up.position.turn(Wish::OurInvite, unacknowledged) != Turn::Granted {
+        let ready = match &self.phase {
+            Phase::Up(up) => !up.is_hanging(),
+            Phase::Incoming(_) => self.reliable.is_quiet(),
+            Phase::Calling(_) => true,
+            Phase::GivenUp | Phase::Ended => false,
+        };
+        if !ready || self.offers.position.turn(Wish::OurInvite, unacknowledged) != Turn::Granted {
             return;
         }
-        let Some(Wanted { sdp, .. }) = up.wanted.take() else {
+        let Some(Wanted { sdp, .. }) = self.offers.wanted.take() else {
             return;
         };
-        up.withdrawn = false;
-        up.limit = Some(env.now + LIMIT);
-        up.position = if sdp.is_some() {
+        self.offers.withdrawn = false;
+        self.offers.limit = Some(env.now + LIMIT);
+        self.offers.position = if sdp.is_some() {
             Position::Offered
         } else {
             Position::Asked
         };
-        let mut outbound = self.target_refresh(Method::Invite, Purpose::Offer);
+        let mut outbound = match &self.phase {
+            Phase::Up(_) => self.target_refresh(Method::Invite, Purpose::Offer),
+            _ => self.early_update(),
+        };
         if let Some(sdp) = &sdp {
             outbound.request.headers.push("Content-Type", "application/sdp");
             outbound.request.body = sdp.to_bytes();
         }
         self.request(outbound, env);
     }
-    /// A request that says where we are, and that we still are (RFC 3261 §12.2.1.1, RFC 4028 §7.1).
-    pub(super) fn target_refresh(&mut self, method: Method, purpose: Purpose) -> Outbound {
-        let path = self.path();
-        let mut request = self.dialog.request(method, &path);
-        let contact = self.contact.clone();
-        let per_target = contact.is_none();
-        request
-            .headers
-            .push("Contact", contact.unwrap_or(Text::from_static("<sip:invalid>")));
-        request.headers.push("Allow", ALLOW);
-        self.session.dress(&mut request.headers);
-        let cseq = self.dialog.local_cseq;
-        Outbound::new(purpose, request, cseq, per_target, Some(path.hop))
-    }
-    /// The final response to our re-INVITE.
+    /// The final response to our re-INVITE or UPDATE.
     pub(super) fn offer_response(&mut self, response: &Response, at: usize, env: &mut Env<'_>) {
         let status = response.status;
         let number = response.headers.cseq().map_or(0, |cseq| cseq.number);
-        let Phase::Up(up) = &mut self.phase else {
-            if status.is_success() {
+        let by_invite = self
+            .outbound
+            .get(at)
+            .is_some_and(|outbound| outbound.request.method == Method::Invite);
+        if matches!(self.phase, Phase::GivenUp | Phase::Ended) {
+            if status.is_success() && by_invite {
                 self.acknowledge(number, None, env);
             }
             return;
-        };
-        let position = std::mem::take(&mut up.position);
-        let withdrawn = std::mem::take(&mut up.withdrawn);
-        up.limit = None;
+        }
+        let position = std::mem::take(&mut self.offers.position);
+        let withdrawn = std::mem::take(&mut self.offers.withdrawn);
+        self.offers.limit = None;
         if status.is_success() {
-            up.glares = 0;
-            self.dialog.refresh(&response.headers);
-            self.session.accepted(&response.headers, env.now);
-            match (content::session(&response.headers, &response.body), position) {
-                (Ok(Some(sdp)), Position::Asked) => {
-                    up.position = Position::PeerOfferedInAnswer;
-                    up.ack_owed = Some(number);
+            self.offers.glares = 0;
+            match &mut self.phase {
+                Phase::Calling(calling) => calling.updated(&response.headers),
+                Phase::Up(_) => {
+                    self.dialog.refresh(&response.headers);
+                    self.session.accepted(&response.headers, env.now);
+                }
+                Phase::Incoming(_) | Phase::GivenUp | Phase::Ended => {
+                    self.dialog.refresh(&response.headers);
+                }
+            }
+            let content = content::session(&response.headers, &response.body);
+            match (content, position, &mut self.phase) {
+                (Ok(Some(sdp)), Position::Asked, Phase::Up(up)) => {
+                    up.owe(number);
+                    self.offers.position = Position::PeerOfferedInAnswer;
                     self.say(Signal::Accept(sdp));
                 }
-                (Ok(Some(sdp)), _) => {
-                    self.acknowledge(number, None, env);
+                (Ok(Some(sdp)), ..) => {
+                    if by_invite {
+                        self.acknowledge(number, None, env);
+                    }
                     self.say(Signal::Accept(sdp));
                 }
-                (Ok(None) | Err(_), _) => {
-                    self.acknowledge(number, None, env);
+                (Ok(None) | Err(_), ..) => {
+                    if by_invite {
+                        self.acknowledge(number, None, env);
+                    }
                     let failure = Failure::of(Kind::NotAcceptable, self.origin());
                     self.refuse_other(failure.because("No usable SDP in the answer"));
                 }
@@ -290,18 +318,20 @@ impl Leg {
         }
         self.session.refused(status, env.now);
         match status {
-            Status::REQUEST_PENDING if !withdrawn && up.glares < MAX_GLARES => {
-                up.glares += 1;
+            Status::REQUEST_PENDING if !withdrawn && self.offers.glares < MAX_GLARES => {
+                self.offers.glares += 1;
                 let sdp = self
                     .outbound
                     .get(at)
                     .and_then(|outbound| offer_of(&outbound.request));
-                up.wanted = Some(Wanted {
+                self.offers.wanted = Some(Wanted {
                     sdp,
                     not_before: Some(env.now + pause(self.side, env)),
                 });
             }
-            Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT => self.lost(status, env),
+            Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT if matches!(self.phase, Phase::Up(_)) => {
+                self.lost(status, env);
+            }
             _ => self.refuse_other(Failure::of_response(response, self.origin())),
         }
     }
@@ -309,25 +339,25 @@ impl Leg {
         if failure.kind == Kind::Rejected {
             failure.origin = self.origin();
         }
-        let Phase::Up(up) = &mut self.phase else {
+        if matches!(self.phase, Phase::GivenUp | Phase::Ended) {
             return;
-        };
-        up.position = Position::Settled;
-        up.withdrawn = false;
-        up.limit = None;
-        if failure.kind == Kind::Timeout {
+        }
+        self.offers.position = Position::Settled;
+        self.offers.withdrawn = false;
+        self.offers.limit = None;
+        if failure.kind == Kind::Timeout && matches!(self.phase, Phase::Up(_)) {
             self.lost(Status::REQUEST_TIMEOUT, env);
         } else {
             self.refuse_other(failure);
         }
     }
-    /// What an ACK that had to bring an answer brought.
-    pub(super) fn answer_of_ack(&mut self, ack: &Request) {
-        match content::session(&ack.headers, &ack.body) {
+    /// What an ACK or PRACK that had to bring an answer brought.
+    pub(super) fn answer_of(&mut self, request: &Request) {
+        match content::session(&request.headers, &request.body) {
             Ok(Some(sdp)) => self.say(Signal::Accept(sdp)),
             Ok(None) | Err(_) => {
-                let failure = Failure::of(Kind::Protocol, self.origin()).because("No usable SDP in the ACK");
-                self.refuse_other(failure);
+                let missing = format!("No usable SDP in the {}", request.method);
+                self.refuse_other(Failure::of(Kind::Protocol, self.origin()).because(&missing));
             }
         }
     }

@@ -1,11 +1,15 @@
 //! What a leg puts on the wire, and what comes back: next hops, targets, responses to our requests.
 
-use super::{Env, Failure, Heard, Leg, LegOutput, Outbound, Profile, Purpose, Session, ack::Repeated};
+use super::{
+    Env, Failure, Heard, Leg, LegOutput, Outbound, Phase, Profile, Purpose, Session, ack::Repeated,
+    inbound::ALLOW,
+};
 use crate::{
     call::LookupError,
     sip::{
-        Ids, Method, Request, Response, Uri,
+        Ids, Method, Request, Response, Text, Uri,
         auth::Credentials,
+        dialog::Dialog,
         routing::{NextHop, Path, Source, Target, Transport},
     },
 };
@@ -75,6 +79,38 @@ impl Leg {
                 }
             }
         }
+    }
+    /// A request that says where we are, and that we still are (RFC 3261 §12.2.1.1, RFC 4028 §7.1).
+    pub(super) fn target_refresh(&mut self, method: Method, purpose: Purpose) -> Outbound {
+        let path = self.path();
+        let request = self.dialog.request(method, &path);
+        let mut outbound = self.with_contact(request, purpose, path.hop);
+        self.session.dress(&mut outbound.request.headers);
+        outbound
+    }
+    /// An offer before the answer, to the caller or to the fork that spoke last: it refreshes no session yet.
+    pub(super) fn early_update(&mut self) -> Outbound {
+        let early = match &self.phase {
+            Phase::Calling(calling) => calling.active().cloned(),
+            Phase::Incoming(_) | Phase::GivenUp | Phase::Up(_) | Phase::Ended => None,
+        };
+        let path = early.as_ref().map_or_else(|| self.path(), Dialog::path);
+        // All dialogs of an INVITE count together: a gap is no fault.
+        let mut request = self.dialog.request(Method::Update, &path);
+        if let Some(early) = early {
+            request = early.numbered(Method::Update, self.dialog.local_cseq, &path);
+        }
+        self.with_contact(request, Purpose::Offer, path.hop)
+    }
+    fn with_contact(&self, mut request: Request, purpose: Purpose, hop: NextHop) -> Outbound {
+        let contact = self.contact.clone();
+        let per_target = contact.is_none();
+        request
+            .headers
+            .push("Contact", contact.unwrap_or(Text::from_static("<sip:invalid>")));
+        request.headers.push("Allow", ALLOW);
+        let cseq = self.dialog.local_cseq;
+        Outbound::new(purpose, request, cseq, per_target, Some(hop))
     }
     pub(super) fn known(&self, hop: &NextHop) -> Option<Vec<Target>> {
         self.resolved
@@ -156,17 +192,19 @@ impl Leg {
             (Heard::Final, Purpose::Offer) => self.offer_response(response, at, env),
             (Heard::Final, Purpose::Refresh) => self.refresh_response(response, env),
             (Heard::Final, Purpose::Passed) => self.passed_response(response, env),
-            // A BYE is over with any final response; 2xx of another fork to a re-INVITE cannot be.
+            // A BYE or PRACK is over with any final response; 2xx of another fork to a re-INVITE cannot be.
             (Heard::Final | Heard::Provisional | Heard::Again, _) => {}
         }
     }
     /// A request of ours got no response that counts.
     pub(super) fn failed(&mut self, purpose: Purpose, cseq: u32, failure: &Failure, env: &mut Env<'_>) {
         match purpose {
-            Purpose::Call => self.call_failed(failure.clone()),
+            Purpose::Call => self.call_failed(failure.clone(), env),
             Purpose::Offer => self.offer_failed(failure.clone(), env),
             Purpose::Refresh => self.refresh_failed(failure, env),
             Purpose::Passed => self.passed_failed(failure, env),
+            // What it acknowledged will be repeated, or the callee gives up.
+            Purpose::Prack => tracing::debug!(side = ?self.side, cseq, "PRACK not answered"),
             Purpose::Bye | Purpose::ByeFork => tracing::debug!(side = ?self.side, cseq, "BYE not answered"),
         }
     }

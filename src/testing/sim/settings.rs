@@ -3,7 +3,7 @@
 use crate::{
     call::{
         bridge::CallSettings,
-        leg::{Profile, SessionTimers},
+        leg::{Profile, Reliability, SessionTimers},
     },
     sip::timers::Timers,
 };
@@ -16,6 +16,7 @@ pub fn settings() -> CallSettings {
             user_agent: "B2BUA/test".into(),
             timers: Timers::default(),
             sessions: SessionTimers::default(),
+            reliable: Reliability::default(),
         }),
         max_duration: None,
         no_rtp: Some(Duration::from_secs(30)),

@@ -2,12 +2,14 @@
 
 mod calls;
 mod dialog;
+mod early;
 mod failover;
 mod forks;
 mod glare;
 mod offers;
 mod races;
 mod refresh;
+mod reliable;
 mod uas;
 mod weather;
 
@@ -15,7 +17,7 @@ use crate::{
     call::{
         Body, Env, Incoming, Leg, LookupError, Outgoing, Signal, Transmit, Unsent,
         failure::Kind,
-        leg::{LegOutput, Profile, SessionTimers},
+        leg::{LegOutput, Profile, Reliability, SessionTimers},
     },
     sdp::Sdp,
     sip::{
@@ -81,6 +83,7 @@ fn profile() -> Arc<Profile> {
         user_agent: "leg/test".into(),
         timers: Timers::default(),
         sessions: SessionTimers::default(),
+        reliable: Reliability::default(),
     })
 }
 
@@ -116,6 +119,8 @@ struct One {
     dialogs: Vec<DialogKey>,
     closed: bool,
     cseq: u32,
+    /// The INVITE of leg B, where a test answers it more than once.
+    invite: Option<Request>,
 }
 
 const BOB: &str = "192.0.2.200:5080";
@@ -162,6 +167,7 @@ impl One {
             dialogs: Vec::new(),
             closed: false,
             cseq: 100,
+            invite: None,
         };
         one.drain();
         one

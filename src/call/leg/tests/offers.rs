@@ -305,9 +305,14 @@ fn bodies_that_cannot_be_used_are_refused_and_the_call_stays() {
         Some("application/sdp".into())
     );
     assert_eq!(code(&mut one), 415);
-    let offer = one.request(&Method::Invite, &dialog, "Require: 100rel\r\n", Some(&sdp(21)));
+    let offer = one.request(
+        &Method::Invite,
+        &dialog,
+        "Require: 100rel, path\r\n",
+        Some(&sdp(21)),
+    );
     one.hear(offer);
-    assert_eq!(one.response().headers.get("Unsupported"), Some("100rel".into()));
+    assert_eq!(one.response().headers.get("Unsupported"), Some("path".into()));
     assert_eq!(code(&mut one), 420);
     assert!(one.words().is_empty());
 }

@@ -13,6 +13,7 @@ use crate::{
 pub(super) fn timers(expires: Option<u32>, min_se: u32) -> Arc<Profile> {
     Arc::new(Profile {
         sessions: SessionTimers { expires, min_se },
+        reliable: Reliability::default(),
         ..Profile::clone(&profile())
     })
 }
@@ -125,7 +126,7 @@ fn a_caller_gets_the_timer_that_rfc_4028_gives_it() {
         let what = format!("{extra:?} and {own:?}");
         assert_eq!(of(&ok, "Session-Expires"), expected, "{what}");
         assert_eq!(of(&ok, "Require"), required, "{what}");
-        assert_eq!(of(&ok, "Supported"), "timer", "{what}");
+        assert_eq!(of(&ok, "Supported"), "100rel, timer", "{what}");
     }
 }
 
