@@ -28,9 +28,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Leg A, not answered.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    offer: Option<Sdp>,
+    offer: Option<Box<Sdp>>,
     /// The last provisional response but 100, and when it is said again; without what went reliably.
-    said: (Status, Option<Sdp>),
+    said: (Status, Option<Box<Sdp>>),
     repeat: Instant,
     /// Nobody answers: the end.
     limit: Instant,
@@ -95,7 +95,7 @@ impl Leg {
             contact: Some(from.contact.clone()),
             local_ip: Some(from.source.local.ip()).filter(|ip| !ip.is_unspecified()),
             phase: Phase::Incoming(Incoming {
-                offer,
+                offer: offer.map(Box::new),
                 said: (Status::SESSION_PROGRESS, None),
                 repeat: env.now + KEEP_ALIVE,
                 // RFC 3261 §13.3.1: the caller may set a time.
@@ -138,7 +138,7 @@ impl Leg {
         match &self.phase {
             Phase::Incoming(Incoming {
                 offer: Some(offer), ..
-            }) => Body::Offer(offer.clone()),
+            }) => Body::Offer((**offer).clone()),
             _ => Body::None,
         }
     }
@@ -171,7 +171,7 @@ impl Leg {
     /// Notes what is said again so that proxies do not give up.
     pub(super) fn keep_saying(&mut self, status: Status, sdp: Option<&Sdp>, now: Instant) {
         if let Phase::Incoming(incoming) = &mut self.phase {
-            incoming.said = (status, sdp.cloned());
+            incoming.said = (status, sdp.cloned().map(Box::new));
             incoming.repeat = now + KEEP_ALIVE;
         }
     }
@@ -207,7 +207,7 @@ impl Leg {
             incoming.repeat = env.now + KEEP_ALIVE;
             // What waits for its PRACK is repeated often enough.
             if self.reliable.is_quiet() {
-                self.progress(status, sdp.map_or(Body::None, Body::Answer), env);
+                self.progress(status, sdp.map_or(Body::None, |sdp| Body::Answer(*sdp)), env);
             }
         }
     }
