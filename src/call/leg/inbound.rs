@@ -141,8 +141,8 @@ impl Inbound {
             headers.push("Contact", self.contact.clone());
         }
         if refreshes && status.is_success() {
-            headers.push("Supported", RELIABLE);
             headers.push("Supported", TIMER);
+            headers.push("Supported", RELIABLE);
             headers.push("Supported", REPLACES);
             if let Some(agreed) = self.session {
                 agreed.dress(headers);

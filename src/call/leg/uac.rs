@@ -2,8 +2,8 @@
 
 use super::{
     Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Offers, Origin, Outbound, Outgoing, Phase,
-    Position, Profile, Purpose, Reliable, Session, Side, Signal, attempt, confirmed::Up, content, early::Fork,
-    inbound::ALLOW, wire::wire,
+    Position, Profile, Purpose, Reliable, Session, Side, Signal, attempt, confirmed::Up, content,
+    early::Fork, inbound::ALLOW, wire::wire,
 };
 use crate::{
     call::failure::Kind,

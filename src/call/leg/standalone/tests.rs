@@ -91,6 +91,7 @@ impl Rig {
             user_agent: "passage".into(),
             timers: Timers::default(),
             sessions: SessionTimers::default(),
+            reliable: crate::call::Reliability::default(),
         });
         let mut env = Env { now, ids: &mut ids };
         let passage = Passage::new(incoming(Side::A, message, transport), profile, &mut env)?;
