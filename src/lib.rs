@@ -9,8 +9,8 @@
 //! - an [`app::Application`] is asked where a call goes and answers with a value;
 //! - a flow ([`media::relay`]) carries the packets of one stream in one direction: open, edit, seal.
 //!
-//! Imports point one way: `server` and `control` drive; `net` and `media::relay` do I/O; `call` decides;
-//! `sip` and `sdp` are pure and know nothing of each other. `phone` stands aside and uses none of them.
+//! Imports point one way: `server` and `control` drive; `net` and `media::relay` do I/O; `call` and
+//! `registration` decide; `sip` and `sdp` are pure and know nothing of each other. `phone` stands aside and uses none of them.
 
 pub mod app;
 pub mod call;
@@ -18,6 +18,7 @@ pub mod config;
 pub mod media;
 pub mod net;
 pub mod phone;
+pub mod registration;
 pub mod sdp;
 pub mod server;
 pub mod sip;

@@ -1,0 +1,448 @@
+//! One registration, from its first REGISTER to the removal of its binding.
+
+use super::{
+    answers::Answers,
+    backoff::{CAP, delay, random_part},
+    granted,
+    operation::{Operation, PATIENCE, Trial, Trouble},
+    plan::{RegistrationPlan, RegistrationStatus},
+    request::{Identity, Way, add_via, contact},
+};
+use crate::{
+    call::{Env, LookupError, Transmit},
+    sip::{
+        Method, NameAddr, Response, Status, Text, Uri,
+        routing::{Destination, NextHop, Target, Transport},
+        timers::Timers,
+        transaction::{Client, Fired},
+    },
+};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration, time::Instant};
+
+/// A refresh comes no sooner, however little was granted.
+const SOONEST: Duration = Duration::from_secs(1);
+/// The most that a 423 may make us ask for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// What a [`Registration`] wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Call [`Registration::turn`] when it is its turn.
+    Turn,
+    /// Resolve this (RFC 3263); answered by [`Registration::resolved`].
+    Lookup(NextHop),
+    /// Send this.
+    Transmit(Transmit),
+    /// A target did not answer.
+    Dead(Target),
+    /// [`Registration::status`] or [`Registration::binding`] has changed.
+    Changed,
+    /// The last output: the binding is removed, or there was none, or the registrar does not care.
+    Finished,
+}
+
+/// What the registrar has granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Our Contact.
+    pub contact: Uri,
+    /// Where the registrar and its proxies are: who may call.
+    pub peers: Arc<[IpAddr]>,
+    /// The way that requests of this account are to take (RFC 3608); empty: none was named.
+    pub service_route: Arc<[Uri]>,
+    until: Instant,
+}
+
+/// See the module. Contract: after any call, drain [`Self::poll_output`] to `None`, then wait for a response, a turn or
+/// [`Self::poll_timeout`].
+#[derive(Debug)]
+pub struct Registration {
+    plan: Arc<RegistrationPlan>,
+    timers: Timers,
+    identity: Identity,
+    answers: Answers,
+    state: State,
+    binding: Option<Binding>,
+    failed: Option<Arc<str>>,
+    failures: u32,
+    /// What the registrar takes at least (423).
+    least: Duration,
+    /// Where our datagrams are seen to come from, where that is not what we call ourselves (RFC 3581).
+    observed: Option<(IpAddr, u16)>,
+    /// The present binding was made anew because of `observed`: not twice in a row.
+    moved: bool,
+    /// The plan has changed meanwhile.
+    again: bool,
+    ending: bool,
+    out: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Waits for its turn.
+    Queued,
+    /// Nothing to do until then: refresh, or another attempt.
+    Resting(Instant),
+    /// On its way.
+    Busy(Box<Operation>),
+    /// Nothing follows.
+    Over,
+}
+
+impl Registration {
+    /// One that wants its first turn.
+    pub fn new(plan: Arc<RegistrationPlan>, user_agent: Text, timers: Timers, env: &mut Env<'_>) -> Self {
+        let identity = Identity::new(env.ids.call_id(), env.ids.tag(), user_agent);
+        Self {
+            plan,
+            timers,
+            identity,
+            answers: Answers::default(),
+            state: State::Queued,
+            binding: None,
+            failed: None,
+            failures: 0,
+            least: Duration::ZERO,
+            observed: None,
+            moved: false,
+            again: false,
+            ending: false,
+            out: VecDeque::from([Output::Turn]),
+        }
+    }
+    /// Its Call-ID, the same for its whole life.
+    pub fn call_id(&self) -> &Text {
+        &self.identity.call_id
+    }
+    /// What it was told.
+    pub fn plan(&self) -> &Arc<RegistrationPlan> {
+        &self.plan
+    }
+    /// How far it is.
+    pub fn status(&self) -> RegistrationStatus {
+        match (&self.binding, &self.failed, &self.state) {
+            (Some(_), ..) => RegistrationStatus::Registered,
+            (None, Some(why), _) => RegistrationStatus::Failed(why.clone()),
+            (None, None, State::Queued) => RegistrationStatus::Waiting,
+            (None, None, _) => RegistrationStatus::InProgress,
+        }
+    }
+    /// What it has, while it lasts.
+    pub const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
+    }
+    /// Whether it waits for its turn.
+    pub const fn is_queued(&self) -> bool {
+        matches!(self.state, State::Queued)
+    }
+    /// Whether there is something to lose if its turn is late.
+    pub const fn is_urgent(&self) -> bool {
+        self.binding.is_some() || self.ending
+    }
+    /// The next thing that it wants done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+    /// When to call [`Self::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let state = match &self.state {
+            State::Queued | State::Over => None,
+            State::Resting(until) => Some(*until),
+            State::Busy(operation) => operation.poll_timeout(),
+        };
+        let lapse = self.binding.as_ref().map(|binding| binding.until);
+        [state, lapse].into_iter().flatten().min()
+    }
+    /// It is its turn: begins an operation.
+    pub fn turn(&mut self, _env: &mut Env<'_>) {
+        if !matches!(self.state, State::Queued) {
+            return;
+        }
+        self.again = false;
+        self.answers.begin();
+        let expires = if self.ending {
+            Duration::ZERO
+        } else {
+            self.plan.expires.max(self.least)
+        };
+        let hop = NextHop::first(&self.plan.route, &self.plan.registrar);
+        self.state = State::Busy(Box::new(Operation::new(expires, hop.clone())));
+        self.out.push_back(Output::Lookup(hop));
+        self.out.push_back(Output::Changed);
+    }
+    /// The answer to [`Output::Lookup`].
+    pub fn resolved(&mut self, hop: &NextHop, found: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        if operation.hop.as_ref() != Some(hop) {
+            return;
+        }
+        match found {
+            Ok(targets) => {
+                operation.found(&targets);
+                self.next("no address", env);
+            }
+            Err(error) => self.fail(Trouble::passing(error.to_string()), env),
+        }
+    }
+    /// A response to a REGISTER with our Call-ID.
+    pub fn response(&mut self, response: &Response, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        let (Ok(via), Ok(cseq), Some(trial)) = (
+            response.headers.via(),
+            response.headers.cseq(),
+            &mut operation.trial,
+        ) else {
+            return;
+        };
+        let is_ours = via.branch().as_ref() == Some(&trial.branch)
+            && cseq.number == self.identity.cseq()
+            && cseq.method == Method::Register
+            && response.headers.values("Via").count() == 1;
+        if !is_ours || !trial.transaction.receive(response.status, env.now).pass {
+            return;
+        }
+        trial.patience = None;
+        if response.status.is_provisional() {
+            return;
+        }
+        let way = trial.way.clone();
+        if way.target.transport == Transport::Udp && (via.rport().is_some() || via.received().is_some()) {
+            self.observed = granted::observed(response, &way.target.sent_by);
+        }
+        self.settle(response, way, env);
+    }
+    /// A final response.
+    fn settle(&mut self, response: &Response, way: Way, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        let status = response.status;
+        if status.is_success() {
+            return self.granted(response, env);
+        }
+        if matches!(
+            status,
+            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+        ) {
+            // The answer goes to the member that asked, and to no other (acceptance #25, S8).
+            if let Some(credentials) = &self.plan.credentials
+                && self.answers.take(response, credentials)
+            {
+                return self.send(way, env);
+            }
+            self.answers.clear();
+        }
+        if status.code() == 423
+            && let Some(least) = granted::number(&response.headers, "Min-Expires")
+            && operation.raise(Duration::from_secs(least.into()).min(LONGEST))
+        {
+            self.least = operation.expires;
+            return self.send(way, env);
+        }
+        let trouble = Trouble {
+            why: granted::why(response).into(),
+            retry_after: granted::retry_after(&response.headers),
+            refused: granted::is_refusal(status),
+        };
+        if status == Status::SERVICE_UNAVAILABLE && operation.has_more() {
+            operation.refusal = Some(trouble);
+            return self.next("no response", env);
+        }
+        self.fail(trouble, env);
+    }
+    fn granted(&mut self, response: &Response, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        if operation.expires.is_zero() {
+            self.binding = None;
+            return self.finish();
+        }
+        let Some(trial) = operation.trial.take() else {
+            return;
+        };
+        let time = granted::expiry(response, &trial.contact, operation.expires);
+        if time.is_zero() {
+            return self.fail(Trouble::passing("the registrar granted no time"), env);
+        }
+        let calls_us = contact(&self.plan, &trial.way, self.observed);
+        let elsewhere = calls_us != trial.contact && !self.moved;
+        self.binding = Some(Binding {
+            contact: trial.contact,
+            peers: operation.peers.clone(),
+            service_route: granted::service_route(&response.headers),
+            until: env.now + time,
+        });
+        self.failed = None;
+        self.failures = 0;
+        self.moved = elsewhere;
+        if self.ending || self.again || elsewhere {
+            self.queue();
+        } else {
+            self.state = State::Resting(env.now + random_part(time, env.ids).max(SOONEST));
+        }
+        self.out.push_back(Output::Changed);
+    }
+    /// Sends to the next target, if there is one.
+    fn next(&mut self, otherwise: &str, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        match operation.next_way() {
+            Some(way) => self.send(way, env),
+            None => {
+                let trouble = operation.outcome(otherwise);
+                self.fail(trouble, env);
+            }
+        }
+    }
+    fn send(&mut self, way: Way, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        let mut request = self.identity.next(&self.plan, operation.expires);
+        let is_removal = operation.expires.is_zero();
+        let bound = self.binding.as_ref().map(|binding| &binding.contact);
+        let ours = match bound.filter(|_| is_removal) {
+            Some(bound) => bound.clone(),
+            None => contact(&self.plan, &way, self.observed),
+        };
+        request
+            .headers
+            .push("Contact", NameAddr::of(ours.clone()).to_text());
+        if let Some(old) = bound.filter(|old| **old != ours) {
+            let old = NameAddr::of(old.clone()).to_text();
+            request
+                .headers
+                .push("Contact", [old.as_bytes(), b";expires=0"].concat());
+        }
+        if let Some(credentials) = &self.plan.credentials {
+            self.answers.dress(credentials, &mut request, env.ids);
+        }
+        let branch: Text = env.ids.branch().into();
+        add_via(&mut request.headers, &way.target, &branch);
+        let bytes = request.to_bytes();
+        if let Some([instead, after]) = way.for_size(bytes.len()) {
+            operation.put_first(after);
+            return self.send(instead, env);
+        }
+        let reliable = way.target.transport.is_reliable();
+        let to = Destination::Target(way.target.clone());
+        operation.trial = Some(Trial {
+            branch,
+            contact: ours,
+            transaction: Client::start(bytes.clone(), reliable, self.timers, env.now),
+            patience: operation.has_more().then_some(env.now + PATIENCE),
+            way,
+        });
+        self.out.push_back(Output::Transmit(Transmit { bytes, to }));
+    }
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
+        if self
+            .binding
+            .as_ref()
+            .is_some_and(|binding| binding.until <= env.now)
+        {
+            self.binding = None;
+            self.out.push_back(Output::Changed);
+        }
+        match &mut self.state {
+            State::Resting(until) if *until <= env.now => self.queue(),
+            State::Busy(operation) => {
+                let Some(trial) = &mut operation.trial else {
+                    return;
+                };
+                let mut silent = trial.patience.is_some_and(|until| until <= env.now);
+                while let Some(fired) = trial.transaction.fire(env.now) {
+                    match fired {
+                        Fired::Send(_) if silent => {}
+                        Fired::Send(bytes) => {
+                            let to = Destination::Target(trial.way.target.clone());
+                            self.out.push_back(Output::Transmit(Transmit { bytes, to }));
+                        }
+                        Fired::TimedOut => silent = true,
+                    }
+                }
+                if silent {
+                    self.out.push_back(Output::Dead(trial.way.target.clone()));
+                    self.next("No response", env);
+                }
+            }
+            State::Resting(_) | State::Queued | State::Over => {}
+        }
+    }
+    /// The REGISTER with this branch could not be sent to this target.
+    pub fn undeliverable(&mut self, branch: &[u8], env: &mut Env<'_>) {
+        if let State::Busy(operation) = &mut self.state
+            && let Some(trial) = &operation.trial
+            && trial.branch.as_bytes() == branch
+            && trial.transaction.is_calling()
+        {
+            self.next("I/O error", env);
+        }
+    }
+    /// Goes on by another plan for the same binding; with other credentials or another route, at once.
+    pub fn update(&mut self, plan: Arc<RegistrationPlan>, _env: &mut Env<'_>) {
+        let now = plan.needs_register(&self.plan);
+        if plan.credentials != self.plan.credentials {
+            self.answers.clear();
+        }
+        self.plan = plan;
+        if now && !self.ending {
+            self.failures = 0;
+            match self.state {
+                State::Resting(_) => self.queue(),
+                State::Busy(_) => self.again = true,
+                State::Queued | State::Over => {}
+            }
+        }
+    }
+    /// Removes the binding (RFC 3261 §10.2.2), then [`Output::Finished`].
+    pub fn end(&mut self) {
+        self.ending = true;
+        match (&self.state, &self.binding) {
+            // What is on its way may make a binding: RFC 3261 §10.2 has us wait.
+            (State::Busy(_) | State::Over, _) => {}
+            (_, None) => self.finish(),
+            (State::Queued, Some(_)) => {}
+            (State::Resting(_), Some(_)) => self.queue(),
+        }
+    }
+    fn queue(&mut self) {
+        self.state = State::Queued;
+        self.out.push_back(Output::Turn);
+    }
+    fn finish(&mut self) {
+        self.state = State::Over;
+        self.out.push_back(Output::Changed);
+        self.out.push_back(Output::Finished);
+    }
+    fn fail(&mut self, trouble: Trouble, env: &mut Env<'_>) {
+        let was_removal = matches!(&self.state, State::Busy(operation) if operation.expires.is_zero());
+        if was_removal {
+            tracing::debug!(aor = %self.plan.aor, why = %trouble.why, "not unregistered");
+            self.binding = None;
+            return self.finish();
+        }
+        if trouble.refused {
+            self.binding = None;
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.failed = Some(trouble.why);
+        if self.ending && self.binding.is_none() {
+            return self.finish();
+        }
+        if self.ending || self.again {
+            self.queue();
+        } else {
+            let wait = delay(self.failures, trouble.retry_after, env.ids).min(CAP);
+            self.state = State::Resting(env.now + wait);
+        }
+        self.out.push_back(Output::Changed);
+    }
+}

@@ -1,0 +1,7 @@
+//! Registrations on virtual time, against registrars that behave and that do not.
+
+mod accounts;
+mod digest;
+mod happy;
+mod rig;
+mod weather;

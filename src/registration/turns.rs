@@ -1,0 +1,147 @@
+//! Whose turn it is in one pool: never more often than the set rate.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// Timers are good to a millisecond: below this interval, a turn that came late may be made up for within [`SLACK`], lest a rate of
+/// 500 a second become one of 300. Longer intervals are kept from one turn to the next.
+const FINE: Duration = Duration::from_millis(10);
+/// See [`FINE`].
+const SLACK: Duration = Duration::from_millis(4);
+
+/// Those who wait.
+#[derive(Debug)]
+pub(super) struct Turns {
+    /// A binding would lapse, or is to be removed.
+    urgent: VecDeque<u64>,
+    patient: VecDeque<u64>,
+    next: Instant,
+}
+
+impl Turns {
+    /// The first turn is at once.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            urgent: VecDeque::new(),
+            patient: VecDeque::new(),
+            next: now,
+        }
+    }
+    /// Joins the queue.
+    pub(super) fn push(&mut self, number: u64, urgent: bool) {
+        if urgent {
+            self.urgent.push_back(number);
+        } else {
+            self.patient.push_back(number);
+        }
+    }
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.urgent.len() + self.patient.len()
+    }
+    /// The first of those who wait, if it may go now. [`Self::taken`] follows when it did.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<u64> {
+        if now < self.next {
+            return None;
+        }
+        self.urgent.pop_front().or_else(|| self.patient.pop_front())
+    }
+    /// The turn was taken: the next comes `interval` later.
+    pub(super) fn taken(&mut self, interval: Duration, now: Instant) {
+        let from = if interval < FINE {
+            let earliest = now.checked_sub(SLACK).unwrap_or(now);
+            self.next.max(earliest)
+        } else {
+            now
+        };
+        self.next = from + interval;
+    }
+    /// Nobody waits, and who came now would not have to.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.len() == 0 && self.next <= now
+    }
+    /// When somebody's turn is.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        (self.len() > 0).then_some(self.next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Turns that are taken within `lasts` by who looks every `step`.
+    fn taken(interval: Duration, step: Duration, lasts: Duration) -> Vec<Instant> {
+        let start = Instant::now_for_tests();
+        let mut turns = Turns::new(start);
+        (0..100_000).for_each(|number| turns.push(number, false));
+        let mut times = Vec::new();
+        let mut now = start;
+        while now < start + lasts {
+            while turns.pop(now).is_some() {
+                turns.taken(interval, now);
+                times.push(now);
+            }
+            now += step;
+        }
+        times
+    }
+
+    trait ForTests {
+        fn now_for_tests() -> Self;
+    }
+    impl ForTests for Instant {
+        #[expect(clippy::disallowed_methods, reason = "any moment will do")]
+        fn now_for_tests() -> Self {
+            Self::now()
+        }
+    }
+
+    #[test]
+    fn a_fine_interval_is_kept_on_average_by_a_coarse_clock_and_never_exceeded() {
+        let millis = Duration::from_millis;
+        let times = taken(millis(2), Duration::from_micros(1300), millis(10_000));
+        assert!((4950..=5001).contains(&times.len()), "{}", times.len());
+        for window in times.windows(101) {
+            let span = *window.last().unwrap() - *window.first().unwrap();
+            assert!(span + SLACK >= millis(200), "{span:?}");
+        }
+    }
+
+    #[test]
+    fn who_looks_away_for_long_makes_up_for_no_more_than_the_slack() {
+        let millis = Duration::from_millis;
+        let times = taken(millis(2), millis(100), millis(1000));
+        assert_eq!(times.len(), 1 + 9 * 3, "two made up for, and one on time");
+    }
+
+    #[test]
+    fn a_long_interval_lies_between_any_two() {
+        let millis = Duration::from_millis;
+        let times = taken(millis(100), millis(7), millis(10_000));
+        assert!(times.len() > 90);
+        for pair in times.windows(2) {
+            assert!(pair[1] - pair[0] >= millis(100));
+        }
+    }
+
+    #[test]
+    fn no_interval_lets_all_go_at_once() {
+        let times = taken(Duration::ZERO, Duration::from_millis(1), Duration::from_millis(1));
+        assert_eq!(times.len(), 100_000);
+    }
+
+    #[test]
+    fn urgent_ones_go_first() {
+        let start = Instant::now_for_tests();
+        let mut turns = Turns::new(start);
+        turns.push(1, false);
+        turns.push(2, true);
+        turns.push(3, false);
+        let order: Vec<_> = std::iter::from_fn(|| turns.pop(start)).collect();
+        assert_eq!(order, [2, 1, 3]);
+        assert_eq!(turns.poll_timeout(), None);
+    }
+}
