@@ -1,6 +1,6 @@
 use super::*;
 use b2bua::{
-    app::SystemClock,
+    app::{Registrations, SystemClock},
     config::{Config as File, ConfigErrors, Schema},
     sip::{
         Message, Text,
@@ -43,6 +43,7 @@ fn services(proxy: Option<&str>) -> Services {
         latching: NatLatching::Signalled,
         clock: Arc::new(SystemClock),
         directory: Default::default(),
+        registrations: Registrations::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Applications: they decide how calls are bridged. Everything an author needs is re-exported here.
 
 mod header_list;
+pub mod registrations;
 pub mod registry;
 pub mod services;
 
@@ -11,6 +12,7 @@ pub use crate::call::{
     Summary,
 };
 pub use header_list::{HeaderList, HeaderListError};
+pub use registrations::{AccountKey, RegistrationPlan, RegistrationStatus, Registrations};
 pub use registry::{Bound, CallState, Registered};
 pub use services::{Services, SystemClock, WallClock};
 

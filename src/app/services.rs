@@ -1,5 +1,6 @@
 //! What the server lends to applications.
 
+use super::Registrations;
 use crate::sip::Uri;
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -14,6 +15,8 @@ pub struct Services {
     pub clock: Arc<dyn WallClock>,
     /// The directory of the configuration file: what it names by a relative path lies below it.
     pub directory: std::path::PathBuf,
+    /// Registrations at other people's registrars.
+    pub registrations: Registrations,
 }
 
 /// The time of day, which may jump.

@@ -1,7 +1,7 @@
 //! From the configuration to what the server and the applications are made of.
 
 use b2bua::{
-    app::{Bound, Registered, Services, SystemClock},
+    app::{Bound, Registered, Registrations, Services, SystemClock},
     call::{
         bridge::CallSettings,
         leg::{Profile, SessionTimers},
@@ -40,12 +40,14 @@ pub(crate) async fn application(
     config: &Config,
     server: &config::Server,
     before: Option<&Bound>,
+    registrations: &Registrations,
 ) -> Result<Bound, ConfigErrors> {
     let services = Services {
         outbound_proxy: server.outbound_proxy.0.clone(),
         latching: server.nat_latching,
         clock: Arc::new(SystemClock),
         directory: config.path().parent().unwrap_or(Path::new("")).to_owned(),
+        registrations: registrations.clone(),
     };
     match known.iter().find(|entry| entry.name == server.application) {
         Some(entry) => entry.build(config, &services, before).await,
@@ -296,6 +298,8 @@ pub(crate) fn settings(
         identity,
         zid_cache,
         ledger,
+        // Whoever makes the applications has theirs.
+        registrations: Registrations::default(),
         clock: Arc::new(SystemClock),
         dtls: dtls::Limits {
             most: server.dtls_handshakes.saturating_mul(WAITING),

@@ -7,7 +7,7 @@ use super::{
     notify::Notify,
 };
 use b2bua::{
-    app::{Bound, Registered},
+    app::{Bound, Registered, Registrations},
     config::{Config, ConfigErrors, Global, Schema, Server as ServerSection, Transports},
     net::Listen,
     server::{Ledger, Server},
@@ -113,7 +113,9 @@ impl Loaded {
 }
 
 async fn check(loaded: &Loaded, known: &[Registered]) -> Result<(), Fault> {
-    compose::application(known, &loaded.config, &loaded.server, None).await?;
+    // What it would have registered goes nowhere.
+    let registrations = Registrations::default();
+    compose::application(known, &loaded.config, &loaded.server, None, &registrations).await?;
     let (_, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
     for remark in remarks {
         println!("b2bua-server/{remark}");
@@ -150,14 +152,15 @@ async fn serve(
         written.unwrap_or_else(|error| error!("--pidfile: {} cannot be written: {error}", path.display()));
     }
 
-    let app = compose::application(known, &loaded.config, &loaded.server, None).await?;
+    let registrations = Registrations::default();
+    let app = compose::application(known, &loaded.config, &loaded.server, None, &registrations).await?;
     let listen = compose::listen(&loaded.server).await.map_err(Fault::Failed)?;
     let (security, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
     remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
     let trusted = compose::trusted(&loaded.server).await;
     let identity = compose::identity(&loaded.server);
     let zid_cache = compose::zid_cache(&loaded.server).await;
-    let settings = compose::settings(
+    let mut settings = compose::settings(
         &loaded.server,
         listen.clone(),
         security,
@@ -166,6 +169,7 @@ async fn serve(
         zid_cache,
         ledger.clone(),
     );
+    settings.registrations = registrations.clone();
     let server = Server::start(settings, app.clone())
         .await
         .map_err(Fault::failed)?;
@@ -179,6 +183,7 @@ async fn serve(
         listen,
         ledger,
         transports: loaded.server.transport,
+        registrations,
         server,
         app: RefCell::new(app),
     };
@@ -240,6 +245,7 @@ struct Running<'a> {
     listen: Vec<Listen>,
     ledger: Ledger,
     transports: Transports,
+    registrations: Registrations,
     server: Server,
     /// What is in force.
     app: RefCell<Bound>,
@@ -314,8 +320,16 @@ impl Running<'_> {
 
     async fn reloaded(&self) -> Result<(), Fault> {
         let loaded = Loaded::read(self.args, self.schema)?;
+        let registrations = &self.registrations;
         let before = self.app.borrow().clone();
-        let app = compose::application(self.known, &loaded.config, &loaded.server, Some(&before)).await?;
+        let app = compose::application(
+            self.known,
+            &loaded.config,
+            &loaded.server,
+            Some(&before),
+            registrations,
+        )
+        .await?;
         loaded.config.remarks().for_each(|remark| info!("{remark}"));
         let (security, remarks) = compose::security(&loaded.config, &loaded.server, &self.transports)?;
         remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));

@@ -127,7 +127,7 @@ impl Book {
         }
         for number in before.into_values() {
             changes.removed += 1;
-            self.leave(number, env);
+            self.leave(number, env.now);
         }
         changes
     }
@@ -142,7 +142,7 @@ impl Book {
         let pool = self.pools.get_mut(&key.pool);
         let number = pool.and_then(|pool| pool.accounts.remove(&key.account));
         if let Some(number) = number {
-            self.leave(number, env);
+            self.leave(number, env.now);
         }
         Changes {
             removed: usize::from(number.is_some()),
@@ -172,7 +172,7 @@ impl Book {
                 self.forget(number);
             } else {
                 entry.registration.end();
-                self.drain(number, env);
+                self.drain(number, env.now);
             }
         }
     }
@@ -199,7 +199,7 @@ impl Book {
     ) {
         if let Some(entry) = self.entries.get_mut(&number) {
             entry.registration.resolved(hop, found, env);
-            self.drain(number, env);
+            self.drain(number, env.now);
         }
     }
     /// A response to a REGISTER. `false` when it is nobody's.
@@ -209,7 +209,7 @@ impl Book {
             return false;
         };
         entry.registration.response(response, env);
-        self.drain(number, env);
+        self.drain(number, env.now);
         true
     }
     /// A REGISTER with this Call-ID and branch could not be sent.
@@ -218,7 +218,7 @@ impl Book {
             && let Some(entry) = self.entries.get_mut(&number)
         {
             entry.registration.undeliverable(branch.as_bytes(), env);
-            self.drain(number, env);
+            self.drain(number, env.now);
         }
     }
     /// Deadlines and turns that have come; call again while [`Self::poll_timeout`] is not later than now.
@@ -233,7 +233,7 @@ impl Book {
                     {
                         entry.deadline = None;
                         entry.registration.handle_timeout(env);
-                        self.drain(number, env);
+                        self.drain(number, env.now);
                     }
                 }
                 _ => break,
@@ -276,7 +276,7 @@ impl Book {
             {
                 turns.taken(entry.registration.plan().throttle, env.now);
                 entry.registration.turn(env);
-                self.drain(number, env);
+                self.drain(number, env.now);
             }
         }
     }
@@ -300,9 +300,9 @@ impl Book {
             changes.updated += 1;
             if before.is_same_binding(&plan) {
                 entry.registration.update(Arc::new(plan), env);
-                return self.drain(number, env);
+                return self.drain(number, env.now);
             }
-            self.leave(number, env);
+            self.leave(number, env.now);
         } else {
             changes.added += 1;
         }
@@ -322,10 +322,10 @@ impl Book {
             told: None,
         };
         self.entries.insert(number, entry);
-        self.drain(number, env);
+        self.drain(number, env.now);
     }
     /// Its account has gone.
-    fn leave(&mut self, number: u64, env: &mut Env<'_>) {
+    fn leave(&mut self, number: u64, now: Instant) {
         let Some(entry) = self.entries.get_mut(&number) else {
             return;
         };
@@ -337,9 +337,13 @@ impl Book {
             self.out.push_back(BookOutput::Account(key, None));
         }
         entry.registration.end();
-        self.drain(number, env);
+        self.drain(number, now);
     }
     fn forget(&mut self, number: u64) {
+        self.drop_entry(number);
+        self.prune();
+    }
+    fn drop_entry(&mut self, number: u64) {
         if let Some(entry) = self.entries.remove(&number) {
             self.calls.remove(entry.registration.call_id());
             if let Some(account) = entry.account {
@@ -352,7 +356,7 @@ impl Book {
             }
         }
     }
-    fn drain(&mut self, number: u64, env: &mut Env<'_>) {
+    fn drain(&mut self, number: u64, now: Instant) {
         let Some(entry) = self.entries.get_mut(&number) else {
             return;
         };
@@ -363,9 +367,7 @@ impl Book {
                 Output::Turn => {
                     let urgent = entry.registration.is_urgent();
                     let pool = self.pools.entry(entry.pool.clone());
-                    pool.or_insert_with(|| Pool::new(env.now))
-                        .turns
-                        .push(number, urgent);
+                    pool.or_insert_with(|| Pool::new(now)).turns.push(number, urgent);
                 }
                 Output::Lookup(hop) => self.out.push_back(BookOutput::Lookup(number, hop)),
                 Output::Transmit(transmit) => self.out.push_back(BookOutput::Transmit(transmit)),
@@ -397,6 +399,17 @@ impl Book {
             if let Some(at) = deadline {
                 self.deadlines.push(Reverse((at, number)));
             }
+        }
+        self.prune();
+    }
+    /// Forgets deadlines that are void.
+    fn prune(&mut self) {
+        while let Some(Reverse((at, number))) = self.deadlines.peek() {
+            let entry = self.entries.get(number);
+            if entry.is_some_and(|entry| entry.deadline == Some(*at)) {
+                return;
+            }
+            self.deadlines.pop();
         }
     }
     fn number(&self, pool: &Arc<str>, account: &Arc<str>) -> Option<u64> {

@@ -50,7 +50,6 @@ pub struct Binding {
     pub peers: Arc<[IpAddr]>,
     /// The way that requests of this account are to take (RFC 3608); empty: none was named.
     pub service_route: Arc<[Uri]>,
-    until: Instant,
 }
 
 /// See the module. Contract: after any call, drain [`Self::poll_output`] to `None`, then wait for a response, a turn or
@@ -63,6 +62,8 @@ pub struct Registration {
     answers: Answers,
     state: State,
     binding: Option<Binding>,
+    /// Until when it was granted.
+    lapses: Option<Instant>,
     failed: Option<Arc<str>>,
     failures: u32,
     /// What the registrar takes at least (423).
@@ -100,6 +101,7 @@ impl Registration {
             answers: Answers::default(),
             state: State::Queued,
             binding: None,
+            lapses: None,
             failed: None,
             failures: 0,
             least: Duration::ZERO,
@@ -150,8 +152,7 @@ impl Registration {
             State::Resting(until) => Some(*until),
             State::Busy(operation) => operation.poll_timeout(),
         };
-        let lapse = self.binding.as_ref().map(|binding| binding.until);
-        [state, lapse].into_iter().flatten().min()
+        [state, self.lapses].into_iter().flatten().min()
     }
     /// It is its turn: begins an operation.
     pub fn turn(&mut self, _env: &mut Env<'_>) {
@@ -259,7 +260,7 @@ impl Registration {
             return;
         };
         if operation.expires.is_zero() {
-            self.binding = None;
+            self.lose();
             return self.finish();
         }
         let Some(trial) = operation.trial.take() else {
@@ -275,8 +276,8 @@ impl Registration {
             contact: trial.contact,
             peers: operation.peers.clone(),
             service_route: granted::service_route(&response.headers),
-            until: env.now + time,
         });
+        self.lapses = Some(env.now + time);
         self.failed = None;
         self.failures = 0;
         self.moved = elsewhere;
@@ -343,12 +344,8 @@ impl Registration {
     }
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
-        if self
-            .binding
-            .as_ref()
-            .is_some_and(|binding| binding.until <= env.now)
-        {
-            self.binding = None;
+        if self.lapses.is_some_and(|until| until <= env.now) {
+            self.lose();
             self.out.push_back(Output::Changed);
         }
         match &mut self.state {
@@ -413,6 +410,11 @@ impl Registration {
             (State::Resting(_), Some(_)) => self.queue(),
         }
     }
+    /// There is no binding any more.
+    fn lose(&mut self) {
+        self.binding = None;
+        self.lapses = None;
+    }
     fn queue(&mut self) {
         self.state = State::Queued;
         self.out.push_back(Output::Turn);
@@ -426,11 +428,11 @@ impl Registration {
         let was_removal = matches!(&self.state, State::Busy(operation) if operation.expires.is_zero());
         if was_removal {
             tracing::debug!(aor = %self.plan.aor, why = %trouble.why, "not unregistered");
-            self.binding = None;
+            self.lose();
             return self.finish();
         }
         if trouble.refused {
-            self.binding = None;
+            self.lose();
         }
         self.failures = self.failures.saturating_add(1);
         self.failed = Some(trouble.why);

@@ -10,10 +10,12 @@ use super::{
     maps::{Census, Maps, Origination},
     recent::Recent,
     redact::Redacted,
+    registrations::Mailbox,
     standalone::{Answerer, reply},
     zid_cache::ZidCache,
 };
 use crate::{
+    app::Registrations,
     call::{
         CallNumber, Cause, Command, Designation, Failure, Incoming, Input, Origin, Side, Transmit, Unsent,
         failure::Kind,
@@ -72,6 +74,8 @@ pub(super) struct Dispatcher {
     pub(super) policy: Policy,
     pub(super) dtls: Dtls,
     pub(super) cache: Arc<ZidCache>,
+    pub(super) registrations: Registrations,
+    pub(super) mailbox: Mailbox,
     pub(super) ids: Ids,
     pub(super) control: mpsc::UnboundedSender<Control>,
     pub(super) census: watch::Sender<Census>,
@@ -262,7 +266,7 @@ impl Dispatcher {
             let response = self.answerer.response(&request, Status::CALL_DOES_NOT_EXIST);
             return self.answer(&request, response, source);
         }
-        if !self.trusts(&source) {
+        if !self.trusts(&source) && !self.registrations.is_peer(source.remote.ip()) {
             return self.refuse(&request, &key, source, Refusal::Forbidden);
         }
         if let Some(response) = self.answerer.outside(&request) {
@@ -383,6 +387,16 @@ impl Dispatcher {
         if let Some((number, side)) = found {
             return self.deliver(number, side, response.into(), source);
         }
+        if response
+            .headers
+            .cseq()
+            .is_ok_and(|cseq| cseq.method == Method::Register)
+        {
+            if !self.mailbox.response(response) {
+                self.gauges.dropped.add();
+            }
+            return;
+        }
         // A final response to an INVITE whose call has gone: its ACK was lost.
         let key = TransactionKey::of_response(&response).ok();
         match key.and_then(|key| self.maps.tombstones.find(&key)) {
@@ -421,6 +435,9 @@ impl Dispatcher {
         let (Some(unsent), Some(local_tag)) = (Unsent::of(&message, transmit.to.clone()), tag) else {
             return;
         };
+        if matches!(&message, Message::Request(request) if request.method == Method::Register) {
+            return self.mailbox.undeliverable(unsent);
+        }
         let key = DialogKey {
             call_id: unsent.call_id.clone(),
             local_tag,

@@ -48,6 +48,12 @@ pub struct Gauges {
     pub dtls_refused: Count,
     /// Requests outside of calls that wait for their answers, and subscriptions.
     pub standalone: Level,
+    /// Accounts that are registered.
+    pub registered: Level,
+    /// Accounts that wait for their turn to register, or for the registrar.
+    pub registering: Level,
+    /// Accounts that were refused, or got no answer.
+    pub registrations_failed: Level,
     /// Calls taken.
     pub taken: Count,
     /// Calls that both sides were up in.
@@ -205,6 +211,9 @@ impl Gauges {
             ("dtls-completed", self.dtls_completed.total()),
             ("dtls-failed", self.dtls_failed.total()),
             ("dtls-refused", self.dtls_refused.total()),
+            ("registered", level(&self.registered)),
+            ("registering", level(&self.registering)),
+            ("registrations-failed", level(&self.registrations_failed)),
             ("taken", self.taken.total()),
             ("answered", self.answered.total()),
             ("refused", self.refused.total()),

@@ -13,6 +13,7 @@ mod passage;
 pub mod plain;
 mod recent;
 mod redact;
+mod registrations;
 mod retained;
 pub mod settings;
 mod shutdown;
@@ -85,12 +86,15 @@ pub struct Server {
     control: sync::mpsc::UnboundedSender<Control>,
     census: sync::watch::Receiver<Census>,
     drain_timeout: Mutex<Duration>,
+    mailbox: registrations::Mailbox,
     dispatcher: JoinHandle<()>,
+    registrar: JoinHandle<()>,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.dispatcher.abort();
+        self.registrar.abort();
     }
 }
 
@@ -132,6 +136,15 @@ impl Server {
         let dtls = Dtls::new(settings.dtls);
         let mut secret = [0; 16];
         ids.fill(&mut secret);
+        let profile = &settings.calls.profile;
+        let (mailbox, registrar) = registrations::start(
+            net.clone(),
+            gauges.clone(),
+            settings.registrations.clone(),
+            profile.user_agent.clone(),
+            profile.timers,
+            ids.fork(),
+        );
         let dispatcher = Dispatcher {
             net: net.clone(),
             relay: relay.clone(),
@@ -146,6 +159,8 @@ impl Server {
             policy: Policy::new(&settings, app),
             dtls: dtls.clone(),
             cache,
+            registrations: settings.registrations.clone(),
+            mailbox: mailbox.clone(),
             ids,
             control: control.clone(),
             census: census_sender,
@@ -160,7 +175,9 @@ impl Server {
             control,
             census,
             drain_timeout: Mutex::new(settings.drain_timeout),
+            mailbox,
             dispatcher: tokio::spawn(dispatcher.run(incoming, orders)),
+            registrar,
         })
     }
     /// Where it listens, with the ports that the kernel chose.
@@ -241,10 +258,21 @@ mod tests {
             audio_ports: 30_000..=30_001,
             video_ports: 30_000..=30_001,
         });
+        let net = Net::bind(&[], &[], Limits::default(), events)
+            .await
+            .expect("nothing to bind");
+        let (mailbox, registrar) = registrations::start(
+            net.clone(),
+            Arc::default(),
+            crate::app::Registrations::default(),
+            "test".into(),
+            crate::sip::timers::Timers::default(),
+            Ids::seeded(1),
+        );
         Server {
-            net: Net::bind(&[], &[], Limits::default(), events)
-                .await
-                .expect("nothing to bind"),
+            net,
+            mailbox,
+            registrar,
             relay: Arc::new(relay.expect("threads")),
             dtls: Dtls::new(crate::media::dtls::Limits::default()),
             gauges: Arc::default(),

@@ -2,7 +2,7 @@
 
 use super::{cdr::Ledger, zid_cache::ZidCache};
 use crate::{
-    app::WallClock,
+    app::{Registrations, WallClock},
     call::bridge::CallSettings,
     config::Networks,
     media::dtls::{self, Identity},
@@ -33,6 +33,8 @@ pub struct ServerSettings {
     pub ledger: Ledger,
     /// The time of day, for records.
     pub clock: Arc<dyn WallClock>,
+    /// What applications order to be registered; the same handle as theirs.
+    pub registrations: Registrations,
     /// How many DTLS handshakes there may be.
     pub dtls: dtls::Limits,
     /// Threads of the media relay, at least 1.

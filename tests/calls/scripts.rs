@@ -2,7 +2,7 @@
 
 use super::apps;
 use b2bua::{
-    app::{Services, SystemClock},
+    app::{Registrations, Services, SystemClock},
     call::NatLatching,
     config::{Config, Schema},
     testing::{Script, Verdicts},
@@ -35,6 +35,7 @@ pub(crate) fn make(name: &str, settings: &[String]) -> Result<Verdicts, String> 
         latching: NatLatching::Signalled,
         clock: Arc::new(SystemClock),
         directory: Path::new("").to_owned(),
+        registrations: Registrations::default(),
     };
     let mut context = Context::from_waker(Waker::noop());
     match pin!(app.build(&config, &services, None)).poll(&mut context) {

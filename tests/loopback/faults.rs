@@ -4,7 +4,7 @@ use super::party::{PATIENCE, Party, fresh};
 use b2bua::{
     app::{
         Application, Bound, BuildError, CallEvent, Decision, Encryption, EncryptionPolicy, Invite, Limits,
-        MediaPolicy, Outgoing, Services, SystemClock,
+        MediaPolicy, Outgoing, Registrations, Services, SystemClock,
     },
     call::{
         bridge::CallSettings,
@@ -97,6 +97,7 @@ fn settings(ledger: Ledger) -> ServerSettings {
         zid_cache: None,
         ledger,
         clock: Arc::new(SystemClock),
+        registrations: Registrations::default(),
         dtls: b2bua::media::dtls::Limits::default(),
         relay_threads: 1,
         audio_ports: 0..=0,

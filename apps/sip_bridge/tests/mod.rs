@@ -92,6 +92,7 @@ fn services() -> Services {
         latching: NatLatching::Signalled,
         directory: Path::new("").to_owned(),
         clock: std::sync::Arc::new(b2bua::app::SystemClock),
+        registrations: b2bua::app::Registrations::default(),
     }
 }
 

@@ -228,7 +228,10 @@ impl Rig {
                 BookOutput::Dead(target) => self.dead.push(target),
                 BookOutput::Account(key, view) => {
                     let status = view.as_ref().map(|view| view.status.clone());
-                    self.history.push((self.now, key.clone(), status));
+                    let before = self.views.get(&key).map(|view| view.status.clone());
+                    if status != before {
+                        self.history.push((self.now, key.clone(), status));
+                    }
                     match view {
                         Some(view) => self.views.insert(key, view),
                         None => self.views.remove(&key),

@@ -1,0 +1,193 @@
+//! Registrations, as applications ask for them and see them.
+
+pub use crate::registration::{AccountKey, Binding, RegistrationPlan, RegistrationStatus, View};
+
+use crate::sip::Uri;
+use std::{
+    collections::HashMap,
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    task::{Context, Poll, Waker},
+};
+
+/// What an application wants done.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// This is all of that pool.
+    Set(Arc<str>, Vec<(AccountKey, RegistrationPlan)>),
+    /// This account is new or has changed.
+    Put(AccountKey, RegistrationPlan),
+    /// This account has gone.
+    Remove(AccountKey),
+    /// There are no other pools.
+    Retain(Vec<Arc<str>>),
+}
+
+/// The registrations of the server at other people's registrars. Cheap to clone; all clones are one. Orders are taken from the
+/// moment that the server runs, and return at once.
+///
+/// While an account is registered, its registrar and the proxies on the way there may place calls, as `trusted-hosts` may.
+#[derive(Clone, Default)]
+pub struct Registrations(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    orders: Mutex<Orders>,
+    accounts: RwLock<HashMap<AccountKey, View>>,
+    /// How many accounts are registered there.
+    peers: RwLock<HashMap<IpAddr, usize>>,
+}
+
+#[derive(Default)]
+struct Orders {
+    waiting: Vec<Order>,
+    waker: Option<Waker>,
+}
+
+impl Registrations {
+    /// These are all accounts of `pool`: new ones are registered, vanished ones unregistered, changed ones registered anew; the others
+    /// are left alone. A list that comes while the one before is worked off replaces it.
+    pub fn set(&self, pool: impl Into<Arc<str>>, accounts: Vec<(AccountKey, RegistrationPlan)>) {
+        self.order(Order::Set(pool.into(), accounts));
+    }
+    /// One account that is new or has changed.
+    pub fn put(&self, key: AccountKey, plan: RegistrationPlan) {
+        self.order(Order::Put(key, plan));
+    }
+    /// One account that has gone: its binding is removed.
+    pub fn remove(&self, key: AccountKey) {
+        self.order(Order::Remove(key));
+    }
+    /// There are no other pools than these: the bindings of all others are removed.
+    pub fn retain(&self, pools: impl IntoIterator<Item = Arc<str>>) {
+        self.order(Order::Retain(pools.into_iter().collect()));
+    }
+    /// How far an account is; `None` when it is not known (yet).
+    pub fn status(&self, key: &AccountKey) -> Option<RegistrationStatus> {
+        self.view(key).map(|view| view.status)
+    }
+    /// All that is known of an account.
+    pub fn view(&self, key: &AccountKey) -> Option<View> {
+        let accounts = self.0.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        accounts.get(key).cloned()
+    }
+    /// The way that calls of this account are to take (RFC 3608 §6.1), before whatever else is their route; empty where its registrar
+    /// has named none.
+    pub fn service_route(&self, key: &AccountKey) -> Arc<[Uri]> {
+        let binding = self.view(key).and_then(|view| view.binding);
+        binding.map(|binding| binding.service_route).unwrap_or_default()
+    }
+    /// Whether an account is registered through that host.
+    pub fn is_peer(&self, host: IpAddr) -> bool {
+        let peers = self.0.peers.read().unwrap_or_else(PoisonError::into_inner);
+        peers.contains_key(&host.to_canonical())
+    }
+
+    fn order(&self, order: Order) {
+        let mut orders = self.0.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.waiting.push(order);
+        if let Some(waker) = orders.waker.take() {
+            waker.wake();
+        }
+    }
+    /// What has been ordered since the last time.
+    pub(crate) fn poll_orders(&self, context: &Context<'_>) -> Poll<Vec<Order>> {
+        let mut orders = self.0.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        if orders.waiting.is_empty() {
+            orders.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(std::mem::take(&mut orders.waiting))
+    }
+    /// Shows what is known of an account from now on; gives what was known before.
+    pub(crate) fn publish(&self, key: AccountKey, view: Option<View>) -> Option<View> {
+        let peers = |view: &Option<View>| {
+            let binding = view.as_ref().and_then(|view| view.binding.as_ref());
+            binding.map(|binding| binding.peers.clone()).unwrap_or_default()
+        };
+        let came = peers(&view);
+        let mut accounts = self.0.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let before = match view {
+            Some(view) => accounts.insert(key, view),
+            None => accounts.remove(&key),
+        };
+        drop(accounts);
+        let went = peers(&before);
+        if came != went {
+            let mut all = self.0.peers.write().unwrap_or_else(PoisonError::into_inner);
+            for peer in came.iter() {
+                *all.entry(*peer).or_default() += 1;
+            }
+            for peer in went.iter() {
+                if let Some(count) = all.get_mut(peer) {
+                    *count -= 1;
+                    if *count == 0 {
+                        all.remove(peer);
+                    }
+                }
+            }
+        }
+        before
+    }
+}
+
+impl fmt::Debug for Registrations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let accounts = self.0.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        write!(f, "Registrations({})", accounts.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registered(peers: &[[u8; 4]]) -> View {
+        View {
+            status: RegistrationStatus::Registered,
+            binding: Some(Binding {
+                contact: Uri::sip(None, "192.0.2.9", None),
+                peers: peers.iter().map(|peer| IpAddr::from(*peer)).collect(),
+                service_route: Arc::default(),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_registrar_may_call_as_long_as_any_account_is_registered_there() {
+        let registrations = Registrations::default();
+        let (one, two) = (AccountKey::new("p", "1"), AccountKey::new("p", "2"));
+        let is_peer = |last| registrations.is_peer([192, 0, 2, last].into());
+        assert!(!is_peer(1));
+        registrations.publish(one.clone(), Some(registered(&[[192, 0, 2, 1], [192, 0, 2, 2]])));
+        registrations.publish(two.clone(), Some(registered(&[[192, 0, 2, 2], [192, 0, 2, 2]])));
+        assert!(is_peer(1) && is_peer(2) && !is_peer(3));
+        assert!(registrations.is_peer("::ffff:192.0.2.1".parse().unwrap()));
+        registrations.publish(one, None);
+        assert!(!is_peer(1) && is_peer(2));
+        let failed = View {
+            status: RegistrationStatus::Failed("x".into()),
+            binding: None,
+        };
+        registrations.publish(two.clone(), Some(failed));
+        assert!(!is_peer(2));
+        assert_eq!(
+            registrations.status(&two).unwrap().to_string(),
+            "Registration failed: x"
+        );
+    }
+
+    #[test]
+    fn orders_wait_for_the_server_in_their_order() {
+        let registrations = Registrations::default();
+        registrations.set("p", Vec::new());
+        registrations.clone().remove(AccountKey::new("p", "1"));
+        let context = Context::from_waker(Waker::noop());
+        let Poll::Ready(orders) = registrations.poll_orders(&context) else {
+            panic!("nothing there");
+        };
+        assert!(matches!(orders.as_slice(), [Order::Set(..), Order::Remove(_)]));
+        assert!(registrations.poll_orders(&context).is_pending());
+    }
+}

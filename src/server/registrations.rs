@@ -1,0 +1,295 @@
+//! The task that drives all registrations of a server.
+
+use super::{Gauges, redact::Redacted};
+use crate::{
+    app::registrations::{Order, Registrations},
+    call::{Env, LookupError, Unsent},
+    net::Net,
+    registration::{Book, BookOutput, RegistrationStatus, View},
+    sip::{
+        Ids, Response, Text,
+        routing::{NextHop, Target},
+        timers::Timers,
+    },
+};
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+/// Responses that may wait; what finds no room is repeated by the registrar or asked for again by us.
+const QUEUE: usize = 4096;
+/// Responses taken at once.
+const BATCH: usize = 64;
+/// How often the log says how many accounts still wait for their turn.
+const PROGRESS: Duration = Duration::from_secs(10);
+/// Fewer than this are not worth a line.
+const MANY: usize = 50;
+/// When there is no deadline: far away.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What comes from the wire.
+enum Heard {
+    Response(Box<Response>),
+    Undeliverable(Unsent),
+}
+
+/// What comes from within.
+enum Told {
+    Found(NextHop, Result<Vec<Target>, LookupError>),
+    End,
+}
+
+/// The way to the task.
+#[derive(Clone)]
+pub(super) struct Mailbox {
+    heard: mpsc::Sender<Heard>,
+    told: mpsc::UnboundedSender<Told>,
+    /// Whether there is nothing left to remove.
+    over: watch::Receiver<bool>,
+}
+
+impl Mailbox {
+    /// A response to a REGISTER; `false` when there is no room for it.
+    pub(super) fn response(&self, response: Response) -> bool {
+        self.heard.try_send(Heard::Response(Box::new(response))).is_ok()
+    }
+    /// A REGISTER that could not be sent.
+    pub(super) fn undeliverable(&self, unsent: Unsent) {
+        // The transaction's timer says the same later.
+        let _ = self.heard.try_send(Heard::Undeliverable(unsent));
+    }
+    /// The server ends: bindings are to be removed.
+    pub(super) fn end(&self) {
+        let _ = self.told.send(Told::End);
+    }
+    /// Returns when they are.
+    pub(super) async fn ended(&self) {
+        // An error means that the task has gone, and all that it could have done.
+        let _ = self.over.clone().wait_for(|over| *over).await;
+    }
+}
+
+/// See the module.
+pub(super) struct Driver {
+    net: Net,
+    gauges: Arc<Gauges>,
+    registrations: Registrations,
+    book: Book,
+    ids: Ids,
+    told: mpsc::UnboundedSender<Told>,
+    /// Who waits for the answer of which lookup: one question for all.
+    lookups: HashMap<NextHop, Vec<u64>>,
+    ending: bool,
+    over: watch::Sender<bool>,
+}
+
+/// Begins to drive what is ordered through `registrations`.
+pub(super) fn start(
+    net: Net,
+    gauges: Arc<Gauges>,
+    registrations: Registrations,
+    user_agent: Text,
+    timers: Timers,
+    ids: Ids,
+) -> (Mailbox, tokio::task::JoinHandle<()>) {
+    let (heard, responses) = mpsc::channel(QUEUE);
+    let (told, facts) = mpsc::unbounded_channel();
+    let (over_sender, over) = watch::channel(false);
+    let driver = Driver {
+        net,
+        gauges,
+        registrations,
+        book: Book::new(user_agent, timers),
+        ids,
+        told: told.clone(),
+        lookups: HashMap::new(),
+        ending: false,
+        over: over_sender,
+    };
+    let task = tokio::spawn(driver.run(responses, facts));
+    (Mailbox { heard, told, over }, task)
+}
+
+impl Driver {
+    #[expect(clippy::disallowed_methods, reason = "registrations live by the clock")]
+    async fn run(mut self, mut heard: mpsc::Receiver<Heard>, mut told: mpsc::UnboundedReceiver<Told>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut progress = interval(PROGRESS);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let registrations = self.registrations.clone();
+        loop {
+            let deadline = self.book.poll_timeout().map(Instant::from_std);
+            let deadline = deadline.unwrap_or_else(|| Instant::now() + NEVER);
+            tokio::select! {
+                biased;
+                Some(fact) = told.recv() => self.fact(fact),
+                _ = heard.recv_many(&mut batch, BATCH) => {}
+                orders = poll_fn(|context| registrations.poll_orders(context)), if !self.ending => {
+                    orders.into_iter().for_each(|order| self.obey(order));
+                }
+                () = sleep_until(deadline) => {}
+                _ = progress.tick() => self.say_progress(),
+            }
+            for heard in batch.drain(..) {
+                self.with(|book, env| match &heard {
+                    Heard::Response(response) => drop(book.response(response, env)),
+                    Heard::Undeliverable(unsent) => book.undeliverable(&unsent.call_id, &unsent.branch, env),
+                });
+            }
+            self.with(Book::handle_timeout);
+            if self.ending && self.book.is_empty() {
+                self.over.send_replace(true);
+            }
+        }
+    }
+    /// Lets the book do something, then does what it wants done. A fault of ours costs what it was about, not everybody.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "time enters here, once for each thing that happens"
+    )]
+    fn with(&mut self, act: impl FnOnce(&mut Book, &mut Env<'_>)) {
+        let mut env = Env {
+            now: std::time::Instant::now(),
+            ids: &mut self.ids,
+        };
+        let acted = catch_unwind(AssertUnwindSafe(|| act(&mut self.book, &mut env)));
+        if acted.is_err() {
+            self.gauges.faults.add();
+            tracing::error!("a fault of ours in a registration: it goes on with the next");
+        }
+        let mut found = Vec::new();
+        loop {
+            while let Some(output) = self.book.poll_output() {
+                match output {
+                    BookOutput::Lookup(number, hop) => found.extend(self.look_up(number, hop)),
+                    BookOutput::Transmit(transmit) => {
+                        tracing::trace!(to = ?transmit.to, "sent\n{}", Redacted(&transmit.bytes));
+                        self.net.send(transmit);
+                    }
+                    BookOutput::Dead(target) => {
+                        tracing::debug!(target = %target.remote, "did not answer REGISTER, tried last for a while");
+                        self.net.note_dead(&target);
+                    }
+                    BookOutput::Account(key, view) => self.publish(key, view),
+                }
+            }
+            let Some((number, hop, targets)) = found.pop() else {
+                return;
+            };
+            let mut env = Env {
+                now: std::time::Instant::now(),
+                ids: &mut self.ids,
+            };
+            self.book.resolved(number, &hop, targets, &mut env);
+        }
+    }
+    /// The answer where none has to be waited for.
+    fn look_up(
+        &mut self,
+        number: u64,
+        hop: NextHop,
+    ) -> Option<(u64, NextHop, Result<Vec<Target>, LookupError>)> {
+        if let Some(found) = self.net.resolve_now(&hop, None) {
+            return Some((number, hop, found));
+        }
+        let waiting = self.lookups.entry(hop.clone()).or_default();
+        waiting.push(number);
+        if waiting.len() == 1 {
+            let (net, told) = (self.net.clone(), self.told.clone());
+            tokio::spawn(async move {
+                let found = net.resolve(&hop, None).await;
+                let _ = told.send(Told::Found(hop, found));
+            });
+        }
+        None
+    }
+    fn fact(&mut self, fact: Told) {
+        match fact {
+            Told::Found(hop, found) => {
+                for number in self.lookups.remove(&hop).unwrap_or_default() {
+                    self.with(|book, env| book.resolved(number, &hop, found.clone(), env));
+                }
+            }
+            Told::End => {
+                self.ending = true;
+                self.with(|book, env| book.end(env));
+            }
+        }
+    }
+    fn obey(&mut self, order: Order) {
+        self.with(|book, env| match order {
+            Order::Set(pool, accounts) => {
+                let total = accounts.len();
+                let changes = book.set(&pool, accounts, env);
+                tracing::info!(
+                    pool = &*pool,
+                    accounts = total,
+                    added = changes.added,
+                    updated = changes.updated,
+                    removed = changes.removed,
+                    "accounts to register"
+                );
+            }
+            Order::Put(key, plan) => {
+                let changes = book.put(&key, plan, env);
+                tracing::info!(%key, added = changes.added, updated = changes.updated, "account to register");
+            }
+            Order::Remove(key) => {
+                if book.remove(&key, env).removed > 0 {
+                    tracing::info!(%key, "account to unregister");
+                }
+            }
+            Order::Retain(pools) => book.retain(&pools, env),
+        });
+    }
+    fn publish(&self, key: crate::registration::AccountKey, view: Option<View>) {
+        let after = view.as_ref().map(|view| view.status.clone());
+        let name = key.clone();
+        let before = self.registrations.publish(key, view).map(|view| view.status);
+        if after == before {
+            return;
+        }
+        self.level(before.as_ref(), -1);
+        self.level(after.as_ref(), 1);
+        match (&after, &before) {
+            (Some(RegistrationStatus::Failed(why)), _) => {
+                tracing::warn!(account = %name, %why, "not registered")
+            }
+            (Some(RegistrationStatus::Registered), _) => tracing::info!(account = %name, "registered"),
+            (_, Some(RegistrationStatus::Registered)) => {
+                tracing::info!(account = %name, "no longer registered")
+            }
+            _ => {}
+        }
+    }
+    fn level(&self, status: Option<&RegistrationStatus>, by: i8) {
+        let level = match status {
+            None => return,
+            Some(RegistrationStatus::Registered) => &self.gauges.registered,
+            Some(RegistrationStatus::Failed(_)) => &self.gauges.registrations_failed,
+            Some(RegistrationStatus::Waiting | RegistrationStatus::InProgress) => &self.gauges.registering,
+        };
+        if by > 0 {
+            level.up();
+        } else {
+            level.down();
+        }
+    }
+    fn say_progress(&self) {
+        for (pool, waiting) in self.book.waiting().filter(|(_, waiting)| *waiting >= MANY) {
+            tracing::info!(
+                pool = &**pool,
+                waiting,
+                "accounts wait for their turn to register"
+            );
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The server's registrations on the wire: at a registrar of our own that thousands register at, and at Kamailio.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests watch a server in real time"
+)]
+
+#[path = "registrations/kamailio.rs"]
+mod kamailio;
+#[path = "registrations/many.rs"]
+mod many;
+#[path = "registrations/peers.rs"]
+mod peers;
+#[path = "registrations/registrar.rs"]
+mod registrar;
+#[path = "registrations/server.rs"]
+mod server;
