@@ -14,7 +14,7 @@ use super::{
 use crate::{
     call::{
         Call, CallEvent, Command, Designation, Env, Incoming, Input, LookupError, Output, Side, Summary,
-        Transmit, Unsent, Verdict,
+        Transmit, Verdict,
         bridge::CallSettings,
         handshake::{HandshakeResult, ZrtpCommand, ZrtpRetained},
     },
@@ -195,19 +195,6 @@ impl Sim {
             );
         }
         self.carry_out();
-    }
-    /// The last message on a wire that begins like this could not be sent. What is under way is not taken back.
-    ///
-    /// # Panics
-    /// When none was sent there.
-    pub fn undeliverable(&mut self, side: Side, start: &str) {
-        let mut sent = self.wire.iter().rev();
-        let last = sent
-            .find(|(_, on, inwards, bytes)| *on == side && !inwards && bytes.starts_with(start.as_bytes()));
-        let (_, _, _, bytes) = last.expect("it was not sent");
-        let to = Destination::Target(self.target(side));
-        let unsent = Unsent::of(&read(bytes), to).expect("a message of ours");
-        self.feed(Input::Undeliverable(side, unsent));
     }
     /// An order from outside.
     pub fn command(&mut self, command: Command) {

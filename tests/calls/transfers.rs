@@ -2,8 +2,11 @@
 //! (`transfer-*.call` are the ordinary ones.)
 
 use b2bua::{
-    call::{CallEvent, CallNumber, Designation, EncryptionPolicy, Input, Side},
-    sip::{Message, NameAddr, Replaces},
+    call::{
+        CallEvent, CallNumber, Decision, Designation, EncryptionPolicy, Failure, InCall, InCallRequest,
+        Input, Origin, Question, Rescue, Side, Verdict, failure::Kind,
+    },
+    sip::{Message, Method, NameAddr, Replaces, Status, Uri},
     testing::{Sim, Verdicts},
 };
 use proptest::prelude::*;
@@ -14,7 +17,21 @@ const SDP: &str =
 
 /// A call that is up.
 fn up(seed: u64) -> Sim {
-    let verdicts = Verdicts::direct(EncryptionPolicy::AsCaller);
+    asking(seed, |_| InCall::Forward)
+}
+
+/// A call that is up, by an application that answers like that.
+fn asking(seed: u64, mut answer: impl FnMut(&InCallRequest) -> InCall + 'static) -> Sim {
+    let verdicts = Verdicts::Fixed(Box::new(move |question| {
+        Some(match question {
+            Question::Route(invite) => {
+                let route = Verdicts::outgoing(&invite, EncryptionPolicy::AsCaller);
+                Verdict::Route(Decision::Bridge(vec![route]))
+            }
+            Question::Rescue(_) => Verdict::Rescue(Rescue::Relay),
+            Question::InCall(request) => Verdict::InCall(answer(&request)),
+        })
+    }));
     let mut sim = Sim::with(verdicts, b2bua::testing::settings(), seed);
     sim.allowed.push("192.0.2.1".into());
     let invite = sim.a.invite("sip:bob@example.org", "", SDP);
@@ -189,6 +206,70 @@ fn acceptance_27_a_dialog_of_either_leg_is_known_by_its_tags_and_named_as_the_ot
             assert!(sim.designated.is_none(), "{wrong:?} is no dialog of this call");
         }
     }
+}
+
+#[test]
+fn an_application_may_refuse_what_is_asked_in_a_call_or_send_a_transfer_elsewhere() {
+    let mut sim = asking(5, |request| match &request.refer_to {
+        Some(refer_to) => {
+            assert_eq!(
+                (request.side, refer_to.target().as_str()),
+                (Side::B, "sip:carol@example.org")
+            );
+            let replaced = refer_to.replaces.clone().expect("as it came");
+            assert_eq!(&*replaced.call_id, b"far@away");
+            InCall::Rewrite(refer_to.aimed_at(&Uri::parse("sip:+49301234@trunk.example.net").unwrap()))
+        }
+        None if request.method == Method::Info => {
+            assert_eq!(
+                (request.side, &*request.body),
+                (Side::A, &b"SIP/2.0 200 OK\r\n"[..])
+            );
+            let forbidden = Failure::new(Status::FORBIDDEN, Origin::App, Kind::Declined);
+            InCall::Refuse(forbidden.with("X-Why", "no INFO here"))
+        }
+        None => InCall::Forward,
+    });
+    let named = Replaces::parse("far@away;to-tag=1;from-tag=2").unwrap();
+    let found = Designation {
+        peer: Replaces::parse("near@here;to-tag=3;from-tag=4").unwrap(),
+        address: NameAddr::parse("<sip:dave@example.org>").unwrap(),
+    };
+    sim.designations.insert(named, found);
+    // The MESSAGE waits for its answer at the far end; the INFO is answered before it.
+    request(&mut sim, Side::A, "MESSAGE", "", "");
+    request(&mut sim, Side::A, "INFO", "", "SIP/2.0 200 OK\r\n");
+    let answered: Vec<_> = sim
+        .a
+        .inbox
+        .iter()
+        .filter_map(|message| match message {
+            Message::Response(response) => {
+                Some((response.status.code(), response.headers.cseq().unwrap().method))
+            }
+            Message::Request(_) => None,
+        })
+        .collect();
+    assert_eq!(answered, [(403, Method::Info)]);
+    let last = sim.a.inbox.last().unwrap().headers().get("X-Why");
+    assert_eq!(last, Some("no INFO here".into()));
+    assert!(sim.b.requests.contains_key("MESSAGE") && !sim.b.requests.contains_key("INFO"));
+    respond(&mut sim, Side::B, "MESSAGE", 202);
+    assert!(
+        matches!(sim.a.inbox.last(), Some(Message::Response(response)) if response.status == Status::ACCEPTED)
+    );
+    // The application's target stands, and the dialog is named as it is known there.
+    request(&mut sim, Side::B, "REFER", REFERS[2], "");
+    let refer = sim
+        .a
+        .inbox
+        .iter()
+        .rev()
+        .find(|message| message.headers().contains("Refer-To"));
+    assert_eq!(
+        refer.unwrap().headers().get("Refer-To"),
+        Some("<sip:+49301234@trunk.example.net?Replaces=near%40here%3Bto-tag%3D3%3Bfrom-tag%3D4>".into())
+    );
 }
 
 /// As in "transferor may BYE right after 202": the transferee has its REFER by then, and does what it was told.

@@ -2,12 +2,26 @@
 
 use super::{SERVER_A, SERVER_B, Sim};
 use crate::{
-    call::Side,
-    sip::routing::{Target, Transport},
+    call::{Input, Side, Unsent},
+    sip::routing::{Destination, Target, Transport},
+    testing::peer::read,
 };
 use std::net::{IpAddr, SocketAddr};
 
 impl Sim {
+    /// The last message on a wire that begins like this could not be sent. What is under way is not taken back.
+    ///
+    /// # Panics
+    /// When none was sent there.
+    pub fn undeliverable(&mut self, side: Side, start: &str) {
+        let mut sent = self.wire.iter().rev();
+        let last = sent
+            .find(|(_, on, inwards, bytes)| *on == side && !inwards && bytes.starts_with(start.as_bytes()));
+        let (_, _, _, bytes) = last.expect("it was not sent");
+        let to = Destination::Target(self.target(side));
+        let unsent = Unsent::of(&read(bytes), to).expect("a message of ours");
+        self.feed(Input::Undeliverable(side, unsent));
+    }
     /// Where a party is, as a lookup finds it.
     pub fn target(&self, side: Side) -> Target {
         let (peer, ours) = match side {
