@@ -55,21 +55,28 @@ fn serve(socket: &UdpSocket, own: SocketAddr) {
     }
 }
 
-/// An answer in the profile of the offer, with a key of ours when it asks for one.
+/// An answer to all streams of the offer, in their profiles, with a key of ours where one asks for it.
 fn answer(offer: &Heard, own: SocketAddr) -> String {
-    let (profile, crypto) = match offer.0.split("a=crypto:").nth(1) {
-        None => ("RTP/AVP", String::new()),
-        Some(crypto) => {
+    let ip = own.ip();
+    let mut out = format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n");
+    for stream in offer.0.split("\r\nm=").skip(1) {
+        let words: Vec<&str> = stream.lines().next().unwrap_or_default().split(' ').collect();
+        let [kind, port, profile, format, ..] = words[..] else {
+            continue;
+        };
+        let port = if port == "0" { 0 } else { 9 };
+        out += &format!("m={kind} {port} {profile} {format}\r\n");
+        if stream.contains("a=sendonly") {
+            out += "a=recvonly\r\n";
+        }
+        if let Some(crypto) = stream.split("a=crypto:").nth(1) {
             let mut words = crypto.split(' ');
             let (tag, suite) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
             let key = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
-            ("RTP/SAVP", format!("a=crypto:{tag} {suite} inline:{key}\r\n"))
+            out += &format!("a=crypto:{tag} {suite} inline:{key}\r\n");
         }
-    };
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 9 {profile} 0\r\n{crypto}",
-        ip = own.ip()
-    )
+    }
+    out
 }
 
 fn response(request: &Heard, own: SocketAddr, status: &str, body: &str) -> String {

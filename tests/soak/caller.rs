@@ -22,18 +22,34 @@ pub(crate) struct Done {
     rejected: usize,
     cancelled: usize,
     timed_out: usize,
+    /// Answered, then held, resumed with video, and ended.
+    pub(crate) changed: usize,
+    /// Answered, and then the caller was never heard of again.
+    pub(crate) vanished: usize,
 }
 
 impl Done {
     pub(crate) fn total(&self) -> usize {
-        self.answered + self.rejected + self.cancelled + self.timed_out
+        self.up() + self.rejected + self.cancelled + self.timed_out
+    }
+    /// Those that were answered.
+    pub(crate) fn up(&self) -> usize {
+        self.answered + self.changed + self.vanished
     }
     pub(crate) fn each_kind_happened(&self) -> bool {
-        [self.answered, self.rejected, self.cancelled, self.timed_out]
-            .iter()
-            .all(|count| *count > 0)
+        let counts = [
+            self.answered,
+            self.rejected,
+            self.cancelled,
+            self.timed_out,
+            self.changed,
+            self.vanished,
+        ];
+        counts.iter().all(|count| *count > 0)
     }
     fn add(&mut self, other: Self) {
+        self.changed += other.changed;
+        self.vanished += other.vanished;
         self.answered += other.answered;
         self.rejected += other.rejected;
         self.cancelled += other.cancelled;
@@ -48,10 +64,13 @@ impl fmt::Display for Done {
             rejected,
             cancelled,
             timed_out,
+            changed,
+            vanished,
         } = self;
         write!(
             f,
-            "{answered} answered, {rejected} rejected, {cancelled} cancelled, {timed_out} timed out"
+            "{answered} answered, {changed} held and with video, {vanished} with a caller that was gone, {rejected} \
+             rejected, {cancelled} cancelled, {timed_out} timed out"
         )
     }
 }
@@ -61,21 +80,26 @@ fn kind(number: usize) -> &'static str {
     match number % 40 {
         7 => "silent",
         17 | 27 | 37 => "ringing",
+        6 | 18 | 30 => "answer-change",
+        12 => "answer-vanish",
         n if n % 3 == 0 => "answer",
         n if n % 3 == 1 => "reject",
         _ => "cancel",
     }
 }
 
-/// Places that many calls and sees each of them to its end.
-pub(crate) fn run(server: &Server, calls: usize) -> Done {
+/// Places that many calls, so many a second or as many as it can, and sees each of them to its end.
+pub(crate) fn run(server: &Server, calls: usize, rate: f64) -> Done {
+    let began = Instant::now();
     let (udp, tcp) = (server.udp(), server.tcp());
     let over_tcp = calls / OVER_TCP;
     let connected = thread::spawn(move || {
         let mut done = Done::default();
         for number in 0..over_tcp {
+            let due = Duration::from_secs_f64((number * OVER_TCP) as f64 / rate);
+            thread::sleep(due.saturating_sub(began.elapsed()));
             // Those that time out would take a second each.
-            let number = if matches!(kind(number), "silent" | "ringing") {
+            let number = if matches!(kind(number), "silent" | "ringing" | "answer-vanish") {
                 0
             } else {
                 number
@@ -90,7 +114,8 @@ pub(crate) fn run(server: &Server, calls: usize) -> Done {
     let mut caller = Caller::new(Party::udp("127.0.0.1", udp));
     let mut next = 0;
     while next < calls - over_tcp || !caller.open.is_empty() {
-        while next < calls - over_tcp && caller.open.len() < AT_ONCE {
+        let due = |next: usize| began.elapsed().as_secs_f64() * rate >= next as f64;
+        while next < calls - over_tcp && caller.open.len() < AT_ONCE && due(next) {
             caller.place(next);
             next += 1;
         }
@@ -104,7 +129,9 @@ pub(crate) fn run(server: &Server, calls: usize) -> Done {
 struct Call {
     invite: String,
     kind: &'static str,
-    answer: Option<Heard>,
+    /// The number of its last INVITE.
+    invited: u32,
+    encrypted: bool,
     /// What waits for an answer, and since when it was last sent.
     asked: Option<(String, Instant)>,
 }
@@ -131,15 +158,17 @@ impl Caller {
     fn place(&mut self, number: usize) {
         let (kind, call_id) = (kind(number), fresh("soak"));
         let mut invite = self.party.invite(&call_id, &format!("sip:{kind}@example.org"));
-        if number.is_multiple_of(2) {
-            invite = encrypted(&invite);
+        let encrypted = number.is_multiple_of(2);
+        if encrypted {
+            invite = with_keys(&invite);
         }
         self.party.send(&invite);
         let call = Call {
             asked: Some((invite.clone(), Instant::now())),
             invite,
             kind,
-            answer: None,
+            invited: 1,
+            encrypted,
         };
         self.open.insert(call_id, call);
     }
@@ -198,13 +227,31 @@ impl Caller {
             }
             ("INVITE", 100..200) => call.asked = None,
             ("INVITE", 200) => {
-                self.party.send(&self.party.within("ACK", 1, &heard));
-                if call.answer.is_none() {
-                    let bye = self.party.within("BYE", 2, &heard);
-                    self.party.send(&bye);
-                    call.asked = ask(bye);
+                let number: u32 = heard
+                    .field("CSeq")
+                    .split(' ')
+                    .next()
+                    .and_then(|it| it.parse().ok())
+                    .unwrap_or(0);
+                self.party.send(&self.party.within("ACK", number, &heard));
+                if number != call.invited {
+                    return;
                 }
-                call.answer = Some(heard);
+                call.invited += 1;
+                let next = match (call.kind, number) {
+                    ("answer-vanish", _) => {
+                        self.done.vanished += 1;
+                        self.open.remove(&call_id);
+                        return;
+                    }
+                    ("answer-change", 1 | 2) => {
+                        let body = change(&self.party.sdp(), number, call.encrypted);
+                        self.party.within_with("INVITE", number + 1, &heard, &body)
+                    }
+                    _ => self.party.within("BYE", number + 1, &heard),
+                };
+                self.party.send(&next);
+                call.asked = ask(next);
             }
             ("INVITE", 300..) => {
                 let (invite, kind) = (call.invite.clone(), call.kind);
@@ -219,7 +266,10 @@ impl Caller {
                 self.open.remove(&call_id);
             }
             ("BYE", 200) => {
-                self.done.answered += 1;
+                match call.kind {
+                    "answer-change" => self.done.changed += 1,
+                    _ => self.done.answered += 1,
+                }
                 self.open.remove(&call_id);
             }
             ("CANCEL", 200) => call.asked = None,
@@ -228,11 +278,27 @@ impl Caller {
     }
 }
 
+const CRYPTO: &str = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+
+/// What is offered in the call: first hold, then no hold but video.
+fn change(sdp: &str, number: u32, encrypted: bool) -> String {
+    let crypto = if encrypted { CRYPTO } else { "" };
+    let mut body = sdp.replacen(" 1 IN IP4", &format!(" {} IN IP4", number + 1), 1);
+    match number {
+        1 => body += &format!("a=sendonly\r\n{crypto}"),
+        _ => body += &format!("{crypto}m=video 9 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n{crypto}"),
+    }
+    if encrypted {
+        body.replace("RTP/AVP", "RTP/SAVP")
+    } else {
+        body
+    }
+}
+
 /// The same INVITE with SDES.
-fn encrypted(invite: &str) -> String {
+fn with_keys(invite: &str) -> String {
     let (head, body) = invite.split_once("\r\n\r\n").expect("a body");
-    let body = body.replace("RTP/AVP", "RTP/SAVP")
-        + "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+    let body = body.replace("RTP/AVP", "RTP/SAVP") + CRYPTO;
     let head = head.split("\r\nContent-Length").next().expect("a head");
     format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }

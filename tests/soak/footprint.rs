@@ -23,11 +23,6 @@ impl Footprint {
             .expect("a process of ours")
             .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
             .collect();
-        let status = fs::read_to_string(format!("{folder}/status")).expect("a process of ours");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes: u64 = resident
-            .and_then(|text| text.split_whitespace().next()?.parse().ok())
-            .expect("VmRSS is a number");
         let ss = Command::new("ss").args(["-Hantup"]).output();
         let ss = ss.expect("ss is needed for this test: apt install iproute2");
         let owner = format!("pid={},", pid.as_raw_nonzero());
@@ -39,9 +34,20 @@ impl Footprint {
                 .filter(|link| link.to_string_lossy().starts_with("socket:"))
                 .count(),
             listed: listed.lines().filter(|line| line.contains(&owner)).count(),
-            memory: kilobytes * 1024,
+            memory: memory(pid),
         }
     }
+}
+
+/// Resident memory of a process, in octets.
+pub(crate) fn memory(pid: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero()));
+    let status = status.expect("a process of ours");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes: u64 = resident
+        .and_then(|text| text.split_whitespace().next()?.parse().ok())
+        .expect("VmRSS is a number");
+    kilobytes * 1024
 }
 
 impl fmt::Display for Footprint {
