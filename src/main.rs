@@ -10,6 +10,8 @@ mod compose;
 mod logging;
 #[path = "main/notify.rs"]
 mod notify;
+#[path = "main/route_test.rs"]
+mod route_test;
 #[path = "main/serve.rs"]
 mod serve;
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         None => serve::run(&args, apps::ALL, &schema),
         Some(Command::Demo(options)) => phone::demo::run(&options),
         Some(Command::Load(options)) => phone::load::run(&options),
+        Some(Command::RouteTest(options)) => route_test::run(&options, &schema),
     }
 }
 

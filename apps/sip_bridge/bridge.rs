@@ -98,14 +98,19 @@ impl Tried {
 impl Incoming {
     /// What templates can name of an INVITE.
     pub(super) fn of(invite: &Invite) -> Self {
+        let (from, to) = (invite.from.detached(), invite.to.detached());
+        Self::new(from, to, invite.uri().detached(), invite.headers())
+    }
+    /// The same of its parts.
+    pub(super) fn new(from: NameAddr, to: NameAddr, request_uri: Uri, headers: &Headers) -> Self {
         let first = |name: &str| {
-            let value = invite.headers().values(name).next()?;
-            NameAddr::parse(value).ok()
+            let value = headers.values(name).next()?;
+            NameAddr::parse(value).ok().map(|address| address.detached())
         };
         Self {
-            from: invite.from.detached(),
-            to: invite.to.detached(),
-            request_uri: invite.uri().detached(),
+            from,
+            to,
+            request_uri,
             asserted_identity: first("P-Asserted-Identity"),
             diversion: first("Diversion"),
         }

@@ -7,6 +7,7 @@
 
 mod account_schema;
 mod bridge;
+mod explain;
 mod lines;
 mod model;
 mod number;
@@ -23,6 +24,8 @@ use b2bua::{
     config::{Key, Kind},
     sip::{Ids, Status},
 };
+pub(crate) use explain::Question;
+
 use bridge::{Bridge, Placed, Tried, Word};
 use model::{Document, Loader};
 use report::Report;
@@ -45,6 +48,13 @@ pub(crate) struct SipBridge {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
     providers: String,
+}
+
+impl Config {
+    /// The file.
+    pub(crate) fn providers(&self) -> &str {
+        &self.providers
+    }
 }
 
 const KEYS: &[Key] = &[Key {

@@ -134,12 +134,8 @@ impl Numbers {
 
     /// The number of a URI in a form; where it is none, the user as it is.
     pub(super) fn write<'a>(&self, uri: &'a Uri, form: Form) -> Cow<'a, str> {
-        let added = |text: String| match form {
-            Form::Plain => Cow::Owned(text),
-            _ => Cow::Owned(format!("{}{text}", escaped(&self.add))),
-        };
         match self.read(uri) {
-            Dialled::Number(number) => added(match form {
+            Dialled::Number(number) => Cow::Owned(match form {
                 Form::E164 | Form::Plain => format!("+{number}"),
                 Form::Digits => number,
                 Form::International => format!("{}{number}", self.international),
@@ -154,12 +150,22 @@ impl Numbers {
                     }
                 }
             }),
-            Dialled::Local(number) => added(number),
+            Dialled::Local(number) => Cow::Owned(number),
             Dialled::Name => uri.user().unwrap_or_default().into(),
         }
     }
 
-    /// What a URI that goes to the provider calls: [`Self::write`] undone.
+    /// The same of what is called, with what the provider wants before it.
+    pub(super) fn write_called(&self, uri: &Uri, form: Form) -> String {
+        let number = self.write(uri, form);
+        if form == Form::Plain || self.read(uri) == Dialled::Name {
+            number.into_owned()
+        } else {
+            format!("{}{number}", escaped(&self.add))
+        }
+    }
+
+    /// What a URI that goes to the provider calls: [`Self::write_called`] undone.
     pub(super) fn read_written(&self, uri: &Uri) -> Dialled {
         let Some(user) = user(uri) else {
             return Dialled::Name;
@@ -294,7 +300,7 @@ mod tests {
                 };
                 for (from, expected) in [("0123456789", own), ("004930123456", foreign)] {
                     let from = uri(&format!("sip:{from}@h"));
-                    let written = rules.write(&from, form);
+                    let written = rules.write_called(&from, form);
                     assert_eq!(written, format!("{sent}{expected}"), "{form:?}");
                     let sent = Uri::sip(Some(&written), "p", None);
                     assert_eq!(rules.read_written(&sent), rules.read(&from), "{form:?} {add}");

@@ -248,7 +248,11 @@ impl<'a> Scope<'a> {
                     out.extend_from_slice(&name.quoted());
                 }
             }
-            Field::Number => out.extend_from_slice(self.numbers.write(uri, self.form).as_bytes()),
+            // What a carrier wants before a number belongs to the number that is called, not to who calls.
+            Field::Number if matches!(source, Source::To | Source::RequestUri) => {
+                out.extend(self.numbers.write_called(uri, self.form).bytes());
+            }
+            Field::Number => out.extend(self.numbers.write(uri, self.form).bytes()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The command line: Flexisip's where it makes sense for one server, and our own commands.
 
+use super::route_test;
 use b2bua::phone::{demo, load};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -54,13 +55,19 @@ pub(crate) enum Command {
     Demo(demo::Options),
     /// Put many calls through a server, compare each packet, and say what they cost.
     Load(Box<load::Options>),
+    /// Say what the sip-bridge would do with a call.
+    RouteTest(route_test::Options),
 }
 
 impl Args {
     /// The file to read: the one that was named, or the first that is there.
     pub(crate) fn config_path(&self) -> PathBuf {
+        Self::config_path_of(self.config.as_ref())
+    }
+    /// The same with what `-c` of a command names.
+    pub(crate) fn config_path_of(named: Option<&PathBuf>) -> PathBuf {
         let there = || PLACES.iter().map(Path::new).find(|path| path.exists());
-        match &self.config {
+        match named {
             Some(path) => path.clone(),
             None => there().unwrap_or(Path::new(PLACES[0])).to_owned(),
         }

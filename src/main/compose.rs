@@ -30,6 +30,17 @@ use std::{
     sync::Arc,
 };
 
+/// What applications are lent.
+pub(crate) fn services(config: &Config, server: &config::Server, registrations: &Registrations) -> Services {
+    Services {
+        outbound_proxy: server.outbound_proxy.0.clone(),
+        latching: server.nat_latching,
+        clock: Arc::new(SystemClock),
+        directory: config.path().parent().unwrap_or(Path::new("")).to_owned(),
+        registrations: registrations.clone(),
+    }
+}
+
 /// The application that the configuration names, made from its section. At a reload it takes over from `before` what
 /// running calls hold.
 ///
@@ -42,13 +53,7 @@ pub(crate) async fn application(
     before: Option<&Bound>,
     registrations: &Registrations,
 ) -> Result<Bound, ConfigErrors> {
-    let services = Services {
-        outbound_proxy: server.outbound_proxy.0.clone(),
-        latching: server.nat_latching,
-        clock: Arc::new(SystemClock),
-        directory: config.path().parent().unwrap_or(Path::new("")).to_owned(),
-        registrations: registrations.clone(),
-    };
+    let services = services(config, server, registrations);
     match known.iter().find(|entry| entry.name == server.application) {
         Some(entry) => entry.build(config, &services, before).await,
         None => Err(config.refuse("b2bua-server", "application", "there is no such application", "")),

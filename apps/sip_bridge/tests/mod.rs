@@ -34,6 +34,7 @@
 mod calls;
 mod failover;
 mod schema;
+mod trunks;
 
 use super::*;
 use b2bua::{
