@@ -9,7 +9,7 @@ use b2bua::{
     app::{EncryptionPolicy, Outgoing, Services},
     call::{
         Env,
-        leg::{Leg, LegOutput, Profile, SessionTimers},
+        leg::{Leg, LegOutput, Profile, Reliability, SessionTimers},
         signal::Body,
     },
     sip::{
@@ -150,6 +150,7 @@ fn invite(outgoing: &Outgoing, ids: &mut Ids, now: Instant) -> String {
         user_agent: "b2bua".into(),
         timers: Timers::default(),
         sessions: SessionTimers::default(),
+        reliable: Reliability::default(),
     });
     let mut leg = Leg::dial(
         outgoing,
