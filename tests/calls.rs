@@ -57,6 +57,7 @@ mod weather;
 mod zrtp;
 
 /// The applications of the binary, as any author outside would bring theirs.
+#[allow(dead_code, unused_imports, reason = "what only the command asks of them")]
 #[path = "../apps/mod.rs"]
 mod apps;
 
