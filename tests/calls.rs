@@ -13,8 +13,12 @@ mod cancel;
 mod codecs;
 #[path = "calls/dtls.rs"]
 mod dtls;
+#[path = "calls/duo.rs"]
+mod duo;
 #[path = "calls/encryption.rs"]
 mod encryption;
+#[path = "calls/fax.rs"]
+mod fax;
 #[path = "calls/feedback.rs"]
 mod feedback;
 #[path = "calls/forked_zrtp.rs"]
@@ -35,6 +39,10 @@ mod limits;
 mod loops;
 #[path = "calls/offers.rs"]
 mod offers;
+#[path = "calls/prack.rs"]
+mod prack;
+#[path = "calls/prack_forks.rs"]
+mod prack_forks;
 #[path = "calls/properties.rs"]
 mod properties;
 #[path = "calls/redirects.rs"]

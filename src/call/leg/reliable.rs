@@ -34,7 +34,7 @@ pub(super) struct Reliable {
     queue: VecDeque<(Status, Body)>,
     /// The 2xx that waits until a response with a description is acknowledged.
     answer: Option<Body>,
-    /// What was answered, or offered, reliably: the caller's dialog has it for good.
+    /// What the caller's dialog has of us for good: what was answered or offered reliably, or has been agreed on since.
     said: Option<Sdp>,
 }
 
@@ -93,6 +93,10 @@ impl Reliable {
             && rack.rseq == self.rseq
             && rack.cseq.number == cseq
             && rack.cseq.method == Method::Invite
+    }
+    /// A later exchange has led to this description of ours.
+    pub(super) fn agreed(&mut self, sdp: &Sdp) {
+        self.said = Some(sdp.clone());
     }
     /// The INVITE has its final response, or the leg its end: nothing is repeated any more. A PRACK on its way is still known.
     pub(super) fn finish(&mut self) {

@@ -226,6 +226,8 @@ impl Leg {
         let hop = dialog.path().hop;
         self.prefer_who_answered(at, &hop);
         let sdp = match content::session(&response.headers, &response.body) {
+            // What stands is for the exchange to say that is still open there.
+            _ if former.settled && former.is_active && self.offers.position != Position::Settled => None,
             // RFC 3261 §13.2.1: the first that came reliably is the answer, whatever is said after it.
             _ if former.settled => former.answer,
             Ok(sdp) => sdp.or(former.answer),

@@ -128,6 +128,7 @@ impl Leg {
             }
         };
         self.offers.position = after;
+        self.reliable.agreed(sdp);
         let open = self
             .inbound
             .iter()
@@ -291,6 +292,10 @@ impl Leg {
                 }
                 Phase::Incoming(_) | Phase::GivenUp | Phase::Ended => {
                     self.dialog.refresh(&response.headers);
+                    let said = self.outbound.get(at);
+                    if let Some(said) = said.and_then(|outbound| offer_of(&outbound.request)) {
+                        self.reliable.agreed(&said);
+                    }
                 }
             }
             let content = content::session(&response.headers, &response.body);

@@ -9,8 +9,8 @@ use crate::{
         Component, MediaEvent, StreamId,
         zrtp::{Hello, Message, Packet, Zid},
     },
-    sip::{NameAddr, Replaces},
-    testing::{Sim, Verdicts},
+    sip::{NameAddr, Replaces, reliable},
+    testing::{Sim, Verdicts, peer::read},
 };
 use std::time::Duration;
 
@@ -22,6 +22,13 @@ const METHODS: [&str; 12] = [
     "BOGUS",
 ];
 const REPLACES: &str = "Replaces: far@away;to-tag=1;from-tag=2\r\n";
+/// What a caller says of reliable provisional responses.
+const RELIABLE: [&str; 4] = [
+    "",
+    "Supported: 100rel\r\n",
+    "Supported: 100rel\r\nAllow: INVITE, ACK, BYE, PRACK, UPDATE\r\n",
+    "Require: 100rel\r\nAllow: INVITE, ACK, BYE, PRACK, UPDATE\r\n",
+];
 const REFERS: [&str; 4] = [
     "Refer-To: <sip:carol@example.org>\r\n",
     "Refer-To: <sip:carol@example.org>\r\nRefer-Sub: false\r\n",
@@ -103,7 +110,10 @@ pub fn call(data: &[u8]) {
         let mut byte = || next().unwrap_or(0);
         if !invited {
             let body = body(&sim, Side::A, byte());
-            let headers = if step % 5 == 4 { REPLACES } else { "" };
+            let headers = match step % 8 {
+                7 => REPLACES,
+                wish => pick(&RELIABLE, wish),
+            };
             let invite = sim.a.invite("sip:bob@example.org", headers, &body);
             sim.send(Side::A, invite);
             invited = true;
@@ -158,13 +168,14 @@ fn body(sim: &Sim, side: Side, byte: u8) -> String {
 fn request(sim: &mut Sim, side: Side, method: &str, byte: u8) {
     let body = match method {
         "INVITE" | "UPDATE" | "ACK" => body(sim, side, byte),
+        "PRACK" if byte & 1 == 0 => body(sim, side, byte),
         "NOTIFY" if byte & 3 != 3 => format!("SIP/2.0 {} x\r\n", pick(&STATUSES, byte)),
         _ => String::new(),
     };
     let headers = match method {
         "REFER" => pick(&REFERS, byte),
         "NOTIFY" => pick(&NOTIFIES, byte),
-        "PRACK" => "RAck: 1 101 INVITE\r\n",
+        "PRACK" => &rack(sim, side, byte),
         _ => "",
     };
     let peer = sim.peer(side);
@@ -189,6 +200,7 @@ fn respond(sim: &mut Sim, side: Side, which: u8, status: u8, what: u8) {
     } else {
         String::new()
     };
+    let numbers = sim.wire.len() as u32 / 4;
     let peer = sim.peer(side);
     let methods: Vec<String> = peer
         .requests
@@ -201,8 +213,35 @@ fn respond(sim: &mut Sim, side: Side, which: u8, status: u8, what: u8) {
     }
     let method = methods[usize::from(which) % methods.len()].clone();
     let fork = pick(&["", "x", "y"], which >> 4);
-    let bytes = peer.respond(&method, status, fork, "", &body);
+    let headers = match what & 6 {
+        // Numbers that mostly go up by one or by more, and now and then back.
+        2 => format!(
+            "Require: 100rel\r\nRSeq: {}\r\nAllow: UPDATE\r\n",
+            u32::from(what >> 6) + numbers
+        ),
+        4 => "Require: 100rel\r\nRSeq: 1\r\nAllow: UPDATE\r\n".to_owned(),
+        _ => String::new(),
+    };
+    let bytes = peer.respond(&method, status, fork, &headers, &body);
     sim.send(side, bytes);
+}
+
+/// RAck for the last reliable response that a party was sent, or for none.
+fn rack(sim: &Sim, side: Side, byte: u8) -> String {
+    let to_it = sim.wire.iter().rev().filter(|entry| entry.1 == side && !entry.2);
+    let last = to_it
+        .filter_map(|entry| match read(&entry.3) {
+            crate::sip::Message::Response(response) => Some((reliable::rseq(&response)?, response)),
+            crate::sip::Message::Request(_) => None,
+        })
+        .next();
+    match last {
+        Some((rseq, response)) if byte % 8 != 7 => {
+            let number = response.headers.cseq().map_or(1, |cseq| cseq.number);
+            format!("RAck: {rseq} {number} INVITE\r\n")
+        }
+        _ => "RAck: 1 101 INVITE\r\n".to_owned(),
+    }
 }
 
 /// Something is received once more.

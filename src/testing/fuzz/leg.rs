@@ -2,11 +2,16 @@
 
 use crate::testing::{Weather, legs::Legs};
 use crate::{
-    call::{Body, Cause, Failure, Origin, Side, Signal, failure::Kind, signal::Payload},
+    call::{
+        Body, Cause, Failure, Origin, Reliability, Side, Signal,
+        failure::Kind,
+        leg::{Profile, SessionTimers},
+        signal::Payload,
+    },
     sdp::Sdp,
-    sip::{Headers, Method, Status},
+    sip::{Headers, Method, Status, timers::Timers},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 fn sdp(port: u8) -> Sdp {
     let text = format!(
@@ -52,6 +57,14 @@ fn signal(kind: u8, value: u8) -> Signal {
     }
 }
 
+fn weather_of(byte: u8) -> Weather {
+    Weather {
+        loss: u64::from(byte % 4) * 10,
+        repeat: u64::from(byte / 4 % 4) * 10,
+        late: u64::from(byte / 16 % 4) * 20,
+    }
+}
+
 /// Reads operations from bytes and carries them out: three bytes each (what, value, time): signals to either leg, and messages that somebody changed. At the end both are hung up.
 ///
 /// # Panics
@@ -62,17 +75,27 @@ pub fn leg_operations(bytes: &[u8]) {
     let (Some(seed), Some(weather), Some(offer)) = (next(), next(), next()) else {
         return;
     };
-    let weather = Weather {
-        loss: u64::from(weather % 4) * 10,
-        repeat: u64::from(weather / 4 % 4) * 10,
-        late: u64::from(weather / 16 % 4) * 20,
-    };
     let body = if offer.is_multiple_of(4) {
         Body::None
     } else {
         Body::Offer(sdp(offer))
     };
-    let mut legs = Legs::new(body, weather, u64::from(seed));
+    let profile = Arc::new(Profile {
+        user_agent: "legs".into(),
+        timers: Timers::default(),
+        sessions: SessionTimers::default(),
+        reliable: match weather / 64 {
+            0 => Reliability::Off,
+            1 => Reliability::Required,
+            _ => Reliability::Supported,
+        },
+    });
+    let mut legs = Legs::between(
+        body,
+        weather_of(weather),
+        u64::from(seed),
+        [profile.clone(), profile],
+    );
     let mut last_words = [false; 2];
     let mut steps = 0;
     while let (Some(what), Some(value), Some(time)) = (next(), next(), next()) {
