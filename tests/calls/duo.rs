@@ -26,6 +26,9 @@ fn taking(answer: &str, offer: &Sdp) -> String {
     format!("{head}RTP/AVP {}\r\n{rest}", offer.media[0].formats)
 }
 
+/// In which message a party was told a description.
+pub(crate) type Told = (String, Sdp);
+
 /// A call between parties that a test leads through its set-up.
 pub(crate) struct Duo {
     pub(crate) sim: Sim,
@@ -36,7 +39,7 @@ pub(crate) struct Duo {
     /// What the caller answers to an offer of the server, and the callee.
     pub(crate) answers: (String, String),
     /// What each was told, in order: in which message, and the description.
-    pub(crate) told: (Vec<(String, Sdp)>, Vec<(String, Sdp)>),
+    pub(crate) told: (Vec<Told>, Vec<Told>),
     /// PRACKs that the callee got: tag of the fork, RAck, with a body.
     pub(crate) pracks: Vec<(String, String, bool)>,
     /// Final responses to what a party asked by itself: which method, which status.
