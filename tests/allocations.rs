@@ -134,6 +134,7 @@ fn relaying_allocates_nothing_in_steady_state() {
                 clocks: Box::new([(0, 8000)]),
                 feedback: true,
                 key_frames: None,
+                events: None,
                 silence: None,
             };
             session.send(MediaCommand::Connect(Box::new(connect)));

@@ -11,6 +11,8 @@
 mod cancel;
 #[path = "calls/codecs.rs"]
 mod codecs;
+#[path = "calls/digits.rs"]
+mod digits;
 #[path = "calls/dtls.rs"]
 mod dtls;
 #[path = "calls/duo.rs"]

@@ -5,6 +5,7 @@
 
 pub mod bridge;
 pub mod decision;
+mod digit;
 pub mod event;
 pub mod failure;
 pub mod handshake;

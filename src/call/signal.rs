@@ -85,6 +85,17 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// A request of our own, that none of a peer brought: nobody waits for its answer.
+    pub fn new(method: Method, headers: Headers, body: Bytes) -> Self {
+        Self {
+            method,
+            headers,
+            body,
+            // No request can have this one (RFC 3261 §8.1.1.5).
+            number: u32::MAX,
+            cseq: 0,
+        }
+    }
     /// An empty payload of the same method, to answer it without a body.
     #[must_use]
     pub fn without_body(&self) -> Self {

@@ -72,6 +72,22 @@ pub enum MediaCommand {
         /// Where to.
         to: SocketAddr,
     },
+    /// Send a digit to one side, which has them in its media (`Connect::events`), in the place of the voice.
+    Digit {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+        /// What.
+        digit: Digit,
+    },
+    /// Ask the sender of video at one side for a key frame.
+    Picture {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+    },
     /// Stop both directions of a stream (port 0 in SDP); its ports are given back.
     Shut {
         /// Which stream.
@@ -108,8 +124,30 @@ pub struct Connect {
     pub feedback: bool,
     /// How its peer, as a sender of video, can be asked for a key frame; `None`: it cannot, or it is no video.
     pub key_frames: Option<KeyFrameRequest>,
+    /// Its digits are no packets on the other leg: those that come are told, those that are said to it are sent.
+    pub events: Option<Events>,
     /// Report `Silent` when nothing came from this side for that long; `None` while it is on hold or before answer.
     pub silence: Option<Duration>,
+}
+
+/// Digits in the media of one side (RFC 4733).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// Bit n: its peer sends them under payload type n.
+    pub hears: u128,
+    /// Under which payload type it gets them.
+    pub says: u8,
+    /// Clock rate of its timestamps in Hz: the voice's.
+    pub clock: u32,
+}
+
+/// A key that was pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digit {
+    /// 0 to 9, 10 for `*`, 11 for `#`, 12 to 15 for `A` to `D` (RFC 4733 §3.2).
+    pub event: u8,
+    /// For how long.
+    pub duration: Duration,
 }
 
 /// What a sender of video begins a new picture for.
@@ -180,6 +218,15 @@ pub enum MediaEvent {
         side: Side,
         /// Which stream.
         stream: StreamId,
+    },
+    /// A digit came from a side whose `Connect` has `events`: once for each, at its first packet.
+    Digit {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+        /// Which: below 16.
+        event: u8,
     },
     /// Nothing came for the time that `Connect` gave. Reported once, until a packet comes again.
     Silent {

@@ -79,11 +79,13 @@ pub enum Discard {
     Feedback,
     /// The kernel did not take it.
     NotSent,
+    /// Voice that a digit was sent in the place of.
+    Digit,
 }
 
 impl Discard {
     /// All of them, in the order of [`Self::index`].
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::WrongPeer,
         Self::Held,
@@ -98,6 +100,7 @@ impl Discard {
         Self::PayloadType,
         Self::Feedback,
         Self::NotSent,
+        Self::Digit,
     ];
 
     /// Its position in [`Self::ALL`].
@@ -122,6 +125,7 @@ impl Discard {
             Self::PayloadType => "payload-type",
             Self::Feedback => "feedback",
             Self::NotSent => "not-sent",
+            Self::Digit => "digit",
         }
     }
 }

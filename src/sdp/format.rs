@@ -133,6 +133,22 @@ impl Encoding {
 }
 
 impl Format {
+    /// Whether it is of digits (RFC 4733).
+    pub fn is_events(&self) -> bool {
+        self.encoding.name() == Some("telephone-event")
+    }
+    /// The sixteen digits, by that clock.
+    pub fn events(number: u8, clock: u32) -> Self {
+        Self {
+            number,
+            encoding: Encoding::Named {
+                name: "telephone-event".into(),
+                clock,
+                channels: 1,
+            },
+            parameters: "0-15".to_owned(),
+        }
+    }
     /// A parameter of `a=fmtp`; names compare without case.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.split(';').find_map(|pair| {
@@ -182,6 +198,14 @@ impl Format {
 }
 
 impl Media {
+    /// Adds the sixteen digits (RFC 4733) under a number that no format of it has.
+    pub fn add_events(&mut self, number: u8, clock: u32) {
+        self.formats = format!("{} {number}", self.formats.trim_end());
+        let line = |text: String| super::Line::attribute(text);
+        self.lines
+            .push(line(format!("rtpmap:{number} telephone-event/{clock}")));
+        self.lines.push(line(format!("fmtp:{number} 0-15")));
+    }
     /// Its formats in their order, each number once. Empty unless it is RTP.
     pub fn rtp_formats(&self) -> Vec<Format> {
         let mut formats = Vec::<Format>::new();

@@ -72,6 +72,7 @@ impl Carrier {
         match passed {
             Ok(Leaves::Across { .. }) => Ok(packet.bytes().to_vec()),
             Ok(Leaves::Up) => Err("handed up"),
+            Ok(Leaves::Told(_)) => Err("told"),
             Err(why) => Err(why.name()),
         }
     }

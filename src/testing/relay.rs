@@ -24,6 +24,10 @@ pub struct FakeRelay {
     pub closed: bool,
     /// Ports left; the next `Open` fails at 0.
     pub free: usize,
+    /// Digits that it was to send.
+    pub digits: Vec<(Side, StreamId, crate::media::Digit)>,
+    /// Key frames that it was to ask for.
+    pub pictures: Vec<(Side, StreamId)>,
     /// Datagrams of key agreements that it was to send: nobody has taken them yet.
     pub sent: Vec<(Side, StreamId, Vec<u8>)>,
     next: u16,
@@ -62,6 +66,14 @@ impl FakeRelay {
                 side, stream, bytes, ..
             } => {
                 self.sent.push((side, stream, bytes));
+                None
+            }
+            MediaCommand::Digit { side, stream, digit } => {
+                self.digits.push((side, stream, digit));
+                None
+            }
+            MediaCommand::Picture { side, stream } => {
+                self.pictures.push((side, stream));
                 None
             }
             MediaCommand::Shut { stream } => {

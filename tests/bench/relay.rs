@@ -118,6 +118,7 @@ fn real(sender: SocketAddr, receiver: SocketAddr, keys: &[SrtpKey]) -> (Candidat
                 clocks: Box::new([(0, 8000)]),
                 feedback: true,
                 key_frames: None,
+                events: None,
                 silence,
             })));
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `setup` | from the caller's INVITE to the first attempt: question, lookup, ports, leg B |
 //! | `hunt` | leg B's progress, answer or failure; further routes; rescue |
+//! | `digits` | what one leg says in INFO and the other in its media |
 //! | `redirect` | where a callee that answers 3xx says it can be found |
 //! | `early` | offers and answers before the answer to the call |
 //! | `update` | offers and answers in mid-call, from either side |
@@ -14,6 +15,7 @@
 //! | `record` | what the summary will say |
 //! | `end` | hanging up, and what is left to do after it |
 
+mod digits;
 mod early;
 mod end;
 mod hunt;
@@ -325,6 +327,7 @@ impl Call {
         loop {
             self.end_early(env);
             if let Some(output) = self.a.poll_output() {
+                self.media.takes_infos(Side::A, self.a.takes_infos());
                 match output {
                     LegOutput::Signal(signal) => self.heard_from_a(signal, env),
                     LegOutput::Closed => self.a_closed = true,
@@ -339,6 +342,9 @@ impl Call {
                 .find_map(|(index, b)| Some((index, b.leg.poll_output()?)));
             let Some((index, output)) = next else { break };
             let (current, call_id) = (self.b[index].current, self.b[index].leg.call_id().clone());
+            if current {
+                self.media.takes_infos(Side::B, self.b[index].leg.takes_infos());
+            }
             match output {
                 LegOutput::Signal(signal) if current => self.heard_from_b(signal, env),
                 LegOutput::Signal(signal) => tracing::debug!(?signal, "a former attempt says"),

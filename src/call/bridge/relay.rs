@@ -64,6 +64,7 @@ impl Call {
                     self.hang_up(None, Cause::of(Kind::MediaLost, Origin::Local), env);
                 }
             }
+            MediaEvent::Digit { side, event, .. } => self.digit_heard(side, event, env),
             MediaEvent::Closed(stats) => {
                 self.record.media = stats;
                 self.relay.closing = None;

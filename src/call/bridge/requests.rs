@@ -78,9 +78,9 @@ impl Call {
             (InCall::Forward, Some(refer_to)) => self.refer(from, payload, (refer_to, false), env),
             (InCall::Rewrite(_), None) => {
                 tracing::warn!(method = %payload.method, "the application rewrites what is no REFER; it crosses as it is");
-                self.tell(from.other(), Signal::Request(payload), env);
+                self.forward(from, payload, env);
             }
-            (InCall::Forward, None) => self.tell(from.other(), Signal::Request(payload), env),
+            (InCall::Forward, None) => self.forward(from, payload, env),
         }
         self.ask_about_request();
     }

@@ -65,6 +65,7 @@ impl Call {
     fn begin(&mut self, mut invite: Invite, source: Option<IpAddr>, env: &mut Env<'_>) {
         let local = self.a.local_ip().unwrap_or(invite.source.local.ip());
         self.media.begin(Side::A, local, env);
+        self.media.takes_infos(Side::A, self.a.takes_infos());
         if let Some(source) = source {
             self.media.trust(Side::A, source);
         }

@@ -184,6 +184,7 @@ impl Leg {
         if let Some(contact) = &self.contact {
             from.contact = contact.clone();
         }
+        self.session.note_infos(message.message.headers());
         match message.message {
             Message::Request(request) => self.handle_request(request, &from, env),
             Message::Response(response) => self.handle_response(&response, env),
@@ -345,6 +346,10 @@ impl Leg {
             bytes: attempt::dress(&bye, target, target.transport, &branch, false).to_bytes(),
             to: Destination::Target(target.clone()),
         })
+    }
+    /// Whether its peer has said that it takes INFO.
+    pub fn takes_infos(&self) -> bool {
+        self.session.takes_infos()
     }
     /// Which side.
     pub fn side(&self) -> Side {

@@ -46,6 +46,8 @@ pub(super) struct Session {
     least: u32,
     /// The peer takes UPDATE.
     updates: bool,
+    /// The peer takes INFO, by its own word.
+    infos: bool,
     clock: Option<Clock>,
 }
 
@@ -81,8 +83,19 @@ impl Session {
             settings,
             least: settings.min_se.max(SHORTEST),
             updates: false,
+            infos: false,
             clock: None,
         }
+    }
+
+    /// Notes whether a message's sender takes INFO, if it says what it takes.
+    pub(super) fn note_infos(&mut self, headers: &Headers) {
+        if headers.contains("Allow") {
+            self.infos = headers.values("Allow").any(|method| method.as_bytes() == b"INFO");
+        }
+    }
+    pub(super) const fn takes_infos(&self) -> bool {
+        self.infos
     }
 
     /// Notes whether a message's sender takes UPDATE, if it says what it takes.

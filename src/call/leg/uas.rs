@@ -75,6 +75,7 @@ impl Leg {
         let reliable = Reliable::wished(&request.headers, env.ids);
         let mut session = Session::new(profile.sessions);
         session.note(&request.headers);
+        session.note_infos(&request.headers);
         let agreed = session.answer(&request.headers)?;
         let expires = request
             .headers

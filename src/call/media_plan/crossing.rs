@@ -35,6 +35,16 @@ impl Session {
         }
         told
     }
+    /// Adds digits to what `to` is told of voice, where nobody said them and its peer can have them.
+    pub(super) fn lend(&mut self, to: Side, told: &mut Sdp, part: Part) {
+        for (index, media) in told.media.iter_mut().enumerate() {
+            let active = media.is_active() && self.leg(to.other()).is_active(index);
+            let is_voice = media.kind.eq_ignore_ascii_case("audio");
+            if let (true, true, Some(formats)) = (active, is_voice, self.formats.get_mut(index)) {
+                formats.lend(to, media, part);
+            }
+        }
+    }
     /// Another party takes the place of a leg's: nothing was said to it yet.
     pub(super) fn forget(&mut self, side: Side) {
         self.formats.iter_mut().for_each(|formats| formats.forget(side));

@@ -138,6 +138,7 @@ impl MediaPlan {
             clocks: self.agreed.clocks(side, index),
             feedback: self.agreed.takes_feedback(side, index),
             key_frames: key_frames(media),
+            events: self.events(side, index),
             // Only who is to send can be silent; video may pause as it likes.
             silence: self
                 .no_rtp

@@ -25,6 +25,8 @@ pub(super) struct Formats {
     known: Vec<Known>,
     a: Numbers,
     b: Numbers,
+    /// Digits that one leg was offered although the other has none: which leg, and their place among the known.
+    lent: Option<(Side, Id)>,
 }
 
 /// What is known of a format. The number in it is that under which it was first heard of.
@@ -228,6 +230,8 @@ impl Formats {
         let formats: Vec<(u8, Id)> = heard
             .iter()
             .filter_map(|format| Some((format.number, meaning(&from.theirs, format.number)?)))
+            // Of what was lent the other leg's answer does not speak.
+            .filter(|(_, id)| part == Part::Offer || self.lent != Some((to.other(), *id)))
             .collect();
         let leg = self.leg(to);
         let mut chosen: Vec<(u8, Id, u8)> = Vec::with_capacity(formats.len());
@@ -298,6 +302,71 @@ impl Formats {
             }
         }
         (!map.is_identity()).then(|| Box::new(map))
+    }
+}
+
+impl Formats {
+    /// Adds digits (RFC 4733) to what `to` is told, where its peer can have them and nobody said them: of an offer, under a number
+    /// that is free; of an answer, those of its peer's offer. They run by the clock of the first voice.
+    pub(super) fn lend(&mut self, to: Side, told: &mut Media, part: Part) {
+        let formats = told.rtp_formats();
+        let is_voice = |format: &&Format| {
+            !format.encoding.is_redundant()
+                && !matches!(format.encoding.name(), None | Some("telephone-event" | "cn"))
+        };
+        if formats.iter().any(|format| format.is_events()) {
+            return;
+        }
+        let Some(clock) = formats
+            .iter()
+            .find(is_voice)
+            .and_then(|format| format.encoding.clock())
+        else {
+            return;
+        };
+        let suits = |known: &Known| known.format.is_events() && known.format.encoding.clock() == Some(clock);
+        let found = match part {
+            Part::Answer => {
+                let theirs = &self.leg(to).theirs;
+                theirs
+                    .iter()
+                    .rfind(|(_, id)| self.known.get(*id).is_some_and(suits))
+                    .copied()
+            }
+            Part::Offer => self.lendable(to, clock, &formats),
+        };
+        let Some((number, id)) = found else { return };
+        if formats.iter().any(|format| format.number == number) {
+            return;
+        }
+        set(&mut self.leg_mut(to).ours, number, id);
+        told.add_events(number, clock);
+    }
+    /// Digits that `to` can be offered: those of before, else new ones under a free number.
+    fn lendable(&mut self, to: Side, clock: u32, formats: &[Format]) -> Option<(u8, Id)> {
+        let suits = |known: &Known| known.format.is_events() && known.format.encoding.clock() == Some(clock);
+        let leg = self.leg(to);
+        let before = leg
+            .ours
+            .iter()
+            .rfind(|(_, id)| self.known.get(*id).is_some_and(suits));
+        if let Some(&(number, id)) = before {
+            self.lent = Some((to, id));
+            return Some((number, id));
+        }
+        let mut numbers = std::iter::once(101).chain(DYNAMIC.into_iter().flatten());
+        let number = numbers.find(|number| {
+            let said = leg.ours.iter().chain(&leg.theirs).any(|entry| entry.0 == *number);
+            !said && formats.iter().all(|format| format.number != *number)
+        })?;
+        let known = Known {
+            format: Format::events(number, clock),
+            original: None,
+        };
+        let mut taken = vec![false; self.known.len()];
+        let id = self.add(known, &mut taken);
+        self.lent = Some((to, id));
+        Some((number, id))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod begin;
 mod crossing;
+mod digits;
 mod dtls;
 mod flows;
 mod formats;
@@ -91,6 +92,8 @@ struct Voice {
     forks: Vec<Zrtp>,
     /// Counts the associations of this leg.
     associations: u32,
+    /// Its peer has said that it takes INFO.
+    takes_infos: bool,
 }
 
 impl Session {
@@ -188,6 +191,7 @@ impl MediaPlan {
         let from = to.other();
         // M-lines never go away (RFC 3264 §8): what the offer left out is refused in its place.
         let mut received = session.speak(to, &self.wanted(received), Part::Offer);
+        self.lend_events(session, to, &mut received, Part::Offer);
         if let Some(said) = &self.voice(to).said {
             let missing = said.media.iter().skip(received.media.len());
             received.media.extend(missing.map(sdp::Media::refused));
@@ -248,7 +252,8 @@ impl MediaPlan {
         env: &mut Env<'_>,
     ) -> Option<Sdp> {
         let offer = session.leg(to).heard.clone()?;
-        let received = session.speak(to, &self.wanted(received), Part::Answer);
+        let mut received = session.speak(to, &self.wanted(received), Part::Answer);
+        self.lend_events(session, to, &mut received, Part::Answer);
         let (answerer, leg) = match to {
             Side::A => (&session.b, &mut session.a),
             Side::B => (&session.a, &mut session.b),

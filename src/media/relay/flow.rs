@@ -3,6 +3,7 @@
 
 use super::{
     control::Gate,
+    digits::Digits,
     edit::Edit,
     key_frames::{Fresh, KeyFrames},
     keyed::{Open, Receiving, Sending},
@@ -49,6 +50,8 @@ pub(crate) struct End {
     agreement: Option<KeyAgreement>,
     edit: Edit,
     pub(super) key_frames: KeyFrames,
+    /// Where this side has digits in its media and the other has not; kept once it is there.
+    pub(super) digits: Option<Box<Digits>>,
     gates: [Gate; 2],
     proof: Proof,
     silence: Silence,
@@ -61,6 +64,8 @@ pub(crate) enum Passed {
     Relayed,
     /// It is for the key agreement, still as it came.
     Control,
+    /// It is of a digit, and the first one of it if that is named.
+    Digit(Option<u8>),
 }
 
 /// One direction of a stream.
@@ -89,6 +94,8 @@ pub(crate) enum Leaves {
     },
     /// The key agreement.
     Up,
+    /// Nowhere: it is of a digit, which is told where it is its first.
+    Told(Option<u8>),
 }
 
 impl Stream {
@@ -180,6 +187,10 @@ impl End {
         }
         self.agreement = connect.agreement;
         self.edit.set(connect);
+        if connect.events.is_some() || self.digits.is_some() {
+            let digits = self.digits.get_or_insert_with(|| Box::new(Digits::new()));
+            digits.set(connect.events.as_ref());
+        }
         self.counts.clocks(&connect.clocks);
         self.key_frames.set(connect);
         self.silence = Silence::since(connect, now);
@@ -277,8 +288,15 @@ impl Flow<'_> {
         source: SocketAddr,
         now: Instant,
     ) -> Result<Passed, Discard> {
-        let Leaves::Across { by, to, payload } = self.forward(packet, component, source, now)? else {
-            return Ok(Passed::Control);
+        let (by, to, payload) = match self.forward(packet, component, source, now)? {
+            Leaves::Across { by, to, payload } => (by, to, payload),
+            Leaves::Up => return Ok(Passed::Control),
+            Leaves::Told(digit) => {
+                self.from
+                    .counts
+                    .received(packet.len().saturating_sub(packet::RTP_HEADER));
+                return Ok(Passed::Digit(digit));
+            }
         };
         let ports = self.to.ports.as_ref().ok_or(Discard::Held)?;
         if !ports.socket(by).send(packet, to) {
@@ -312,6 +330,12 @@ impl Flow<'_> {
         if let Some(header) = &header {
             let payload = packet.bytes().get(1).map_or(0, |octet| octet & 0x7f);
             self.from.counts.came(header, payload, now);
+            if let Some(digits) = &mut self.from.digits
+                && digits.is_event(packet.bytes())
+            {
+                let payload = packet.bytes().get(header.length..).unwrap_or_default();
+                return Ok(Leaves::Told(digits.hear(header, payload)));
+            }
         }
         let payload = header.map(|header| packet.len() - header.length);
         let to = &mut *self.to;
@@ -319,7 +343,8 @@ impl Flow<'_> {
         match &header {
             Some(header) => {
                 self.from.edit.rtp(packet, header)?;
-                to.sending.seal_rtp(packet, header)?;
+                let header = to.make_room(packet, header, now)?;
+                to.sending.seal_rtp(packet, &header)?;
             }
             None => {
                 self.from.edit.rtcp(packet, &to.edit)?;

@@ -175,6 +175,7 @@ fn connect(side: Side, choice: u8) -> Connect {
             1 => Some(KeyFrameRequest::Fir),
             _ => Some(KeyFrameRequest::Pli),
         },
+        events: None,
         silence: Some(Duration::from_secs(1)),
     }
 }

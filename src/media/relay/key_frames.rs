@@ -82,7 +82,7 @@ impl KeyFrames {
     }
 
     /// Somebody waits for a new picture.
-    fn want(&mut self) {
+    pub(super) fn want(&mut self) {
         // What is said of this side may come just after what is said of the other.
         self.left = TIMES;
         self.number = self.number.wrapping_add(1);

@@ -4,6 +4,7 @@
 //! locks. Commands go in, facts come out. Per packet there is no lock, no allocation, no clock and no other thread.
 
 mod control;
+mod digits;
 mod edit;
 mod feedback;
 mod flow;

@@ -5,6 +5,7 @@
 )]
 
 mod agreement;
+mod digits;
 mod edit;
 mod key_frames;
 mod keyed;

@@ -49,6 +49,8 @@ pub(crate) struct Worker {
     totals: Arc<Totals>,
     sessions: HashMap<u64, Entry>,
     streams: Slab,
+    /// Where digits are being sent.
+    dialling: Vec<usize>,
     /// Every packet passes through this one.
     packet: Packet,
     batch: Batch,
@@ -108,6 +110,7 @@ impl Worker {
             totals,
             sessions: HashMap::new(),
             streams: Slab::default(),
+            dialling: Vec::new(),
             packet: Packet::new(),
             batch: Batch::default(),
         };
@@ -124,7 +127,10 @@ impl Worker {
         let mut ready = Ready::new();
         loop {
             let timeout = (!self.sessions.is_empty()).then_some(SWEEP);
-            self.poller.wait(&mut ready, timeout);
+            let due = self.digits_due();
+            let soon = due.map(|due| due.saturating_duration_since(Instant::now()));
+            self.poller
+                .wait(&mut ready, timeout.into_iter().chain(soon).min());
             let now = Instant::now();
             // Orders first: who sends one and then lets a packet come expects that order. A key of this batch may by
             // then stand for another stream in the same place; it only means "look there".
@@ -138,6 +144,9 @@ impl Worker {
             }
             for key in ready.keys().flatten() {
                 self.receive(key, now);
+            }
+            if due.is_some() {
+                self.send_digits(now);
             }
             self.totals.add(&mut self.batch);
             if now.saturating_duration_since(swept) >= SWEEP {
@@ -172,6 +181,13 @@ impl Worker {
             match outcome {
                 Ok(Passed::Relayed) => self.batch.count(Ok(())),
                 Err(why) => self.batch.count(Err(why)),
+                Ok(Passed::Digit(digit)) => {
+                    self.batch.count(Ok(()));
+                    if let (Some(event), Some(entry)) = (digit, self.sessions.get(&stream.session)) {
+                        let stream = stream.id;
+                        (entry.events)(MediaEvent::Digit { side, stream, event });
+                    }
+                }
                 Ok(Passed::Control) => {
                     let event = MediaEvent::Control {
                         side,
@@ -236,6 +252,21 @@ impl Worker {
                 let place = sessions.get(&session).and_then(|entry| entry.place(stream));
                 if let Some(stream) = place.and_then(|place| streams.get(place)) {
                     stream.end(side).say(component, packet, to);
+                }
+            }
+            MediaCommand::Digit { side, stream, digit } => {
+                let place = self.sessions.get(&session).and_then(|entry| entry.place(stream));
+                if let Some(place) = place
+                    && let Some(stream) = self.streams.get(place)
+                    && stream.end(side).dial(digit, now)
+                    && !self.dialling.contains(&place)
+                {
+                    self.dialling.push(place);
+                }
+            }
+            MediaCommand::Picture { side, stream } => {
+                if let Some(stream) = self.find(session, stream) {
+                    stream.end(side).key_frames.want();
                 }
             }
             MediaCommand::Shut { stream } => {
@@ -353,6 +384,32 @@ impl Worker {
             gauge.fetch_add(each * opened, Ordering::Relaxed);
             gauge.fetch_sub(each * closed, Ordering::Relaxed);
         }
+    }
+
+    /// When the next packet of a digit is to be sent.
+    fn digits_due(&mut self) -> Option<Instant> {
+        let mut due: Option<Instant> = None;
+        for &place in &self.dialling {
+            if let Some(stream) = self.streams.get(place) {
+                due = due.into_iter().chain(stream.dial_due()).min();
+            }
+        }
+        due
+    }
+
+    /// Sends the packets of digits that are due. Nothing else is touched: the sockets that are not concerned sleep on.
+    fn send_digits(&mut self, now: Instant) {
+        let Self {
+            dialling,
+            streams,
+            packet,
+            ..
+        } = self;
+        dialling.retain(|&place| {
+            streams
+                .get(place)
+                .is_some_and(|stream| stream.send_digits(packet, now))
+        });
     }
 
     /// Reports the sides from which nothing comes any more, and asks for key frames where one is waited for.

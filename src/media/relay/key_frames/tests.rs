@@ -50,6 +50,7 @@ fn connect(side: Side, receive: Protection, send: Protection, how: Option<KeyFra
         clocks: Box::new([(0, 8000)]),
         feedback: true,
         key_frames: how,
+        events: None,
         silence: None,
     }
 }

@@ -92,6 +92,7 @@ impl Phone {
             clocks: Box::new([(0, 8000)]),
             feedback: true,
             key_frames: None,
+            events: None,
             silence: None,
         }
     }

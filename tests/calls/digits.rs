@@ -1,0 +1,190 @@
+//! Digits that one leg has in its media (RFC 4733) and the other says in INFO (acceptance #28).
+
+use b2bua::{
+    call::{Encryption, Input, Side},
+    media::{MediaEvent, StreamId},
+    testing::Scene,
+};
+use bytes::Bytes;
+use std::time::Duration;
+
+const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n";
+const OF_B: &str = "a=rtpmap:97 telephone-event/8000\r\n";
+const INFOS: &str = "Allow: INVITE, ACK, CANCEL, BYE, INFO\r\n";
+
+fn sdp(side: Side, formats: &str, lines: &str) -> String {
+    let (user, ip) = match side {
+        Side::A => ("alice", "192.0.2.10"),
+        Side::B => ("bob", "192.0.2.200"),
+    };
+    format!(
+        "v=0\r\no={user} 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 30000 RTP/AVP {formats}\r\n\
+         a=rtpmap:0 PCMU/8000\r\n{lines}"
+    )
+}
+
+/// A call that is up: what bob was offered and what alice was answered. Each is headers and formats with lines.
+fn call(a: (&str, &str, &str), b: (&str, &str, &str)) -> (Scene, String, String) {
+    let mut scene = Scene::new(Encryption::None, Encryption::None);
+    let invite = scene
+        .sim
+        .a
+        .invite("sip:bob@example.org", a.0, &sdp(Side::A, a.1, a.2));
+    scene.sim.send(Side::A, invite);
+    scene.sim.run(Duration::from_millis(30));
+    let offered = scene.sim.b.take_request("INVITE").unwrap();
+    let ok = scene
+        .sim
+        .b
+        .respond("INVITE", 200, "", b.0, &sdp(Side::B, b.1, b.2));
+    scene.sim.send(Side::B, ok);
+    scene.sim.run(Duration::from_millis(30));
+    let answered = scene.sim.a.response(200).unwrap();
+    let ack = scene.sim.a.ack("");
+    scene.sim.send(Side::A, ack);
+    scene.sim.run(Duration::from_millis(30));
+    let text = |body: &Bytes| String::from_utf8_lossy(body).into_owned();
+    (scene, text(&offered.body), text(&answered.body))
+}
+
+fn info(scene: &mut Scene, from: Side, kind: &str, body: &str) {
+    let peer = scene.sim.peer(from);
+    let head = format!("Content-Type: {kind}\r\n");
+    let request = peer.request("INFO", &head, body);
+    let text = String::from_utf8(request.to_vec()).unwrap();
+    let text = text.replace("Content-Type: application/sdp\r\n", "");
+    scene.sim.send(from, Bytes::from(text));
+    scene.sim.run(Duration::from_millis(30));
+}
+
+fn hang_up(mut scene: Scene) {
+    let bye = scene.sim.a.request("BYE", "", "");
+    scene.sim.send(Side::A, bye);
+    scene.sim.run(Duration::from_millis(30));
+    let ok = scene.sim.b.respond("BYE", 200, "", "", "");
+    scene.sim.send(Side::B, ok);
+    scene.sim.run(Duration::from_secs(70));
+    scene.sim.assert_done();
+}
+
+#[test]
+fn acceptance_28_where_both_have_them_digits_cross_as_packets_and_infos_as_they_are() {
+    let (mut scene, offered, answered) = call((INFOS, "0 101", EVENTS), (INFOS, "0 97", OF_B));
+    assert_eq!(offered.matches("telephone-event").count(), 1);
+    assert_eq!(answered.matches("telephone-event").count(), 1);
+    for side in [Side::A, Side::B] {
+        assert_eq!(scene.sim.relay.side(side, 0).unwrap().events, None);
+    }
+    info(
+        &mut scene,
+        Side::A,
+        "application/dtmf-relay",
+        "Signal=5\r\nDuration=160\r\n",
+    );
+    let crossed = scene.sim.b.take_request("INFO").unwrap();
+    assert_eq!(crossed.body, "Signal=5\r\nDuration=160\r\n");
+    assert_eq!(
+        crossed.headers.get("Content-Type").unwrap(),
+        "application/dtmf-relay"
+    );
+    assert!(scene.sim.relay.digits.is_empty());
+}
+
+#[test]
+fn acceptance_28_a_caller_with_infos_only_presses_keys_that_the_callee_gets_as_packets() {
+    let (mut scene, offered, answered) = call((INFOS, "0", ""), (INFOS, "0 101", EVENTS));
+    assert!(offered.contains("a=rtpmap:101 telephone-event/8000"), "{offered}");
+    assert!(
+        !answered.contains("telephone-event"),
+        "who has none is told of none: {answered}"
+    );
+    let events = scene.sim.relay.side(Side::B, 0).unwrap().events.unwrap();
+    assert_eq!((events.hears, events.says, events.clock), (1 << 101, 101, 8000));
+    assert_eq!(scene.sim.relay.side(Side::A, 0).unwrap().events, None);
+    info(
+        &mut scene,
+        Side::A,
+        "application/dtmf-relay",
+        "Signal=#\r\nDuration=250\r\n",
+    );
+    assert!(scene.sim.a.response(200).is_some(), "{}", scene.sim.ladder());
+    info(&mut scene, Side::A, "application/dtmf", "7");
+    assert!(scene.sim.a.response(200).is_some(), "{}", scene.sim.ladder());
+    let digits: Vec<_> = scene
+        .sim
+        .relay
+        .digits
+        .iter()
+        .map(|(side, stream, digit)| (*side, stream.0, digit.event, digit.duration.as_millis()))
+        .collect();
+    assert_eq!(digits, [(Side::B, 0, 11, 250), (Side::B, 0, 7, 160)]);
+    assert!(scene.sim.b.take_request("INFO").is_none(), "each digit once");
+    // What is no digit crosses.
+    info(&mut scene, Side::A, "application/json", "{}");
+    assert_eq!(scene.sim.b.take_request("INFO").unwrap().body, "{}");
+    let ok = scene.sim.b.respond("INFO", 200, "", "", "");
+    scene.sim.send(Side::B, ok);
+    scene.sim.run(Duration::from_millis(30));
+    // And the callee's keys come as INFO.
+    let event = MediaEvent::Digit {
+        side: Side::B,
+        stream: StreamId(0),
+        event: 10,
+    };
+    scene.sim.feed(Input::Media(event));
+    scene.sim.run(Duration::from_millis(30));
+    let told = scene.sim.a.take_request("INFO").unwrap();
+    assert_eq!(
+        told.headers.get("Content-Type").unwrap(),
+        "application/dtmf-relay"
+    );
+    assert_eq!(told.body, "Signal=*\r\nDuration=160\r\n");
+    let ok = scene.sim.a.respond("INFO", 200, "", "", "");
+    scene.sim.send(Side::A, ok);
+    scene.sim.run(Duration::from_millis(30));
+    hang_up(scene);
+}
+
+#[test]
+fn acceptance_28_a_callee_with_infos_only_is_told_the_caller_s_keys_in_infos() {
+    let (mut scene, _, answered) = call((INFOS, "0 101", EVENTS), (INFOS, "0", ""));
+    assert!(answered.contains("RTP/AVP 0 101\r\n"), "{answered}");
+    assert!(
+        answered.contains("a=rtpmap:101 telephone-event/8000"),
+        "{answered}"
+    );
+    assert!(scene.sim.relay.side(Side::A, 0).unwrap().events.is_some());
+    for event in [1, 15] {
+        let event = MediaEvent::Digit {
+            side: Side::A,
+            stream: StreamId(0),
+            event,
+        };
+        scene.sim.feed(Input::Media(event));
+    }
+    scene.sim.run(Duration::from_millis(30));
+    for body in ["Signal=1\r\nDuration=160\r\n", "Signal=D\r\nDuration=160\r\n"] {
+        let told = scene.sim.b.take_request("INFO").unwrap();
+        assert_eq!(told.body, body, "one after another, in their order");
+        let ok = scene.sim.b.respond("INFO", 200, "", "", "");
+        scene.sim.send(Side::B, ok);
+        scene.sim.run(Duration::from_millis(30));
+    }
+    assert!(scene.sim.b.take_request("INFO").is_none());
+    hang_up(scene);
+}
+
+#[test]
+fn acceptance_28_who_says_nothing_of_infos_is_told_of_no_digits_that_would_be_lost() {
+    let (scene, _, answered) = call(("", "0 101", EVENTS), ("", "0", ""));
+    assert!(!answered.contains("telephone-event"), "{answered}");
+    assert_eq!(scene.sim.relay.side(Side::A, 0).unwrap().events, None);
+    let (scene, offered, _) = call(("", "0", ""), (INFOS, "0", ""));
+    assert!(!offered.contains("telephone-event"), "{offered}");
+    assert_eq!(scene.sim.relay.side(Side::B, 0).unwrap().events, None);
+    // Both say INFO and neither has packets: they cross.
+    let (mut scene, offered, answered) = call((INFOS, "0", ""), (INFOS, "0", ""));
+    assert!(offered.contains("telephone-event") && !answered.contains("telephone-event"));
+    info(&mut scene, Side::B, "application/dtmf-relay", "Signal=2\r\n");
+    assert_eq!(scene.sim.a.take_request("INFO").unwrap().body, "Signal=2\r\n");
+}
