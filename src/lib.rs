@@ -15,6 +15,7 @@
 pub mod app;
 pub mod call;
 pub mod config;
+pub mod control;
 pub mod media;
 pub mod net;
 pub mod phone;

@@ -17,7 +17,7 @@ mod serve;
 
 use args::{Args, Command};
 use b2bua::config::{Format, Schema};
-use b2bua::phone;
+use b2bua::{control::calls, phone};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
     match args.command {
         None => serve::run(&args, apps::ALL, &schema),
         Some(Command::Demo(options)) => phone::demo::run(&options),
+        Some(Command::Calls(options)) => list(&options),
         Some(Command::Load(options)) => phone::load::run(&options),
         Some(Command::RouteTest(options)) => route_test::run(&options, &schema),
     }
@@ -55,6 +56,18 @@ fn usage(answer: &clap::Error) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+fn list(options: &args::Calls) -> ExitCode {
+    match calls::fetch(options.server) {
+        Ok(calls) if options.json => println!("{calls:#}"),
+        Ok(calls) => print!("{}", calls::table(&calls)),
+        Err(why) => {
+            eprintln!("b2bua: {why}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn dump(schema: &Schema, section: &str, format: &str) -> ExitCode {

@@ -9,6 +9,10 @@ use std::{
 /// `phone` uses none of those that it judges, but see [`EXCEPTIONS`].
 const MAY_USE: &[(&str, &[&str])] = &[
     (
+        "control",
+        &["server", "app", "net", "media", "call", "sdp", "sip", "config"],
+    ),
+    (
         "server",
         &[
             "app",
@@ -54,7 +58,8 @@ const NO_TOKIO: &[&str] = &[
     "media/zrtp",
 ];
 
-const MODULES: [&str; 11] = [
+const MODULES: [&str; 12] = [
+    "control",
     "server",
     "app",
     "net",

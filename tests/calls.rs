@@ -13,6 +13,8 @@ mod cancel;
 mod codecs;
 #[path = "calls/digits.rs"]
 mod digits;
+#[path = "calls/drain.rs"]
+mod drain;
 #[path = "calls/dtls.rs"]
 mod dtls;
 #[path = "calls/duo.rs"]

@@ -182,3 +182,42 @@ fn calls_with_zrtp_lose_no_packet() {
     lossless(&["zrtp-sdes"]);
     lossless(&["zrtp-sdes", "--zrtp-key-agreement", "DH3k"]);
 }
+
+/// Calls of three seconds through a server that is told something meanwhile.
+fn told(more: &[&str]) -> serde_json::Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_b2bua"))
+        .args(["load", "--spawn", "--calls", "40", "--rate", "40", "--hold", "3"])
+        .args(["--media", "sdes-plain", "--settle", "0"])
+        .args(more)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{told}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let summary: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(summary["as_planned"]["answered"], 40, "{told}");
+    assert_eq!(summary["records"], 40, "{told}");
+    assert_eq!(
+        (&summary["packets"]["good"], &summary["packets"]["lost"]),
+        (&summary["packets"]["sent"], &0.into()),
+        "{told}"
+    );
+    summary
+}
+
+#[test]
+fn a_server_that_drains_drops_no_call_and_ends_after_the_last() {
+    let summary = told(&["--drain-after", "1.5"]);
+    assert_eq!(summary["drained"], true);
+}
+
+#[test]
+fn a_server_that_reloads_drops_no_call() {
+    let summary = told(&["--reload-every", "0.5"]);
+    assert!(summary["reloads"].as_u64().unwrap() >= 5, "{summary:#}");
+}

@@ -17,6 +17,7 @@ mod loopback {
     mod keyed;
     mod limits;
     mod lookup;
+    mod observe;
     pub(crate) mod party;
     mod reload;
     pub(crate) mod server;

@@ -200,6 +200,8 @@ pub enum Verdict {
 pub enum Command {
     /// End it: both legs get BYE (or CANCEL, or the failure as a response) with this reason.
     Hangup(Cause),
+    /// The server goes down: what is up or rings goes on, and nobody is called any more (acceptance #34).
+    Drain,
     /// Say what there is of it, with the packets so far: answered by [`Output::Report`], once for all that are open.
     Report,
 }

@@ -3,7 +3,7 @@
 use super::{
     codecs::{AudioCodecs, VideoCodecs},
     key::parsed,
-    types::{Addresses, Milliseconds, Networks, PortRange, Seconds, SocketAddresses, Words},
+    types::{Addresses, HttpListen, Milliseconds, Networks, PortRange, Seconds, SocketAddresses, Words},
     uris::{Proxy, TlsVerify, Transports, UserAgent},
 };
 use crate::call::{NatLatching, Reliability, TransferMode};
@@ -65,6 +65,9 @@ pub enum CdrFormat {
     Csv,
 }
 
+/// The default of `http-listen`, where `b2bua calls` asks.
+pub const HTTP_LISTEN: &str = "127.0.0.1:6068";
+
 /// The word of `data-directory` for none.
 pub const NOTHING_KEPT: &str = "none";
 
@@ -121,6 +124,9 @@ pub struct Server {
     pub transfer_mode: TransferMode,
     /// Between the signal to stop and the end of the last call.
     pub drain_timeout: Seconds,
+    /// Where HTTP is answered.
+    #[serde(deserialize_with = "parsed")]
+    pub http_listen: HttpListen,
     /// Where records of calls go; `None`: nowhere.
     pub cdr_file: Option<PathBuf>,
     /// How they are written.

@@ -3,7 +3,7 @@
 use super::{
     codecs,
     key::{Key, Kind, Table, checked},
-    types::{Addresses, Networks, SocketAddresses},
+    types::{Addresses, HttpListen, Networks, SocketAddresses},
     uris::{Proxy, Transports, UserAgent},
 };
 
@@ -299,6 +299,20 @@ const SERVER: &[Key] = &[
                signal ends everything at once.",
         reload: true,
         example: "10min",
+    },
+    Key {
+        name: "http-listen",
+        kind: Kind::Checked {
+            expected: "an IP address and a port, like 127.0.0.1:6068",
+            check: checked::<HttpListen>,
+        },
+        default: super::HTTP_LISTEN,
+        help: "Where /metrics (for Prometheus), /healthz, /readyz and /calls are answered by HTTP; b2bua calls asks there. It \
+               asks nobody who he is, and shows who calls whom: leave it on the loopback address, or put something in \
+               front. Empty (in this dialect: a space after the =): nowhere. Should the default be taken, the log warns \
+               and the server goes on; any other address must be free.",
+        reload: false,
+        example: "[::1]:6068",
     },
     Key {
         name: "cdr-file",

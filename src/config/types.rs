@@ -173,6 +173,23 @@ impl FromStr for SocketAddresses {
     }
 }
 
+/// Where HTTP is answered; `None`: nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpListen(pub Option<SocketAddr>);
+
+impl FromStr for HttpListen {
+    type Err = BadValue;
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        if text.trim().is_empty() {
+            return Ok(Self(None));
+        }
+        let address = text.trim().parse();
+        address
+            .map(|address| Self(Some(address)))
+            .map_err(|_| BadValue(format!("{text:?} is not an address with a port")))
+    }
+}
+
 /// An address with a prefix length: `192.0.2.0/24`, `2001:db8::1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {

@@ -3,7 +3,10 @@
 use super::route_test;
 use b2bua::phone::{demo, load};
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// Where the configuration is looked for, in this order.
 const PLACES: [&str; 2] = ["/etc/b2bua/b2bua.conf", "/etc/flexisip/flexisip.conf"];
@@ -53,10 +56,23 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Put real calls through a server of its own, between built-in phones, and show and judge them.
     Demo(demo::Options),
+    /// List the calls of a running server.
+    Calls(Calls),
     /// Put many calls through a server, compare each packet, and say what they cost.
     Load(Box<load::Options>),
     /// Say what the sip-bridge would do with a call.
     RouteTest(route_test::Options),
+}
+
+/// What `b2bua calls` can be asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Calls {
+    /// The server's http-listen
+    #[arg(long, value_name = "ADDRESS", default_value = b2bua::config::HTTP_LISTEN)]
+    pub(crate) server: SocketAddr,
+    /// As JSON, with everything there is
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl Args {

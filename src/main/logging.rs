@@ -1,7 +1,11 @@
 //! Where the log goes: standard output, a file that is opened anew at SIGHUP, syslog.
 
-use b2bua::config::{Global, LogLevel};
+use b2bua::{
+    config::{Global, LogLevel},
+    server::plain::Entry,
+};
 use std::{
+    fmt::{Debug, Write as _},
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal, Write},
     os::unix::net::UnixDatagram,
@@ -11,6 +15,7 @@ use std::{
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     Layer, Registry,
+    field::MakeExt as _,
     filter::{LevelFilter, Targets},
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
@@ -56,11 +61,16 @@ impl Logging {
         };
         // Colours are for people at a terminal, and would stand in the file as well.
         let ansi = choice.stdout && file.is_none() && io::stdout().is_terminal();
-        let lines = fmt::layer().with_ansi(ansi).with_writer(sinks).with_filter(level);
+        let lines = fmt::layer()
+            .with_ansi(ansi)
+            .fmt_fields(fields())
+            .with_writer(sinks);
+        let lines = lines.with_filter(level);
         let mut layers = vec![lines.boxed()];
         let syslog_level = syslog.map(|syslog| {
             let (level, handle) = reload::Layer::new(targets(global.syslog_level, false));
             let lines = fmt::layer().with_ansi(false).without_time().with_level(false);
+            let lines = lines.fmt_fields(fields());
             layers.push(lines.with_writer(syslog).with_filter(level).boxed());
             handle
         });
@@ -91,6 +101,18 @@ impl Logging {
         }
         self.file.as_ref().map_or(Ok(()), LogFile::reopen)
     }
+}
+
+/// What is in an entry: words of strangers among it, none of which may pass for an entry or steer a terminal.
+fn fields() -> impl for<'writer> fmt::FormatFields<'writer> + Send + Sync + 'static {
+    let field = |out: &mut fmt::format::Writer<'_>, field: &tracing::field::Field, value: &dyn Debug| {
+        let mut entry = Entry::new(out);
+        match field.name() {
+            "message" => write!(entry, "{value:?}"),
+            name => write!(entry, "{name}={value:?}"),
+        }
+    };
+    fmt::format::debug_fn(field).delimited(" ")
 }
 
 /// Our own words at the level asked for; of libraries no more than warnings.
@@ -231,5 +253,57 @@ impl Write for SyslogLine<'_> {
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a log writes.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Acceptance #29.
+    #[test]
+    fn a_strangers_word_passes_for_no_entry_and_steers_no_terminal() {
+        let paper = Paper::default();
+        let written = paper.clone();
+        let lines = fmt::layer()
+            .with_ansi(false)
+            .fmt_fields(fields())
+            .with_writer(move || written.clone());
+        let log = tracing_subscriber::registry().with(lines);
+        tracing::subscriber::with_default(log, || {
+            let span = tracing::info_span!("call", id = 7, name = %"x\ny");
+            let _inside = span.enter();
+            let evil = "a\r\n2026-11-21T00:00:00Z  INFO forged\0\u{1b}[2J\u{85}\u{2028}z";
+            tracing::info!(target = %evil, quoted = evil, "calling {evil}");
+        });
+        let text = paper.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let text = String::from_utf8(text).expect("a log is text");
+        assert_eq!(text.matches("forged").count(), 3, "{text}");
+        assert!(text.contains("call{id=7 "), "{text}");
+        let mut lines = text.lines();
+        assert!(
+            lines.next().is_some_and(|first| first.contains(" INFO ")),
+            "{text}"
+        );
+        assert!(lines.all(|line| line.starts_with('\t')), "{text}");
+        let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+        assert!(!text.contains(steers) && !text.contains('\u{2028}'), "{text:?}");
     }
 }

@@ -8,7 +8,8 @@ use super::{
 };
 use b2bua::{
     app::{Bound, Registered, Registrations},
-    config::{Config, ConfigErrors, Global, Schema, Server as ServerSection, Transports},
+    config::{Config, ConfigErrors, Global, HTTP_LISTEN, Schema, Server as ServerSection, Transports},
+    control::http::Http,
     net::Listen,
     server::{Ledger, Server},
 };
@@ -19,6 +20,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     process::ExitCode,
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -31,6 +33,8 @@ use tracing::{error, info, warn};
 /// `EX_CONFIG` of sysexits.h: systemd is told not to try again.
 pub(crate) const REFUSED: u8 = 78;
 
+/// How often the log says how many calls are left at the end.
+const REMIND: Duration = Duration::from_secs(5);
 /// How long a slow disk may take for the last records of calls.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
@@ -173,6 +177,8 @@ async fn serve(
     let server = Server::start(settings, app.clone())
         .await
         .map_err(Fault::failed)?;
+    let server = Arc::new(server);
+    let http = http(&loaded.server, &server).await?;
     let running = Running {
         args,
         known,
@@ -186,6 +192,7 @@ async fn serve(
         registrations,
         server,
         app: RefCell::new(app),
+        _http: http,
     };
     for (transport, address) in running.server.local() {
         info!("listening on {} {address}", transport.as_via());
@@ -195,6 +202,26 @@ async fn serve(
     running.stop(&mut signals).await;
     info!("b2bua {version} ends normally");
     Ok(())
+}
+
+/// The listener for HTTP. One that nobody has asked for costs no start.
+async fn http(section: &ServerSection, server: &Arc<Server>) -> Result<Option<Http>, Fault> {
+    let Some(address) = section.http_listen.0 else {
+        return Ok(None);
+    };
+    match Http::start(address, server.clone()).await {
+        Ok(http) => {
+            info!("metrics and calls at http://{}/", http.local());
+            Ok(Some(http))
+        }
+        Err(error) if address.to_string() == HTTP_LISTEN => {
+            warn!("b2bua-server/http-listen: {address}, the default: {error}; there are no metrics");
+            Ok(None)
+        }
+        Err(error) => Err(Fault::Failed(format!(
+            "b2bua-server/http-listen: {address}: {error}"
+        ))),
+    }
 }
 
 /// As many open files as the kernel allows us: a call with audio needs four sockets, one with video eight.
@@ -246,9 +273,11 @@ struct Running<'a> {
     ledger: Ledger,
     transports: Transports,
     registrations: Registrations,
-    server: Server,
+    server: Arc<Server>,
     /// What is in force.
     app: RefCell<Bound>,
+    /// Answers until the end.
+    _http: Option<Http>,
 }
 
 impl Running<'_> {
@@ -257,7 +286,7 @@ impl Running<'_> {
         let mut tick = tokio::time::interval(self.notify.interval);
         loop {
             tokio::select! {
-                _ = tick.tick() => self.beat(Notify::alive).await,
+                _ = tick.tick() => self.beat(Notify::alive, self.status()).await,
                 _ = signals.hang_up.recv() => self.reload().await,
                 _ = signals.user.recv() => info!("{}", self.server.gauges()),
                 _ = signals.terminate.recv() => return,
@@ -274,28 +303,35 @@ impl Running<'_> {
         let mut drain = pin!(self.server.drain());
         // It has begun before it is announced: whoever hears of it finds new calls refused.
         let begun = poll_fn(|context| Poll::Ready(drain.as_mut().poll(context))).await;
-        self.notify.stopping(&self.status());
+        self.notify.stopping(&self.draining());
         if begun.is_ready() {
             return;
         }
         #[expect(clippy::disallowed_methods, reason = "the watchdog lives by the clock")]
-        let mut tick = tokio::time::interval(self.notify.interval);
+        let (mut tick, mut remind) = (
+            tokio::time::interval(self.notify.interval),
+            tokio::time::interval(REMIND),
+        );
+        remind.tick().await;
         loop {
             tokio::select! {
                 () = &mut drain => return,
+                _ = remind.tick() => info!("{} left; a second signal ends them at once", self.status()),
                 () = signals.stop() => break,
-                _ = tick.tick() => self.beat(Notify::still_stopping).await,
+                _ = tick.tick() => self.beat(Notify::still_stopping, self.draining()).await,
             }
         }
         warn!("told to stop a second time: {}", self.status());
         self.server.stop().await;
     }
 
-    async fn beat(&self, say: impl FnOnce(&Notify, &str)) {
+    async fn beat(&self, say: impl FnOnce(&Notify, &str), status: String) {
         let responds = self.server.responds();
-        self.notify
-            .beat(responds, |notify| say(notify, &self.status()))
-            .await;
+        self.notify.beat(responds, |notify| say(notify, &status)).await;
+    }
+
+    fn draining(&self) -> String {
+        format!("draining, {} left", self.status())
     }
 
     fn status(&self) -> String {

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Lines of its log that are shown when something went wrong.
 const TAIL: usize = 20;
 
+/// In a setting: the directory of the server's own.
+pub const DIRECTORY: &str = "{directory}";
+
 /// The configuration that is shipped.
 pub const SHIPPED: &str = include_str!("../../config/b2bua.conf");
 
@@ -45,6 +48,7 @@ impl Server {
         written.map_err(|source| io(format!("writing {}", configuration.display()), source))?;
         let mut arguments = vec![OsString::from("-c"), configuration.into()];
         for (key, value) in settings {
+            let value = value.replace(DIRECTORY, &directory.to_string_lossy());
             arguments.extend(["--set".into(), format!("{key}={value}").into()]);
         }
         Self::run(&arguments, directory, log)
@@ -101,6 +105,20 @@ impl Server {
         let status = self.child.try_wait().ok().flatten();
         self.ended |= status.is_some();
         status
+    }
+
+    /// What is in a file of its directory.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.join(name)).unwrap_or_default()
+    }
+
+    /// Waits until it ends by itself.
+    #[expect(clippy::disallowed_methods, reason = "a driver: it waits for another process")]
+    pub fn wait(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.has_ended().is_none() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Ends it by SIGTERM. None if it did not end in time and had to be killed.

@@ -1,5 +1,6 @@
 //! What the kernel knows of a process and of its sockets (`/proc`).
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
@@ -15,6 +16,13 @@ impl Process {
     /// The process of this number.
     pub fn of(pid: u32) -> Self {
         Self(pid)
+    }
+
+    /// Sends it a signal. One that has ended hears none.
+    pub fn signal(self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.0).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
     }
 
     /// The CPU time, user and system, of all its threads so far.

@@ -1,7 +1,7 @@
 //! Finds whose each message is. One task; two maps, and what is left of calls that have gone.
 
 use super::{
-    Gauges,
+    Gauges, Readiness,
     admission::{Load, Policy, Refusal},
     call_task::{self, Seat},
     cdr::Desk,
@@ -60,7 +60,7 @@ pub(super) enum Control {
     /// Every call that has not ended says what there is of it.
     List(Listing),
     /// Answered at once by a dispatcher that lives.
-    Ping(oneshot::Sender<()>),
+    Ping(oneshot::Sender<Readiness>),
 }
 
 /// See the module.
@@ -155,11 +155,15 @@ impl Dispatcher {
             Control::Gone(number) => self.maps.gone(number),
             Control::Reload(policy) => self.policy = policy,
             Control::Refuse => {
-                self.maps.stopping = true;
+                if !std::mem::replace(&mut self.maps.stopping, true) {
+                    for entry in self.maps.calls.values() {
+                        entry.inbox.push(Input::Command(Command::Drain));
+                    }
+                }
                 self.end_standalone();
             }
             // Who asked may have lost patience.
-            Control::Ping(answer) => drop(answer.send(())),
+            Control::Ping(answer) => drop(answer.send(self.readiness())),
             Control::List(listing) => {
                 for entry in self.maps.calls.values().filter(|entry| !entry.over) {
                     entry.inbox.ask(listing.clone());
@@ -344,6 +348,14 @@ impl Dispatcher {
         };
         let invite = self.incoming(request.into(), source);
         tokio::spawn(call_task::run(seat, invite, receiver));
+    }
+    /// What an INVITE would meet now.
+    fn readiness(&self) -> Readiness {
+        match self.policy.admit(self.load()) {
+            Ok(()) => Readiness::Ready,
+            Err(Refusal::Stopping) => Readiness::Stopping,
+            Err(Refusal::Full | Refusal::Forbidden) => Readiness::Full,
+        }
     }
     /// Whether this INVITE is one that we have sent: From has a tag of ours in a dialog that we opened.
     pub(super) fn is_ours(&self, request: &Request) -> bool {

@@ -185,7 +185,100 @@ impl Count {
     }
 }
 
+/// What each name of [`Gauges::list`] is: whether it comes and goes, and what it counts.
+const ABOUT: &[(&str, bool, &str)] = &[
+    ("calls", true, "Calls that exist."),
+    ("dialogs", true, "Dialogs that messages are routed to."),
+    (
+        "transactions",
+        true,
+        "Server transactions that messages are routed to.",
+    ),
+    (
+        "tombstones",
+        true,
+        "Final responses kept for retransmissions that come after their call.",
+    ),
+    (
+        "tasks",
+        true,
+        "Tasks of calls, those that wait for a last ACK or timer included.",
+    ),
+    ("connections", true, "Connections of stream transports."),
+    ("media-sessions", true, "Calls with media."),
+    (
+        "media-ports",
+        true,
+        "Bound media ports, each an RTP or an RTCP one.",
+    ),
+    (
+        "media-flows",
+        true,
+        "Directions of streams that can carry packets.",
+    ),
+    (
+        "dtls-handshakes",
+        true,
+        "DTLS handshakes that wait for their peer or their turn, or go on.",
+    ),
+    ("dtls-completed", false, "DTLS handshakes that gave keys."),
+    ("dtls-failed", false, "DTLS handshakes that gave none."),
+    (
+        "dtls-refused",
+        false,
+        "DTLS handshakes that were not begun because there were too many.",
+    ),
+    ("taken", false, "Calls taken."),
+    ("answered", false, "Calls that both sides were up in."),
+    (
+        "refused",
+        false,
+        "Calls refused because of max-calls or full queues, or at the end.",
+    ),
+    ("forbidden", false, "Requests from hosts that are not trusted."),
+    ("faulty", false, "Messages that were no SIP, or broke its rules."),
+    ("stray", false, "Messages that belonged to nothing."),
+    (
+        "dropped",
+        false,
+        "Messages of calls dropped because the call did not keep up.",
+    ),
+    ("faults", false, "Calls that ended by a fault of ours."),
+    (
+        "unrecorded",
+        false,
+        "Refused calls of strangers without a record, because there were too many in a second.",
+    ),
+    ("cdr-written", false, "Call detail records in their file."),
+    (
+        "cdr-waiting",
+        true,
+        "Call detail records that wait for their file.",
+    ),
+    (
+        "cdr-failed",
+        false,
+        "Times that the file of call detail records did not take what it should.",
+    ),
+    (
+        "cdr-diverted",
+        false,
+        "Call detail records that went to the log instead of their file.",
+    ),
+];
+
 impl Gauges {
+    /// Whether what has that name in [`Self::list`] comes and goes; otherwise it only grows.
+    pub fn is_level(name: &str) -> bool {
+        ABOUT.iter().any(|about| about.0 == name && about.1)
+    }
+    /// What is counted by that name, in a sentence.
+    pub fn help(name: &str) -> &'static str {
+        ABOUT
+            .iter()
+            .find(|about| about.0 == name)
+            .map_or("", |about| about.2)
+    }
     /// Calls that are there.
     pub fn standing(&self, standing: Standing) -> &Level {
         &self.standing[standing as usize]
@@ -239,5 +332,50 @@ impl fmt::Display for Gauges {
             write!(f, "{space}{name}={value}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_says_what_it_counts() {
+        let listed: Vec<_> = Gauges::default()
+            .list()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let mut known: Vec<_> = ABOUT.iter().map(|about| about.0).collect();
+        for name in &listed {
+            assert!(
+                !Gauges::help(name).is_empty(),
+                "{name}: what does it count? see ABOUT"
+            );
+            known.retain(|other| other != name);
+        }
+        assert!(known.is_empty(), "nobody lists {known:?}");
+        assert!(Gauges::is_level("calls") && !Gauges::is_level("taken"));
+    }
+
+    #[test]
+    fn a_time_is_counted_in_the_step_whose_bound_it_does_not_pass() {
+        let histogram = Histogram::default();
+        for milliseconds in [5, 6, 1000, 1001, 100_000] {
+            histogram.note(Duration::from_millis(milliseconds));
+        }
+        let (steps, sum) = histogram.read();
+        let at = |bound: f64| {
+            Histogram::BOUNDS
+                .iter()
+                .position(|other| *other == bound)
+                .expect("a bound")
+        };
+        assert_eq!(
+            (steps[at(0.005)], steps[at(0.01)], steps[at(1.0)], steps[at(2.5)]),
+            (1, 1, 1, 1)
+        );
+        assert_eq!(steps.last(), Some(&1), "longer than all");
+        assert!((sum - 102.012).abs() < 1e-6, "{sum}");
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     app::Bound,
     media::{
         dtls::Dtls,
-        relay::{Relay, RelayConfig},
+        relay::{self, Relay, RelayConfig},
         zrtp::Zid,
     },
     net::{Limits, Net},
@@ -74,6 +74,17 @@ pub fn fresh_zid(ids: &mut Ids) -> Zid {
     let mut zid = [0; 12];
     ids.fill(&mut zid);
     Zid(zid)
+}
+
+/// Whether a server takes new calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// `max-calls` are there, or it does not keep up.
+    Full,
+    /// It is going down.
+    Stopping,
 }
 
 /// A running server. Dropping it ends it without a word to anyone; see [`Self::drain`].
@@ -211,9 +222,18 @@ impl Server {
     /// Whether messages still find their way to calls: answered by the task that sends them there, when its turn comes.
     /// `false` when that task has died; a task that hangs never answers.
     pub async fn responds(&self) -> bool {
+        self.readiness().await.is_some()
+    }
+    /// Whether new calls are taken, by the word of the task that takes them. `None` when that task has died; a task that
+    /// hangs never answers.
+    pub async fn readiness(&self) -> Option<Readiness> {
         let (answer, answered) = sync::oneshot::channel();
         self.order(Control::Ping(answer));
-        answered.await.is_ok()
+        answered.await.ok()
+    }
+    /// What the relay has open and has passed on.
+    pub fn media(&self) -> relay::Gauges {
+        self.relay.gauges()
     }
     /// What there is at this moment.
     pub fn gauges(&self) -> Arc<Gauges> {

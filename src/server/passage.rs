@@ -194,8 +194,8 @@ impl Task {
             Input::Targets(side, targets) => self.passage.handle_targets(side, targets, &mut env),
             Input::Undeliverable(_, unsent) => self.passage.handle_undeliverable(&unsent, &mut env),
             Input::Command(Command::Hangup(cause)) => self.passage.end(&cause, &mut env),
-            // Of calls.
-            Input::Command(Command::Report)
+            // Of calls. A passage is ended at once when the server goes down.
+            Input::Command(Command::Report | Command::Drain)
             | Input::Designate(..)
             | Input::Identified(..)
             | Input::Verdict(_)

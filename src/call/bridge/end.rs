@@ -20,6 +20,23 @@ impl Call {
         self.over(env);
     }
 
+    /// The server goes down: who was not called yet is not called any more.
+    pub(super) fn drain(&mut self, env: &mut Env<'_>) {
+        self.draining = true;
+        self.b.iter_mut().for_each(|b| b.leg.stay());
+        match self.phase {
+            Phase::Identifying(..)
+            | Phase::Routing
+            | Phase::LookingUp
+            | Phase::Opening(_)
+            | Phase::Rescuing(_) => {
+                let failure = Failure::of(Kind::Shutdown, Origin::Local).with("Retry-After", "30");
+                self.fail(failure, env);
+            }
+            Phase::Dialling | Phase::Up | Phase::Over => {}
+        }
+    }
+
     /// A leg has hung up (`by`), or the call is ended from outside: who does not know yet is told.
     pub(super) fn hang_up(&mut self, by: Option<Side>, cause: Cause, env: &mut Env<'_>) {
         if matches!(self.phase, Phase::Over) {

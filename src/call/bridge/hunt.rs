@@ -226,7 +226,7 @@ impl Call {
         // RFC 3263 §4.3: a transport failure, a timeout or a 503 sends the request to the next address.
         let unreachable = matches!(failure.kind, Kind::Unreachable | Kind::Timeout)
             || failure.status == Status::SERVICE_UNAVAILABLE;
-        let again = unreachable && !self.later.is_empty();
+        let again = unreachable && !self.later.is_empty() && !self.draining;
         self.record.attempt_failed(&failure, again);
         if again {
             let targets = std::mem::take(&mut self.later);
@@ -244,6 +244,9 @@ impl Call {
             return self.try_next(failure, env);
         }
         self.routes.clear();
+        if self.draining {
+            return self.fail(failure, env);
+        }
         self.phase = Phase::Rescuing(failure.clone());
         self.ask(Question::Rescue(failure));
     }

@@ -126,6 +126,8 @@ pub struct Call {
     /// The answered call ends then.
     too_long: Option<Instant>,
     record: Record,
+    /// The server goes down: nobody is called any more.
+    draining: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -202,6 +204,7 @@ impl Call {
                 self.put(Output::Designated(asker, replaces, found));
             }
             Input::Identified(replaces, found) => self.identified(&replaces, found.as_deref(), env),
+            Input::Command(Command::Drain) => self.drain(env),
         }
         self.settle(env);
     }

@@ -53,6 +53,7 @@ impl Call {
             no_answer: None,
             too_long: None,
             record: Record::new(Party::of(&view, leg.call_id().clone()), env.now),
+            draining: false,
             outputs: VecDeque::new(),
             a: leg,
             settings,
@@ -171,6 +172,9 @@ impl Call {
     pub(super) fn try_next(&mut self, failure: Failure, env: &mut Env<'_>) {
         self.no_answer = None;
         self.later.clear();
+        if self.draining {
+            return self.fail(failure, env);
+        }
         if self.attempts >= MAX_ATTEMPTS {
             tracing::warn!(attempts = self.attempts, "too many attempts");
             return self.fail(failure, env);

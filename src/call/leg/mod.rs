@@ -202,6 +202,11 @@ impl Leg {
         }
         self.settle(env);
     }
+    /// The server goes down: no new attempt at the callee leaves (acceptance #34). The one that is on its way may be answered.
+    pub fn stay(&mut self) {
+        let calls = |outbound: &&mut Outbound| outbound.purpose == Purpose::Call;
+        self.outbound.iter_mut().filter(calls).for_each(Outbound::stay);
+    }
     /// The answer to [`LegOutput::Lookup`].
     pub fn handle_targets(&mut self, targets: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
         let Some(hop) = self.lookups.pop_front() else {

@@ -45,6 +45,8 @@ pub(super) struct Outbound {
     answers: Answers,
     /// How often it was refused for its session interval.
     raised: u8,
+    /// It is not sent anew, to nobody.
+    last: bool,
     /// What an earlier target said: better than "timeout" of the last.
     refusal: Option<Failure>,
 }
@@ -71,6 +73,7 @@ impl Outbound {
             cancelled: None,
             answers: Answers::default(),
             raised: 0,
+            last: false,
             refusal: None,
         }
     }
@@ -171,7 +174,7 @@ impl Outbound {
         if self.done || passed_over {
             return Heard::Nothing;
         }
-        if self.cancelled.is_none() {
+        if self.cancelled.is_none() && !self.last {
             if matches!(
                 status,
                 Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
@@ -232,6 +235,14 @@ impl Outbound {
             if index != at {
                 attempt.cancel(&[], wire);
             }
+        }
+    }
+    /// What is on its way may come to something; if it does not, nobody else is tried and nothing is sent anew.
+    pub(super) fn stay(&mut self) {
+        self.last = true;
+        self.targets.clear();
+        for attempt in &mut self.attempts {
+            attempt.patience = None;
         }
     }
     /// CANCEL (RFC 3261 §9.1), now or as soon as a provisional response allows it. `false` when nothing has been sent, so that

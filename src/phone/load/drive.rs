@@ -12,6 +12,7 @@ use crate::phone::message::{Outline, uri};
 use crate::phone::procfs::{Process, dropped_at, dropped_everywhere};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
+use rustix::process::Signal;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -94,6 +95,11 @@ pub(super) fn with(
         began: now(),
         own: Own::default(),
         stop,
+        orders: Orders {
+            reload_every: options.reload_every.map(Duration::from_secs_f64),
+            drain_after: options.drain_after.map(Duration::from_secs_f64),
+            ..Orders::default()
+        },
     };
     drive.gauges.start(process);
     drive.go().map_err(io)?;
@@ -199,6 +205,32 @@ struct Drive {
     own: Own,
     /// A signal has come.
     stop: Arc<AtomicBool>,
+    orders: Orders,
+}
+
+/// What the server is told while it works.
+#[derive(Default)]
+struct Orders {
+    reload_every: Option<Duration>,
+    drain_after: Option<Duration>,
+    reloads: u32,
+    drained: bool,
+}
+
+impl Orders {
+    fn give(&mut self, process: Process, passed: Duration) {
+        if let Some(every) = self.reload_every
+            && passed >= every * (self.reloads + 1)
+            && !self.drained
+        {
+            self.reloads += 1;
+            process.signal(Signal::HUP);
+        }
+        if self.drain_after.is_some_and(|after| passed >= after) && !self.drained {
+            self.drained = true;
+            process.signal(Signal::TERM);
+        }
+    }
 }
 
 const CALLERS: Token = Token(0);
@@ -229,6 +261,9 @@ impl Drive {
             }
             if self.engine.is_done() || time > deadline {
                 return Ok(());
+            }
+            if let Some(process) = self.process {
+                self.orders.give(process, time - self.began);
             }
             let next_second = self.began + Duration::from_secs(second);
             if time >= next_second {
@@ -340,6 +375,7 @@ impl Drive {
         self.own.cpu_seconds = ourselves.cpu().unwrap_or_default().as_secs_f64();
         summary.own = self.own;
         summary.seconds = seconds;
+        (summary.reloads, summary.drained) = (self.orders.reloads, self.orders.drained);
         summary.asked = Asked {
             calls: options.calls,
             rate: options.rate,

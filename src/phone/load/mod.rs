@@ -18,11 +18,14 @@ pub use options::Options;
 pub use plan::{Media, Mix};
 
 use super::Error;
-use super::child::{Server, free_address};
+use super::child::{DIRECTORY, Server, free_address};
 use drive::with;
 use report::Summary;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+
+/// The file of the server's call detail records.
+const RECORDS: &str = "cdr.jsonl";
 
 /// After so many seconds the last transaction is over (RFC 3261 §17: 64 × T1, and some), and nothing may be left.
 const REST: f64 = 35.0;
@@ -94,11 +97,17 @@ fn with_server(options: &Options) -> Result<Summary, Error> {
         ),
         ("b2bua-server/max-calls", options.calls.max(1).to_string()),
         ("b2bua-server/unanswered-timeout", "4".into()),
+        ("b2bua-server/http-listen", String::new()),
+        ("b2bua-server/cdr-file", format!("{DIRECTORY}/{RECORDS}")),
         (trenscrypter, "none sip:plain-.* sdes sip:sdes-.*".into()),
     ];
     if !options.media.flows() {
         // There is no media whose absence would mean anything.
         settings.push(("b2bua-server/no-rtp-timeout", "86400".into()));
+    }
+    if options.drain_after.is_some() {
+        // Longer than any call: none is to be ended.
+        settings.push(("b2bua-server/drain-timeout", "1h".into()));
     }
     for setting in &options.settings {
         let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
@@ -106,9 +115,16 @@ fn with_server(options: &Options) -> Result<Summary, Error> {
     }
     let mut server = Server::start(&settings, options.server_log.as_deref())?;
     let result = with(&options, Some(server.process()), Some(&mut server));
-    let gauges = server.gauges();
+    let gauges = if options.drain_after.is_some() {
+        // With its last call it has ended.
+        server.wait();
+        std::collections::BTreeMap::new()
+    } else {
+        server.gauges()
+    };
     let status = server.stop();
     let mut summary = result.inspect_err(|_| eprintln!("{}", server.tail()))?;
+    orders_and_records(&mut summary, &server);
     if options.settle >= REST {
         let left = LEVELS.into_iter().filter(|name| gauges.get(*name) != Some(&0));
         let left: Vec<String> = left
@@ -132,6 +148,44 @@ fn with_server(options: &Options) -> Result<Summary, Error> {
         summary.passed = false;
     }
     Ok(summary)
+}
+
+/// Sees that the server did what it was told, and that each call has its record: exactly one.
+fn orders_and_records(summary: &mut Summary, server: &Server) {
+    let log = server.logged();
+    let done = log.lines().filter(|line| line.contains(" reloaded ")).count();
+    let mut faults = Vec::new();
+    if done != summary.reloads as usize {
+        faults.push(format!(
+            "told to reload {} times, the server did {done} times",
+            summary.reloads
+        ));
+    }
+    let ended_by_it = log
+        .lines()
+        .filter(|line| line.contains("their time is over"))
+        .count();
+    if summary.drained && (ended_by_it > 0 || !log.contains("told to stop")) {
+        faults.push("the server did not wait for its calls".to_owned());
+    }
+    let records = server.read(RECORDS);
+    let mut calls: Vec<_> = records
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .map(|record| record["a"]["call_id"].to_string())
+        .collect();
+    summary.records = calls.len();
+    calls.sort_unstable();
+    calls.dedup();
+    let (attempted, records) = (summary.attempted as usize, records.lines().count());
+    if calls.len() != attempted || records != attempted {
+        let calls = calls.len();
+        faults.push(format!(
+            "{attempted} calls have {records} records, of {calls} calls"
+        ));
+    }
+    summary.passed &= faults.is_empty();
+    summary.faults.extend(faults);
 }
 
 /// An address whose port is known before it is bound.

@@ -60,6 +60,13 @@ pub struct Options {
     /// With --spawn: keep the server's log here
     #[arg(long, value_name = "FILE", requires = "spawn")]
     pub(super) server_log: Option<std::path::PathBuf>,
+    /// With --spawn: let the server read its configuration anew that often, in seconds
+    #[arg(long, value_name = "SECONDS", requires = "spawn", value_parser = positive)]
+    pub(super) reload_every: Option<f64>,
+    /// With --spawn: tell the server to end so many seconds after the first call; calls that are up must go on to their
+    /// end, and it ends after the last
+    #[arg(long, value_name = "SECONDS", requires = "spawn", value_parser = positive)]
+    pub(super) drain_after: Option<f64>,
     /// Measure, in turn, the server and a program that only receives and sends the same datagrams
     #[arg(long, requires = "spawn")]
     pub(super) baseline: bool,

@@ -36,6 +36,11 @@ pub(super) struct Summary {
     pub(super) own: Own,
     /// The server, where it was started by us.
     pub(super) server: Option<Cost>,
+    /// How often the server was told to read its configuration anew, and whether it was told to end.
+    pub(super) reloads: u32,
+    pub(super) drained: bool,
+    /// Call detail records that the server wrote: one for each call.
+    pub(super) records: usize,
     /// What the server said of itself at the end: after 35 s of rest nothing may be left.
     pub(super) gauges: BTreeMap<String, u64>,
     /// Whether the figures may be used.
