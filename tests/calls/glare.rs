@@ -138,6 +138,15 @@ fn info_and_bye_are_never_refused_with_491() {
                 && (text.contains(" INFO\r\n") || text.contains(" BYE\r\n"))
         });
         assert_eq!(refused.count(), 0, "{}", scene.sim.ladder());
+        // The server answers both all the same.
+        for method in ["INFO", "BYE"] {
+            let end = format!(" {method}\r\n");
+            let mut answers = scene.sim.wire.iter().filter(|(_, _, inwards, bytes)| {
+                let text = String::from_utf8_lossy(bytes);
+                !inwards && text.starts_with("SIP/2.0 ") && text.contains(&end)
+            });
+            assert!(answers.next().is_some(), "{method}\n{}", scene.sim.ladder());
+        }
         scene.assert_ends();
     }
 }
