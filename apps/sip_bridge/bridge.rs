@@ -9,7 +9,8 @@ use super::{
 };
 use b2bua::{
     app::{
-        Encryption, EncryptionPolicy, Invite, Lease, Limits, MediaPolicy, NatLatching, Outgoing, RelayChoice,
+        Encryption, EncryptionPolicy, Invite, Lease, Limits, MediaPolicy, NatLatching, Outgoing,
+        Registrations, RelayChoice,
     },
     sip::{Headers, NameAddr, Text, Uri},
 };
@@ -144,7 +145,12 @@ impl Trigger {
 }
 
 impl Bridge {
-    pub(super) fn new(document: Document, latching: NatLatching) -> Self {
+    /// With no registrations all accounts count as registered.
+    pub(super) fn new(
+        document: Document,
+        latching: NatLatching,
+        registrations: Option<&Registrations>,
+    ) -> Self {
         let templates = |pool: usize| {
             let mut all: Vec<Template> = Vec::new();
             for provider in document.providers.iter().filter(|provider| provider.pool == pool) {
@@ -161,11 +167,14 @@ impl Bridge {
                 super::model::Loader::Static(accounts) => accounts,
                 super::model::Loader::Sql(_) => &[],
             };
+            let registrations = registrations.filter(|_| pool.registration_required).cloned();
+            let templates = templates(index);
             Arc::new(Lines::new(
                 &pool.name,
                 pool.calls_per_line,
-                templates(index),
+                templates,
                 accounts,
+                registrations,
             ))
         });
         Self {
@@ -250,7 +259,7 @@ impl Bridge {
             // As upstream: an account that is found and cannot be used ends the search.
             Err(why) => return Word::Refuse(Reason::Account(why)),
         };
-        let mut outgoing = match self.outgoing(plan, incoming, &account) {
+        let mut outgoing = match self.outgoing(plan, incoming, (pool, &account)) {
             Ok(outgoing) => outgoing,
             Err((which, what)) => return Word::Refuse(Reason::Template(which, what)),
         };
@@ -272,7 +281,7 @@ impl Bridge {
         &self,
         plan: &Provider,
         incoming: &Incoming,
-        account: &Account,
+        (pool, account): (&Lines, &Account),
     ) -> Result<Outgoing, (&'static str, String)> {
         let scope = Scope {
             incoming: Some(incoming),
@@ -299,12 +308,16 @@ impl Bridge {
         };
         // A route of its own stands for another way than the account's: who is there is not to see its credentials (S8).
         let (route, credentials) = match &invite.outbound_proxy {
-            Some(proxy) => (proxy.clone(), None),
-            None => (account.route.clone(), account.credentials.clone()),
+            Some(proxy) => (vec![proxy.clone()], None),
+            None => (
+                way(account, &pool.service_route(account)),
+                account.credentials.clone(),
+            ),
         };
+        let route = route.iter().map(|uri| uri.with_param("lr", None)).collect();
         Ok(Outgoing {
             target,
-            route: vec![route.with_param("lr", None)],
+            route,
             from,
             to,
             headers: headers(invite, &scope)?,
@@ -325,6 +338,14 @@ impl Bridge {
             lease: None,
         })
     }
+}
+
+/// The route of an account's calls: the proxy that it registers through, then what its registrar has named (RFC 3608 §6.1).
+/// A registrar that is reached without a proxy names the whole way.
+fn way(account: &Account, service_route: &[Uri]) -> Vec<Uri> {
+    let is_proxy = service_route.is_empty() || account.route != account.registrar;
+    let proxy = is_proxy.then_some(&account.route);
+    proxy.into_iter().chain(service_route).cloned().collect()
 }
 
 fn headers(invite: &InvitePlan, scope: &Scope<'_>) -> Result<Headers, (&'static str, String)> {

@@ -74,7 +74,7 @@ impl SipBridge {
     ) -> Result<Explanation, Vec<String>> {
         let incoming = question.incoming().map_err(|fault| vec![fault])?;
         let document = super::read(&services.directory.join(providers), |_| ())?;
-        let bridge = Bridge::new(document, services.latching);
+        let bridge = Bridge::new(document, services.latching, None);
         Ok(explain(&bridge, &incoming, &mut Ids::from_system(), super::now()))
     }
 }

@@ -5,6 +5,10 @@ use super::{
     number::{Form, Numbers},
     template::{Identity, Incoming, Scope, Template},
 };
+use b2bua::{
+    app::{AccountKey, Registrations},
+    sip::Uri,
+};
 use std::{
     collections::HashMap,
     fmt,
@@ -48,6 +52,8 @@ impl Drop for Held {
 pub(super) struct Line {
     pub(super) account: Arc<Account>,
     calls: Arc<Count>,
+    /// What its registration goes by.
+    registration: AccountKey,
 }
 
 impl Line {
@@ -73,6 +79,8 @@ pub(super) struct Lines {
     pub(super) name: String,
     /// Calls at once for each account.
     limit: u32,
+    /// Where accounts must be registered to be used.
+    registrations: Option<Registrations>,
     now: RwLock<Arc<Listed>>,
     /// What accounts are looked up by, each an index.
     templates: Vec<Template>,
@@ -98,6 +106,8 @@ pub(super) enum NoLine {
     NotFound(String),
     /// `FindInPool` found one that has as many calls as it may.
     Busy { account: String, calls: u32 },
+    /// `FindInPool` found one that is not registered.
+    Unregistered { account: String, status: String },
     /// `FindInPool` found one that was tried before.
     Tried(String),
 }
@@ -105,7 +115,7 @@ pub(super) enum NoLine {
 impl NoLine {
     /// Whether the search found nobody, as opposed to somebody who cannot be used.
     pub(super) fn is_not_found(&self) -> bool {
-        !matches!(self, Self::Busy { .. })
+        !matches!(self, Self::Busy { .. } | Self::Unregistered { .. })
     }
 }
 
@@ -119,22 +129,50 @@ impl fmt::Display for NoLine {
             Self::Busy { account, calls } => {
                 write!(f, "the account {account} has {calls} calls, and no free line")
             }
+            Self::Unregistered { account, status } => {
+                write!(f, "the account {account} is not registered: {status}")
+            }
             Self::Tried(account) => write!(f, "the account {account} has been tried"),
         }
     }
 }
 
 impl Lines {
-    /// A pool whose accounts are looked up by these templates.
-    pub(super) fn new(name: &str, limit: u32, templates: Vec<Template>, accounts: &[Arc<Account>]) -> Self {
+    /// A pool whose accounts are looked up by these templates, and must be registered where `registrations` is there.
+    pub(super) fn new(
+        name: &str,
+        limit: u32,
+        templates: Vec<Template>,
+        accounts: &[Arc<Account>],
+        registrations: Option<Registrations>,
+    ) -> Self {
         let lines = Self {
             name: name.to_owned(),
             limit,
+            registrations,
             now: RwLock::default(),
             templates,
         };
         lines.replace(accounts);
         lines
+    }
+
+    /// The way that a registrar told calls of this account to take (RFC 3608), or nothing.
+    pub(super) fn service_route(&self, account: &Account) -> Arc<[Uri]> {
+        let Some(registrations) = &self.registrations else {
+            return Arc::default();
+        };
+        registrations.service_route(&AccountKey::new(self.name.as_str(), account.uri.uri.as_str()))
+    }
+
+    /// Why an account is not registered that must be.
+    fn unregistered(&self, line: &Line) -> Option<String> {
+        let registrations = self.registrations.as_ref()?;
+        match registrations.status(&line.registration) {
+            Some(status) if status.is_registered() => None,
+            Some(status) => Some(status.to_string()),
+            None => Some("not begun".to_owned()),
+        }
     }
 
     fn listed(&self) -> Arc<Listed> {
@@ -154,7 +192,9 @@ impl Lines {
             .iter()
             .map(|line| (line.key(), &line.calls))
             .collect();
+        let pool: Arc<str> = self.name.as_str().into();
         let line = |account: &Arc<Account>| Line {
+            registration: AccountKey::new(pool.clone(), account.uri.uri.as_str()),
             calls: calls
                 .get(account.uri.uri.as_str())
                 .map(|count| Arc::clone(count))
@@ -222,6 +262,7 @@ impl Lines {
         let listed = self.listed();
         let count = listed.lines.len();
         let is_tried = |line: &Line| tried.iter().any(|key| key == line.key());
+        let is_out = |line: &Line| is_tried(line) || self.unregistered(line).is_some();
         let take = |line: &Line| Some((line.account.clone(), line.calls.take(self.limit)?));
         match strategy {
             Strategy::Random => {
@@ -232,7 +273,7 @@ impl Lines {
                 let (after, before) = (listed.lines.get(start..), listed.lines.get(..start));
                 let mut circle = after.into_iter().chain(before).flatten();
                 circle
-                    .find_map(|line| if is_tried(line) { None } else { take(line) })
+                    .find_map(|line| if is_out(line) { None } else { take(line) })
                     .ok_or(NoLine::NoneAvailable)
             }
             Strategy::FindInPool { by, source } => {
@@ -249,6 +290,10 @@ impl Lines {
                 };
                 if is_tried(line) {
                     return Err(NoLine::Tried(line.key().to_owned()));
+                }
+                if let Some(status) = self.unregistered(line) {
+                    let account = line.key().to_owned();
+                    return Err(NoLine::Unregistered { account, status });
                 }
                 take(line).ok_or_else(|| NoLine::Busy {
                     account: line.key().to_owned(),

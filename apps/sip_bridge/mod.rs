@@ -19,7 +19,10 @@ mod v1;
 mod value;
 
 use b2bua::{
-    app::{Application, BuildError, Decision, Encryption, Failure, Invite, Origin, Rescue, Services},
+    app::{
+        AccountKey, Application, BuildError, Decision, Encryption, Failure, Invite, Origin, RegistrationPlan,
+        Registrations, Rescue, Services,
+    },
     call::failure::Kind as FailureKind,
     config::{Key, Kind},
     sip::{Ids, Status},
@@ -32,7 +35,7 @@ use report::Report;
 use serde::Deserialize;
 use std::{
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 use template::Incoming;
@@ -114,9 +117,6 @@ fn unavailable(document: &Document) -> Vec<String> {
                 pool.name
             ));
         };
-        if pool.registration_required {
-            lacks("registrationRequired", "registration");
-        }
         if matches!(pool.loader, Loader::Sql(_)) {
             lacks("loader", "a database of accounts");
         }
@@ -187,6 +187,35 @@ impl Application for SipBridge {
     }
 }
 
+/// Orders the registration of all accounts of pools that want it, and the end of those of other pools.
+fn register(document: &Document, registrations: &Registrations) {
+    let pools = document.pools.iter().filter(|pool| pool.registration_required);
+    for pool in pools.clone() {
+        let Loader::Static(accounts) = &pool.loader else {
+            continue;
+        };
+        let name: Arc<str> = pool.name.as_str().into();
+        let plan = |account: &Arc<model::Account>| {
+            let aor = account.uri.uri.clone();
+            let key = AccountKey::new(name.clone(), aor.as_str());
+            let plan = RegistrationPlan {
+                // Where both are the same there is no proxy on the way.
+                route: if account.route == account.registrar {
+                    Vec::new()
+                } else {
+                    vec![account.route.clone()]
+                },
+                throttle: pool.throttle,
+                unregister: pool.unregister,
+                ..RegistrationPlan::new(aor, account.registrar.clone(), account.credentials.clone())
+            };
+            (key, plan)
+        };
+        registrations.set(name.clone(), accounts.iter().map(plan).collect());
+    }
+    registrations.retain(pools.map(|pool| pool.name.as_str().into()));
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "callsPerSecond is by the clock; what judges it takes the time as an argument"
@@ -210,8 +239,9 @@ impl SipBridge {
                 );
             }
         }
+        register(&document, &services.registrations);
         Self {
-            bridge: Bridge::new(document, services.latching),
+            bridge: Bridge::new(document, services.latching, Some(&services.registrations)),
             ids: Mutex::new(ids),
         }
     }

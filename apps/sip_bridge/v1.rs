@@ -22,7 +22,15 @@ pub(super) fn read(root: &Node<'_>) -> Option<Document> {
         .iter()
         .enumerate()
         .map(|(index, node)| entry(node, index)))?;
-    let (providers, pools) = entries.into_iter().unzip();
+    let (providers, pools): (Vec<Provider>, Vec<Pool>) = entries.into_iter().unzip();
+    // The names of pools are made of them.
+    for (index, provider) in providers.iter().enumerate() {
+        if providers[..index].iter().any(|other| other.name == provider.name) {
+            let found = format!("another provider is called {:?} too", provider.name);
+            root.report
+                .problem(&format!("[{index}].name"), &found, "a name of its own");
+        }
+    }
     Some(Document { providers, pools })
 }
 

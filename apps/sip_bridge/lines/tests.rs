@@ -88,7 +88,7 @@ fn accounts_are_found_by_uri_alias_number_or_a_constant() {
         ("{alias}", "", "<sip:bob@example.org>", None),
     ] {
         let by = template(by, Context::Account);
-        let lines = Lines::new("p", 1, vec![by.clone()], &accounts);
+        let lines = Lines::new("p", 1, vec![by.clone()], &accounts, None);
         let strategy = Strategy::FindInPool {
             by,
             source: template(source, Context::Call),
@@ -108,7 +108,7 @@ fn accounts_are_found_by_uri_alias_number_or_a_constant() {
 #[test]
 fn random_choice_is_even_and_skips_busy_lines() {
     let names = ["sip:1@x", "sip:2@x", "sip:3@x"];
-    let lines = Lines::new("p", 5000, Vec::new(), &names.map(|name| account(name, "")));
+    let lines = Lines::new("p", 5000, Vec::new(), &names.map(|name| account(name, "")), None);
     let mut ids = Ids::seeded(7);
     let mut held = Vec::new();
     let numbers = Numbers::default();
@@ -144,7 +144,7 @@ fn random_choice_is_even_and_skips_busy_lines() {
 /// `callRelease`.
 #[test]
 fn a_line_is_given_back_when_what_holds_it_is_dropped() {
-    let lines = Lines::new("p", 2, Vec::new(), &[account("sip:1@x", "")]);
+    let lines = Lines::new("p", 2, Vec::new(), &[account("sip:1@x", "")], None);
     let numbers = Numbers::default();
     let choose = || lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), 5, &[]);
     let first = choose().expect("free");
@@ -164,6 +164,7 @@ fn other_accounts_leave_running_calls_their_lines() {
         1,
         Vec::new(),
         &[account("sip:1@x", ""), account("sip:2@x", "")],
+        None,
     );
     let numbers = Numbers::default();
     let choose = |start| lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), start, &[]);
@@ -177,6 +178,7 @@ fn other_accounts_leave_running_calls_their_lines() {
         1,
         Vec::new(),
         &[account("sip:3@x", ""), account("sip:1@x", "")],
+        None,
     );
     reloaded.inherit(&lines);
     assert_eq!(reloaded.all().iter().map(Line::calls).collect::<Vec<_>>(), [0, 1]);
@@ -188,8 +190,11 @@ fn other_accounts_leave_running_calls_their_lines() {
 fn a_pool_of_no_lines_or_no_accounts_has_none() {
     let choose = |lines: &Lines| chosen(lines, &Strategy::Random, "<sip:a@b>");
     assert_eq!(
-        choose(&Lines::new("p", 0, Vec::new(), &[account("sip:1@x", "")])),
+        choose(&Lines::new("p", 0, Vec::new(), &[account("sip:1@x", "")], None)),
         Err(NoLine::NotForCalls)
     );
-    assert_eq!(choose(&Lines::new("p", 1, Vec::new(), &[])), Err(NoLine::Empty));
+    assert_eq!(
+        choose(&Lines::new("p", 1, Vec::new(), &[], None)),
+        Err(NoLine::Empty)
+    );
 }

@@ -218,6 +218,34 @@ fn two_forks_of_one_call_id_hold_a_line_each_and_give_back_both() {
     assert_eq!(calls(), 0, "upstream loses one of them for ever");
 }
 
+/// `parseRegisterAuthenticate`: an account that is not registered cannot be used.
+#[test]
+fn an_account_that_must_be_registered_and_is_not_is_not_used() {
+    for strategy in [
+        r#"{"strategy": "Random"}"#,
+        r#"{"strategy": "FindInPool", "by": "same", "source": "same"}"#,
+    ] {
+        let text = one(ALWAYS, TO, ACCOUNT)
+            .replace(
+                r#""registrationRequired": false"#,
+                r#""registrationRequired": true"#,
+            )
+            .replace(r#"{"strategy": "Random"}"#, strategy);
+        assert!(
+            routed(&app(&text), &dialled("sip:+331@b2bua")).is_none(),
+            "{strategy}"
+        );
+        let free = text.replace(
+            r#""registrationRequired": true"#,
+            r#""registrationRequired": false"#,
+        );
+        assert!(
+            routed(&app(&free), &dialled("sip:+331@b2bua")).is_some(),
+            "{strategy}"
+        );
+    }
+}
+
 #[test]
 fn a_trigger_sees_the_whole_request_uri_and_nothing_else() {
     let trigger =

@@ -26,8 +26,9 @@
 //! | `sip-bridge :: b2buaReceivesSeveralForks` (the lines) | [`calls`]`::two_forks_of_one_call_id_hold_a_line_each_and_give_back_both` |
 //! | `sip-bridge :: overrideSpecialOptions` | [`calls`]`::media_is_encrypted_as_the_provider_says`, `tests/calls/sip-bridge-failover.call` |
 //! | `sip-bridge :: maxCallDuration` | `call` holds the duration; [`calls`]`::limits_go_with_each_call` |
+//! | `sip-bridge :: parseRegisterAuthenticate` (unusable accounts) | [`calls`]`::an_account_that_must_be_registered_and_is_not_is_not_used` |
 //!
-//! Not here yet, for want of registrations, databases and subscriptions: `loadAccountsFromSQL`, `authenticatedAccounts`,
+//! Not here yet: `loadAccountsFromSQL`, `authenticatedAccounts`,
 //! `disableAccountsUnregistrationOnServerShutdown`, `mwiBridging`, `cli`, `parseRegisterAuthenticate`,
 //! `oneConnectionPerAccount`, `callTransfer`, `SQLAccountLoader`, the rest of `AccountPool`.
 
@@ -92,8 +93,8 @@ fn services() -> Services {
         outbound_proxy: None,
         latching: NatLatching::Signalled,
         directory: Path::new("").to_owned(),
-        clock: std::sync::Arc::new(b2bua::app::SystemClock),
-        registrations: b2bua::app::Registrations::default(),
+        clock: Arc::new(b2bua::app::SystemClock),
+        registrations: Registrations::default(),
     }
 }
 

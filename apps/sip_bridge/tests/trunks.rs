@@ -96,7 +96,7 @@ fn each_recipe_makes_the_invite_that_stands_beside_it() {
             .filter(|line| !line.starts_with('<'))
             .map(|line| format!("{line}\n"))
             .collect();
-        let bridge = Bridge::new(document, NatLatching::Signalled);
+        let bridge = Bridge::new(document, NatLatching::Signalled, None);
         let explained = explain(&bridge, &caller(&asked), &mut Ids::seeded(1), now());
         assert!(explained.placed, "{name}: {}", explained.text);
         let made = essence(explained.text.split("\n\n").nth(1).expect("an INVITE"));
@@ -116,7 +116,7 @@ fn each_recipe_makes_the_invite_that_stands_beside_it() {
 #[test]
 fn a_refusal_is_explained_provider_by_provider() {
     let path = folder("config/providers.json");
-    let bridge = Bridge::new(read(&path, |_| ()).expect("good"), NatLatching::Signalled);
+    let bridge = Bridge::new(read(&path, |_| ()).expect("good"), NatLatching::Signalled, None);
     let explained = |request_uri: &str, to: &str| {
         let caller = caller(&[request_uri, "sip:alice@example.org", to]);
         explain(&bridge, &caller, &mut Ids::seeded(1), now())
