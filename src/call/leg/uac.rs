@@ -308,6 +308,8 @@ impl Leg {
         let path = dialog.path();
         let ack = dialog.numbered(Method::Ack, number, &path);
         self.send_ack(ack, number, dialog.remote_tag.clone(), path.hop.clone(), env);
+        // PRACKs in early dialogs have taken numbers of the leg.
+        dialog.local_cseq = dialog.local_cseq.max(self.dialog.local_cseq);
         let bye = dialog.request(Method::Bye, &path);
         let outbound = Outbound::new(Purpose::ByeFork, bye, dialog.local_cseq, false, Some(path.hop));
         self.request(outbound, env);

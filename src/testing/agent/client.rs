@@ -49,6 +49,7 @@ pub(super) enum Purpose {
     Refresh,
     /// INFO and the like.
     Plain,
+    Prack,
     Bye,
 }
 
@@ -97,7 +98,10 @@ impl Agent {
             true => String::new(),
             false => self.phone.describe(&self.name, None),
         };
-        let headers = self.session_headers();
+        let mut headers = self.session_headers();
+        if self.habits.reliable {
+            headers.push_str("Supported: 100rel\r\n");
+        }
         self.request(sim, "INVITE", &headers, &body, Purpose::Call);
     }
     pub(super) fn request(
@@ -237,6 +241,7 @@ impl Agent {
             return;
         }
         self.early |= response.headers.to().is_ok_and(|to| to.tag().is_some());
+        self.prack(sim, response);
         if let Some(sdp) = description(&response.clone().into()) {
             self.phone.hear(sdp, sim.now);
         }
@@ -287,7 +292,7 @@ impl Agent {
             Purpose::Refresh | Purpose::Plain if matches!(code, 408 | 481) && self.phase == Phase::Up => {
                 self.hang_up(sim);
             }
-            Purpose::Refresh | Purpose::Plain | Purpose::Bye => {}
+            Purpose::Refresh | Purpose::Plain | Purpose::Prack | Purpose::Bye => {}
         }
     }
     /// A 2xx to an INVITE of ours is acknowledged; when it brings an offer, the ACK answers that.
@@ -372,7 +377,7 @@ impl Agent {
                     self.lost(sim);
                 }
                 Purpose::Refresh | Purpose::Plain => self.lost(sim),
-                Purpose::Bye => {}
+                Purpose::Prack | Purpose::Bye => {}
             }
         }
     }

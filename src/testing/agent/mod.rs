@@ -4,6 +4,7 @@
 //! Its session descriptions are those of a [`Phone`].
 
 mod client;
+mod reliable;
 mod server;
 mod session;
 mod write;
@@ -17,6 +18,7 @@ use crate::{
 };
 use bytes::Bytes;
 use client::{Client, Purpose};
+use reliable::Unpracked;
 use server::{Answer, Served, Unacked};
 use session::Session;
 use std::{
@@ -70,6 +72,8 @@ pub struct Habits {
     pub timer: Option<(u32, bool)>,
     /// Its INVITE has no offer.
     pub offerless: bool,
+    /// Its early media comes reliably, and so do provisional responses that it gets (RFC 3262).
+    pub reliable: bool,
 }
 
 /// What an agent saw.
@@ -87,6 +91,8 @@ pub struct Facts {
     pub expired: bool,
     /// Offers of its own that were taken.
     pub changes: u32,
+    /// Provisional responses of its own that were acknowledged.
+    pub acknowledged_early: u32,
     /// UPDATEs without offer that came: the server asked whether somebody is there.
     pub refreshed: u32,
     /// Messages of its own that were sent once more.
@@ -147,6 +153,12 @@ pub struct Agent {
     /// When the re-INVITE that is regretted is cancelled.
     regret: Option<Instant>,
     session: Option<Session>,
+    /// A provisional response that waits for its PRACK.
+    unpracked: Option<Unpracked>,
+    /// Of the last provisional response that it has acknowledged, or sent.
+    rseq: u32,
+    /// Its answer went in a provisional response.
+    answered_early: bool,
     dice: Ids,
 }
 
@@ -185,6 +197,9 @@ impl Agent {
             retry: None,
             regret: None,
             session: None,
+            unpracked: None,
+            rseq: 0,
+            answered_early: false,
             dice,
         }
     }
@@ -239,7 +254,8 @@ impl Agent {
         let unacked = self.unacked.iter().map(Unacked::due).min();
         let session = self.session.as_ref().map(Session::due);
         let retry = self.retry.map(|(at, _)| at);
-        [clients, served, unacked, session, retry, self.regret]
+        let unpracked = self.unpracked.as_ref().map(Unpracked::due);
+        [clients, served, unacked, session, retry, self.regret, unpracked]
             .into_iter()
             .flatten()
             .min()
@@ -252,6 +268,7 @@ impl Agent {
         self.fire_clients(sim);
         self.fire_served(sim);
         self.fire_session(sim);
+        self.fire_unpracked(sim);
         if self.retry.is_some_and(|(at, _)| at <= sim.now) {
             self.todo.extend(self.retry.take().map(|(_, act)| act));
         }
@@ -305,6 +322,7 @@ impl Agent {
         self.todo.clear();
         (self.retry, self.regret, self.session) = (None, None, None);
         self.unacked.clear();
+        self.unpracked = None;
         // RFC 3261 §15.1.2: what is open is answered.
         for at in 0..self.served.len() {
             if self.served[at].is_open_invite() {

@@ -98,6 +98,7 @@ impl Agent {
         self.move_to(invite.headers.get("Contact"));
         self.remote_cseq = invite.headers.cseq().expect("CSeq").number;
         self.phase = Phase::Setup;
+        self.early = true;
     }
     /// Its 180, or 183 with early media.
     pub(in crate::testing) fn rings(&mut self, sim: &Sim, invite: &Request, early: bool) -> (u16, Bytes) {
@@ -106,7 +107,18 @@ impl Agent {
             Some(offer) => {
                 let body = self.phone.describe(&self.name, Some(&offer));
                 self.phone.hear(offer, sim.now);
-                (183, self.write_response(invite, status(183), "", &body))
+                let reliable = self.may_be_reliable(invite) && !self.answered_early;
+                let headers = if reliable {
+                    self.next_reliable()
+                } else {
+                    String::new()
+                };
+                let bytes = self.write_response(invite, status(183), &headers, &body);
+                if reliable {
+                    self.answered_early = true;
+                    self.await_prack(sim.now, bytes.clone());
+                }
+                (183, bytes)
             }
             None => (180, self.write_response(invite, status(180), "", "")),
         }
@@ -117,7 +129,11 @@ impl Agent {
     }
     /// Its 2xx, that it repeats from now on.
     pub(in crate::testing) fn answers(&mut self, sim: &Sim, invite: &Request) -> Bytes {
-        let mut answer = self.describe_answer(sim, invite);
+        // What was answered reliably is not said again (RFC 6337 §3.1.1).
+        let mut answer = match self.answered_early {
+            true => Answer::code(200),
+            false => self.describe_answer(sim, invite),
+        };
         let (agreed, said) = self.session_answer(&invite.headers);
         answer.headers.push_str(&said);
         self.phase = Phase::Up;
@@ -227,6 +243,10 @@ impl Agent {
                 self.end(sim);
             }
             Method::Invite | Method::Update => self.offered(sim, at),
+            Method::Prack => {
+                let code = if self.take_prack(request) { 200 } else { 481 };
+                self.respond(sim, at, Answer::code(code));
+            }
             _ => self.respond(sim, at, Answer::code(200)),
         }
     }

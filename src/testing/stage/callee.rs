@@ -281,6 +281,14 @@ impl Callee {
                 {
                     continue;
                 }
+                if say == Say::Answer && self.forks[fork].agent.is_unpracked() {
+                    // RFC 3262 §3: not before its PRACK.
+                    let later = sim.now + Duration::from_millis(100);
+                    let place = invitation.says.iter().position(|(at, ..)| *at > later);
+                    let place = place.unwrap_or(invitation.says.len());
+                    invitation.says.insert(place, (later, fork, say));
+                    continue;
+                }
                 let count = self.forks.len();
                 invitation.say(sim, &mut self.forks[fork].agent, say, count);
             }

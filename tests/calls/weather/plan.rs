@@ -365,6 +365,7 @@ fn habits(dice: &mut Ids) -> Habits {
         },
         timer: None,
         offerless: false,
+        reliable: dice.below(3) == 0,
     }
 }
 fn greetings(dice: &mut Ids) -> Vec<Greeting> {

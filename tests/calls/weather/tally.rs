@@ -36,6 +36,9 @@ pub(super) struct Tally {
     byes_of_both: u32,
     long: u32,
     refreshed_by_the_server: u32,
+    /// Provisional responses that were acknowledged: by the server, and to it.
+    acknowledged_early: u32,
+    pracks: u32,
 }
 
 impl Tally {
@@ -79,6 +82,8 @@ impl Tally {
                 .sum::<u32>();
             byes += one(facts.finals.keys().any(|(method, _)| method == "BYE"));
             self.refreshed_by_the_server += facts.refreshed;
+            self.acknowledged_early += facts.acknowledged_early;
+            self.pracks += heard("PRACK", 200);
         }
         self.byes_of_both += one(byes > 1);
         let regrets = plan.acts.iter().any(|(_, _, act)| matches!(act, Act::Regret(..)));
@@ -114,6 +119,8 @@ impl Tally {
             ("BYE from both", self.byes_of_both, 50),
             ("long", self.long, 15),
             ("refreshed by the server", self.refreshed_by_the_server, 40),
+            ("acknowledged by the server", self.acknowledged_early, 40),
+            ("acknowledged to the server", self.pracks, 40),
         ] {
             assert!(
                 count * 1_000 >= runs * thousandth,

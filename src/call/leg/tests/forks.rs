@@ -178,3 +178,33 @@ fn an_ack_finds_the_invite_of_its_own_fork_whatever_other_forks_have_numbered_th
     let repeated = one.take();
     assert!(!repeated.contains(&"200".to_owned()), "{repeated:?}");
 }
+
+#[test]
+fn the_bye_of_a_fork_that_lost_has_a_number_that_its_prack_had_not() {
+    let mut one = One::dial();
+    let invite = one.last(&Method::Invite);
+    let reliable = [
+        ("Contact", "<sip:loser@192.0.2.8>"),
+        ("Require", "100rel"),
+        ("RSeq", "7"),
+    ];
+    one.hear(reply(&invite, 183, "loser", &reliable, Some(&sdp(3))));
+    let prack = one.last(&Method::Prack);
+    one.hear(reply(&prack, 200, "loser", &[], None));
+    one.hear(reply(
+        &invite,
+        200,
+        "winner",
+        &[("Contact", "<sip:b@192.0.2.9>")],
+        Some(&sdp(2)),
+    ));
+    one.hear(reply(&invite, 200, "loser", &reliable[..1], Some(&sdp(3))));
+    let bye = one.last(&Method::Bye);
+    let number = |request: &Request| request.headers.cseq().expect("CSeq").number;
+    assert!(
+        number(&bye) > number(&prack),
+        "{} after {}",
+        number(&bye),
+        number(&prack)
+    );
+}
