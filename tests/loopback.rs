@@ -11,6 +11,7 @@ mod process;
 mod loopback {
     mod answers;
     mod calls;
+    pub(crate) mod carriers;
     pub(crate) mod dns;
     mod faults;
     mod formats;
@@ -20,6 +21,7 @@ mod loopback {
     mod observe;
     pub(crate) mod party;
     mod reload;
+    mod secure;
     pub(crate) mod server;
     mod transports;
 }

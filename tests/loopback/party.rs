@@ -26,6 +26,16 @@ pub(crate) fn fresh(prefix: &str) -> String {
 enum Wire {
     Udp(UdpSocket),
     Tcp(TcpStream, Vec<u8>),
+    Other(Box<dyn Carrier>),
+}
+
+/// Another way for messages: TLS, WebSocket.
+pub(crate) trait Carrier: Send {
+    /// The word of Via.
+    fn word(&self) -> &'static str;
+    /// Whether it went out.
+    fn send(&mut self, bytes: &[u8]) -> bool;
+    fn hear(&mut self, time: Duration) -> Option<Vec<u8>>;
 }
 
 /// One end of a call.
@@ -76,22 +86,35 @@ impl Party {
             audio: audio(address.ip()),
         }
     }
-    /// `UDP` or `TCP`.
+    /// Over something else that is connected.
+    pub(crate) fn carried(carrier: Box<dyn Carrier>, address: SocketAddr, peer: SocketAddr) -> Self {
+        Self {
+            wire: Wire::Other(carrier),
+            address,
+            peer,
+            audio: audio(address.ip()),
+        }
+    }
+    /// The word of Via.
     pub(crate) fn transport(&self) -> &'static str {
         match &self.wire {
             Wire::Udp(_) => "UDP",
             Wire::Tcp(..) => "TCP",
+            Wire::Other(carrier) => carrier.word(),
         }
     }
     pub(crate) fn send(&mut self, text: &str) {
         self.send_bytes(text.as_bytes());
     }
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        assert!(self.try_send(bytes), "not sent");
+    }
+    /// Whether it went out.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
         match &mut self.wire {
-            Wire::Udp(socket) => {
-                socket.send_to(bytes, self.peer).expect("sent");
-            }
-            Wire::Tcp(stream, _) => stream.write_all(bytes).expect("sent"),
+            Wire::Udp(socket) => socket.send_to(bytes, self.peer).is_ok(),
+            Wire::Tcp(stream, _) => stream.write_all(bytes).is_ok(),
+            Wire::Other(carrier) => carrier.send(bytes),
         }
     }
     /// The next message, or `None` when none comes in that time or the connection is closed.
@@ -117,6 +140,10 @@ impl Party {
                         Ok(length) => buffer.extend_from_slice(&chunk[..length]),
                     }
                 }
+            }
+            Wire::Other(carrier) => {
+                let message = carrier.hear(time)?;
+                Some(Heard(String::from_utf8_lossy(&message).into_owned()))
             }
         }
     }
@@ -180,6 +207,15 @@ impl Party {
         let transport = match &self.wire {
             Wire::Udp(_) => "",
             Wire::Tcp(..) => ";transport=tcp",
+            // A browser knows no address of its own.
+            Wire::Other(carrier) if carrier.word() == "WSS" => {
+                return format!(
+                    "sip:x{}@h{}.invalid;transport=ws",
+                    self.address.port(),
+                    self.peer.port()
+                );
+            }
+            Wire::Other(_) => ";transport=tls",
         };
         format!("sip:{}{transport}", self.address)
     }
@@ -333,7 +369,7 @@ fn audio(host: IpAddr) -> UdpSocket {
 }
 
 /// The length of the whole message at the start of `buffer`.
-fn whole(buffer: &[u8]) -> Option<usize> {
+pub(crate) fn whole(buffer: &[u8]) -> Option<usize> {
     let text = String::from_utf8_lossy(buffer);
     let head = text.find("\r\n\r\n")? + 4;
     let length = Heard(text[..head].to_owned())

@@ -33,6 +33,10 @@ impl Server {
         let transport = "sip:127.0.0.1:0 sip:127.0.0.1:0;transport=tcp";
         Self::logging("message", transport, proxy, more)
     }
+    /// The same with other transports.
+    pub(crate) fn quiet_on(transport: &str, proxy: &str, more: &str) -> Self {
+        Self::logging("message", transport, proxy, more)
+    }
     fn logging(level: &str, transport: &str, proxy: &str, more: &str) -> Self {
         let config = format!("[b2bua-server]\ndata-directory=none\noutbound-proxy={proxy}\n{more}");
         let level = format!("global/log-level={level}");
@@ -73,6 +77,12 @@ impl Server {
     }
     pub(crate) fn tcp(&self) -> SocketAddr {
         self.address("TCP", false)
+    }
+    pub(crate) fn tls(&self) -> SocketAddr {
+        self.address("TLS", false)
+    }
+    pub(crate) fn wss(&self) -> SocketAddr {
+        self.address("WSS", false)
     }
     /// What there is, by name: the server's own answer to SIGUSR1.
     pub(crate) fn gauges(&self) -> HashMap<String, u64> {
