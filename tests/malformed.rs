@@ -3,8 +3,6 @@
 //!
 //! The cases are the same in every run; a failure names its number.
 
-#![expect(clippy::disallowed_methods, reason = "a process is watched in real time")]
-
 #[path = "loopback/carriers.rs"]
 mod carriers;
 #[path = "malformed/cases.rs"]
