@@ -127,7 +127,7 @@ pub(crate) fn accepted_tls(authority: &Authority, listener: &TcpListener) -> Par
     over_tls(StreamOwned::new(tls, stream), socket)
 }
 
-fn over_tls(stream: impl Read + Write + Send + 'static, socket: TcpStream) -> Party {
+fn over_tls(stream: impl Read + Write + Send + Sync + 'static, socket: TcpStream) -> Party {
     let (address, peer) = ends(&socket);
     let carrier = Tls {
         stream: Box::new(stream),
@@ -142,8 +142,8 @@ fn ends(socket: &TcpStream) -> (SocketAddr, SocketAddr) {
     (socket.local_addr().expect("connected"), peer)
 }
 
-trait Stream: Read + Write + Send {}
-impl<T: Read + Write + Send> Stream for T {}
+trait Stream: Read + Write + Send + Sync {}
+impl<T: Read + Write + Send + Sync> Stream for T {}
 
 struct Tls {
     stream: Box<dyn Stream>,

@@ -30,7 +30,7 @@ enum Wire {
 }
 
 /// Another way for messages: TLS, WebSocket.
-pub(crate) trait Carrier: Send {
+pub(crate) trait Carrier: Send + Sync {
     /// The word of Via.
     fn word(&self) -> &'static str;
     /// Whether it went out.
