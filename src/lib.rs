@@ -12,6 +12,7 @@
 //! Imports point one way: `server` and `control` drive; `net` and `media::relay` do I/O; `call` and
 //! `registration` decide; `sip` and `sdp` are pure and know nothing of each other. `phone` stands aside and uses none of them.
 
+pub mod accounts;
 pub mod app;
 pub mod call;
 pub mod config;

@@ -25,6 +25,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
+    // Tables and news of accounts: rows of text.
+    ("accounts", &[]),
     ("app", &["registration", "call", "media", "sip", "config"]),
     ("net", &["call", "sip"]),
     ("media", &["call", "sdp", "sip"]),
@@ -58,8 +60,9 @@ const NO_TOKIO: &[&str] = &[
     "media/zrtp",
 ];
 
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 13] = [
     "control",
+    "accounts",
     "server",
     "app",
     "net",

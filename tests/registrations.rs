@@ -5,6 +5,8 @@
     reason = "these tests watch a server in real time"
 )]
 
+#[path = "registrations/bridge.rs"]
+mod bridge;
 #[path = "registrations/kamailio.rs"]
 mod kamailio;
 #[path = "registrations/many.rs"]

@@ -13,7 +13,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The code that an INVITE from that socket gets first, but for 100.
-fn call(socket: &UdpSocket, server: SocketAddr, branch: &str) -> String {
+pub(crate) fn call(socket: &UdpSocket, server: SocketAddr, branch: &str) -> String {
     let own = socket.local_addr().expect("bound");
     let invite = format!(
         "INVITE sip:user@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{branch}\r\n\
