@@ -119,20 +119,24 @@ impl Party {
     }
     /// The next message, or `None` when none comes in that time or the connection is closed.
     pub(crate) fn hear_within(&mut self, time: Duration) -> Option<Heard> {
+        let bytes = self.bytes_within(time)?;
+        Some(Heard(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+    /// The next message as it came: a body may be no text.
+    pub(crate) fn bytes_within(&mut self, time: Duration) -> Option<Vec<u8>> {
         match &mut self.wire {
             Wire::Udp(socket) => {
                 socket.set_read_timeout(Some(time)).expect("a valid time");
                 let mut buffer = [0; 65_535];
                 let (length, from) = socket.recv_from(&mut buffer).ok()?;
                 self.peer = from;
-                Some(Heard(String::from_utf8_lossy(&buffer[..length]).into_owned()))
+                Some(buffer[..length].to_vec())
             }
             Wire::Tcp(stream, buffer) => {
                 stream.set_read_timeout(Some(time)).expect("a valid time");
                 loop {
                     if let Some(length) = whole(buffer) {
-                        let message: Vec<u8> = buffer.drain(..length).collect();
-                        return Some(Heard(String::from_utf8_lossy(&message).into_owned()));
+                        return Some(buffer.drain(..length).collect());
                     }
                     let mut chunk = [0; 4096];
                     match stream.read(&mut chunk) {

@@ -1,7 +1,7 @@
 //! One message: sending it and seeing what comes of it.
 
 use super::message::Raw;
-use crate::party::Party;
+use crate::party::{Heard, Party};
 use serde::Deserialize;
 use std::{
     fmt, fs,
@@ -68,7 +68,7 @@ impl Case {
         length.is_ok_and(|length| length == self.message.body().len())
     }
 
-    /// Sends it from a party that sends nothing else. The callee is busy for every INVITE that reaches it.
+    /// Sends it from a party that sends nothing else. The callee is busy for all that reaches it.
     pub(crate) fn send(&self, mut caller: Party, callee: &mut Party) -> Outcome {
         let address = caller.address;
         let sent = Raw(match self.is_request {
@@ -83,13 +83,12 @@ impl Case {
         };
         let mut end = Instant::now() + PATIENCE;
         while Instant::now() < end {
-            if let Some(heard) = callee.hear_within(Duration::from_millis(5)) {
+            if let Some(bytes) = callee.bytes_within(Duration::from_millis(5)) {
                 end = Instant::now() + PATIENCE;
-                if heard.0.starts_with("INVITE ") {
-                    callee.respond(&heard, "486 Busy Here", "");
-                }
+                let heard = Heard(String::from_utf8_lossy(&bytes).into_owned());
                 if !heard.0.starts_with("ACK ") {
-                    outcome.reached.push(Raw(heard.0.into_bytes()));
+                    callee.respond(&heard, "486 Busy Here", "");
+                    outcome.reached.push(Raw(bytes));
                 }
             }
             let Some(answer) = caller.hear_within(Duration::from_millis(5)) else {

@@ -44,7 +44,7 @@ impl Case {
 
     /// One of the named checks.
     fn check(&self, name: &str, outcome: &Outcome) -> Result<(), String> {
-        let invite = outcome.invite();
+        let crossed = outcome.crossed();
         let same = |what: &str, ours: String, theirs: String| {
             (ours == theirs)
                 .then_some(())
@@ -71,7 +71,7 @@ impl Case {
             }
             // The others are about what reached the callee.
             _ => {
-                let Some(invite) = invite else { return Ok(()) };
+                let Some(crossed) = crossed else { return Ok(()) };
                 match name {
                     "maxfwd" => {
                         let hops = |message: &Raw| {
@@ -79,35 +79,35 @@ impl Case {
                             String::from_utf8_lossy(&value).parse::<u32>().unwrap_or(70)
                         };
                         let expected = (hops(&self.message) - 1).to_string();
-                        same("Max-Forwards less one", expected, hops(invite).to_string())
+                        same("Max-Forwards less one", expected, hops(crossed).to_string())
                     }
                     "from" => same(
                         "From",
                         uri_of(&self.message.field("From", "f")),
-                        uri_of(&invite.field("From", "f")),
+                        uri_of(&crossed.field("From", "f")),
                     ),
                     "user" => {
                         let user = |uri: String| uri.split('@').next().unwrap_or_default().to_owned();
                         same(
                             "the user of To",
                             user(uri_of(&self.message.field("To", "t"))),
-                            user(uri_of(&invite.field("To", "t"))),
+                            user(uri_of(&crossed.field("To", "t"))),
                         )
                     }
                     "body" => {
-                        let (ours, theirs) = (self.message.body(), invite.body());
+                        let (ours, theirs) = (self.message.body(), crossed.body());
                         (ours == theirs)
                             .then_some(())
                             .ok_or_else(|| "the body was changed".into())
                     }
                     "ruri" => {
-                        let line = invite.start();
+                        let line = crossed.start();
                         let words: Vec<_> = line.split(' ').collect();
                         let sound = words.len() == 3 && !words[1].contains(['<', '>', '?']);
                         sound.then_some(()).ok_or_else(|| format!("sent on: {line}"))
                     }
                     "noroute" => {
-                        let routes = invite.fields("Route", "Route").concat();
+                        let routes = crossed.fields("Route", "Route").concat();
                         let wrong = String::from_utf8_lossy(&routes).contains("example.com");
                         (!wrong)
                             .then_some(())
@@ -137,14 +137,13 @@ impl Case {
 }
 
 impl Outcome {
-    fn invite(&self) -> Option<&Raw> {
-        self.reached
-            .iter()
-            .find(|message| message.start().starts_with("INVITE "))
+    /// What reached the callee: the call, or the request that crosses alone.
+    fn crossed(&self) -> Option<&Raw> {
+        self.reached.first()
     }
     /// Whether it is what a word of the index says.
     fn is(&self, word: &str) -> bool {
-        let bridged = self.invite().is_some();
+        let bridged = self.crossed().is_some();
         let status = self.answer.as_ref().and_then(Raw::status);
         match word {
             "bridge" => bridged,
