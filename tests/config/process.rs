@@ -153,5 +153,17 @@ impl Drop for Service {
         // It may have ended; then there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.keep_log();
+    }
+}
+
+impl Service {
+    /// Leaves its log where `tests/scan-logs` looks for secrets, when a run of all tests wants that.
+    fn keep_log(&self) {
+        if let Some(folder) = std::env::var_os("B2BUA_KEEP_LOGS") {
+            let name = format!("{}-{}", std::process::id(), self.child.id());
+            fs::copy(self.file("output"), Path::new(&folder).join(name))
+                .expect("the folder of logs is there");
+        }
     }
 }
