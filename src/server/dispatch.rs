@@ -379,14 +379,19 @@ impl Dispatcher {
         refusal: Refusal,
     ) {
         refusal.count(&self.gauges);
-        if request.method == Method::Invite {
-            if refusal != Refusal::Forbidden || self.recent.takes_stranger() {
-                self.record_refusal(request, key, source, refusal.failure());
-            } else {
-                self.gauges.unrecorded.add();
-            }
+        let stranger = refusal == Refusal::Forbidden;
+        // Who floods us fills no disk, neither with records nor with the log.
+        let noted = !stranger || self.recent.takes_stranger();
+        match (request.method == Method::Invite, noted) {
+            (true, true) => self.record_refusal(request, key, source, refusal.failure()),
+            (true, false) => self.gauges.unrecorded.add(),
+            (false, _) => {}
         }
-        tracing::info!(from = %source.remote, method = %request.method, ?refusal, "refused");
+        if noted {
+            tracing::info!(from = %source.remote, method = %request.method, ?refusal, "refused");
+        } else {
+            tracing::debug!(from = %source.remote, method = %request.method, ?refusal, "refused");
+        }
         let (status, retry_after) = refusal.answer();
         let mut response = self.answerer.response(request, status);
         if let Some(seconds) = retry_after {

@@ -8,7 +8,8 @@ use std::{
 
 /// Transactions that are remembered.
 const MOST: usize = 4096;
-/// Refusals of strangers in a second that get a record each; how many more there are stands in the metrics.
+/// Refusals of strangers in a second that get a line of the log and, if they are calls, a record each; how many more there are
+/// stands in the metrics.
 const STRANGERS: u32 = 100;
 
 /// Remembers the last transactions, and how many strangers there were in this second.
