@@ -147,7 +147,7 @@ impl Party {
             }
             Wire::Other(carrier) => {
                 let message = carrier.hear(time)?;
-                Some(Heard(String::from_utf8_lossy(&message).into_owned()))
+                Some(message)
             }
         }
     }
