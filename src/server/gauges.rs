@@ -204,7 +204,27 @@ const ABOUT: &[(&str, bool, &str)] = &[
         true,
         "Tasks of calls, those that wait for a last ACK or timer included.",
     ),
+    (
+        "standalone",
+        true,
+        "Requests outside of calls that wait for their answers, and subscriptions.",
+    ),
     ("connections", true, "Connections of stream transports."),
+    (
+        "half-open",
+        true,
+        "Connections of strangers that have brought no message yet.",
+    ),
+    (
+        "limited",
+        false,
+        "Messages and connections of strangers beyond what they may send.",
+    ),
+    (
+        "cut",
+        false,
+        "Connections cut because they were slow, silent, or too many.",
+    ),
     ("media-sessions", true, "Calls with media."),
     (
         "media-ports",
@@ -227,6 +247,17 @@ const ABOUT: &[(&str, bool, &str)] = &[
         "dtls-refused",
         false,
         "DTLS handshakes that were not begun because there were too many.",
+    ),
+    ("registered", true, "Accounts that are registered."),
+    (
+        "registering",
+        true,
+        "Accounts that wait for their turn to register, or for the registrar.",
+    ),
+    (
+        "registrations-failed",
+        true,
+        "Accounts that were refused, or got no answer.",
     ),
     ("taken", false, "Calls taken."),
     ("answered", false, "Calls that both sides were up in."),
