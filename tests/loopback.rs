@@ -23,5 +23,6 @@ mod loopback {
     mod reload;
     mod secure;
     pub(crate) mod server;
+    mod sizes;
     mod transports;
 }
