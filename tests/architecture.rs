@@ -225,3 +225,28 @@ fn the_reader_of_imports_sees_what_is_there() {
     let code = "use crate::{call::{Leg, Side}, sip};\nuse crate::net::Net;\nlet x = crate::server::X;";
     assert_eq!(imports(code), ["call", "sip", "net", "server"]);
 }
+
+#[test]
+fn the_readme_says_of_each_dependency_what_it_is_for() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect("a file of this repository");
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("TOML");
+    let readme = read("README.md");
+    let (_, said) = readme
+        .split_once("## Dependencies, and why")
+        .expect("the README's table of dependencies");
+    let named = |table: &str| {
+        let table = manifest.get(table).and_then(toml::Value::as_table);
+        let names = table.expect("dependencies").keys();
+        names.cloned().collect::<Vec<_>>()
+    };
+    let all = [named("dependencies"), named("dev-dependencies")].concat();
+    assert!(all.len() > 40, "{all:?}");
+    let unsaid: Vec<_> = all
+        .iter()
+        .filter(|name| !said.contains(&format!("`{name}`")))
+        .collect();
+    assert!(
+        unsaid.is_empty(),
+        "the README does not say what {unsaid:?} are for"
+    );
+}

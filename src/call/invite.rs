@@ -21,16 +21,11 @@ pub struct Invite {
 impl Invite {
     /// Reads the parts that applications decide on; the offer's encryption is filled in where the offer is read.
     pub(super) fn of(incoming: &Incoming) -> Result<Self, Failure> {
-        let Message::Request(request) = &incoming.message else {
-            return Err(Failure::of(Kind::Protocol, Origin::LegA).because("Not a request"));
-        };
-        let bad = |error: ParseError| {
-            Failure::new(error.status, Origin::LegA, Kind::Protocol).because(&error.to_string())
-        };
+        let (request, from, to) = begun(incoming)?;
         Ok(Self {
             source: incoming.source,
-            from: request.headers.from().map_err(bad)?,
-            to: request.headers.to().map_err(bad)?,
+            from,
+            to,
             request: request.clone(),
             encryption: None,
         })
@@ -43,4 +38,17 @@ impl Invite {
     pub fn headers(&self) -> &Headers {
         &self.request.headers
     }
+}
+
+/// A request that is outside of any dialog, its From and its To; what cannot be read of them refuses it.
+pub(super) fn begun(incoming: &Incoming) -> Result<(&Request, NameAddr, NameAddr), Failure> {
+    let Message::Request(request) = &incoming.message else {
+        return Err(Failure::of(Kind::Protocol, Origin::LegA).because("Not a request"));
+    };
+    let bad = |error: ParseError| {
+        Failure::new(error.status, Origin::LegA, Kind::Protocol).because(&error.to_string())
+    };
+    let from = request.headers.from().map_err(bad)?;
+    let to = request.headers.to().map_err(bad)?;
+    Ok((request, from, to))
 }

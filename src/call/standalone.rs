@@ -1,7 +1,7 @@
 //! A request outside of any call as applications see it: read-only.
 
-use super::{Failure, Incoming, Origin, failure::Kind, leg::ALLOW};
-use crate::sip::{Headers, Message, Method, NameAddr, ParseError, Request, Status, Uri, routing::Source};
+use super::{Failure, Incoming, Origin, failure::Kind, invite::begun, leg::ALLOW};
+use crate::sip::{Headers, Method, NameAddr, Request, Status, Uri, routing::Source};
 
 /// A request that begins no call: MESSAGE, PUBLISH, SUBSCRIBE, NOTIFY, or of a method that nobody here knows.
 #[derive(Clone, Debug)]
@@ -19,16 +19,11 @@ pub struct Standalone {
 impl Standalone {
     /// Reads the parts that applications decide on.
     pub(super) fn of(incoming: &Incoming) -> Result<Self, Failure> {
-        let Message::Request(request) = &incoming.message else {
-            return Err(Failure::of(Kind::Protocol, Origin::LegA).because("Not a request"));
-        };
-        let bad = |error: ParseError| {
-            Failure::new(error.status, Origin::LegA, Kind::Protocol).because(&error.to_string())
-        };
+        let (request, from, to) = begun(incoming)?;
         Ok(Self {
             source: incoming.source,
-            from: request.headers.from().map_err(bad)?,
-            to: request.headers.to().map_err(bad)?,
+            from,
+            to,
             request: request.clone(),
         })
     }

@@ -2,7 +2,7 @@
 //! that a refresh is one exchange instead of two.
 
 use crate::sip::{
-    Ids, Request, Response, Status,
+    Ids, Request, Response,
     auth::{Challenge, Credentials},
 };
 
@@ -59,20 +59,9 @@ impl Answers {
     /// Takes a challenge in. `false` when there is nothing (more) to say: the realm is not the account's, the secret was
     /// refused, or it has been tried too often.
     pub(super) fn take(&mut self, response: &Response, credentials: &Credentials) -> bool {
-        let (asked, header) = if response.status == Status::PROXY_AUTHENTICATION_REQUIRED {
-            ("Proxy-Authenticate", "Proxy-Authorization")
-        } else {
-            ("WWW-Authenticate", "Authorization")
-        };
-        let mut challenges: Vec<Challenge> = response
-            .headers
-            .all(asked)
-            .filter_map(|value| Challenge::parse(value).ok())
-            .collect();
-        let Some(index) = Challenge::choose(&challenges, credentials) else {
+        let Some((header, challenge)) = Challenge::asked(response, credentials) else {
             return false;
         };
-        let challenge = challenges.swap_remove(index);
         let before = self
             .kept
             .iter()

@@ -1,6 +1,6 @@
 //! Digest authentication (RFC 3261 §22, RFC 7616, RFC 8760), the client's side.
 
-use super::{Method, ParseError, Text, Uri, lex};
+use super::{Method, ParseError, Response, Status, Text, Uri, lex};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -111,12 +111,24 @@ impl Challenge {
             stale,
         })
     }
-    /// Which of several challenges to answer: the first (they are in the server's order, RFC 8760 §2.4) that the secret
-    /// can do, of a realm that the account is for.
-    pub fn choose(challenges: &[Self], credentials: &Credentials) -> Option<usize> {
-        challenges.iter().position(|challenge| {
-            credentials.is_for(&challenge.realm) && credentials.secret.can(challenge.algorithm)
-        })
+    /// The challenge of a 401 or 407 that this account answers, and the header that its answer goes into.
+    ///
+    /// The first (they are in the server's order, RFC 8760 §2.4) that the secret can do, of a realm that the account is
+    /// for; what cannot be read is skipped. `None` when there is none.
+    pub fn asked(response: &Response, credentials: &Credentials) -> Option<(&'static str, Self)> {
+        let (asked, header) = if response.status == Status::PROXY_AUTHENTICATION_REQUIRED {
+            ("Proxy-Authenticate", "Proxy-Authorization")
+        } else {
+            ("WWW-Authenticate", "Authorization")
+        };
+        response
+            .headers
+            .all(asked)
+            .filter_map(|value| Self::parse(value).ok())
+            .find(|challenge| {
+                credentials.is_for(&challenge.realm) && credentials.secret.can(challenge.algorithm)
+            })
+            .map(|challenge| (header, challenge))
     }
     /// The value of `Authorization` or `Proxy-Authorization`; `nc` counts uses of this nonce from 1.
     ///

@@ -1,7 +1,7 @@
 //! Answers to 401 and 407 (RFC 3261 §22): once per nonce, only to the account's realm (S8), a bounded number of times.
 
 use crate::sip::{
-    Ids, Request, Response, Status,
+    Ids, Request, Response,
     auth::{Challenge, Credentials},
 };
 
@@ -32,20 +32,9 @@ impl Answers {
         request: &mut Request,
         ids: &mut Ids,
     ) -> bool {
-        let (asked, header) = if response.status == Status::PROXY_AUTHENTICATION_REQUIRED {
-            ("Proxy-Authenticate", "Proxy-Authorization")
-        } else {
-            ("WWW-Authenticate", "Authorization")
-        };
-        let mut challenges: Vec<Challenge> = response
-            .headers
-            .all(asked)
-            .filter_map(|value| Challenge::parse(value).ok())
-            .collect();
-        let Some(index) = Challenge::choose(&challenges, credentials) else {
+        let Some((header, challenge)) = Challenge::asked(response, credentials) else {
             return false;
         };
-        let challenge = challenges.swap_remove(index);
         let before = self
             .given
             .iter()

@@ -141,26 +141,38 @@ fn quotes_in_a_user_name_are_escaped() {
 
 #[test]
 fn the_first_challenge_that_the_secret_can_do_is_chosen() {
-    let challenges: Vec<Challenge> = [
+    let mut response = Response::new(Status::PROXY_AUTHENTICATION_REQUIRED);
+    for value in [
+        "Basic realm=\"r\"",
         "Digest realm=\"r\",nonce=\"1\",algorithm=SHA-256,qop=\"auth\"",
         "Digest realm=\"r\",nonce=\"2\",algorithm=MD5,qop=\"auth\"",
         "Digest realm=\"other\",nonce=\"3\"",
-    ]
-    .into_iter()
-    .map(|text| Challenge::parse(text).unwrap())
-    .collect();
-    let choose = |realm: Option<&str>, secret| {
+    ] {
+        response.headers.push("Proxy-Authenticate", value);
+    }
+    response
+        .headers
+        .push("WWW-Authenticate", "Digest realm=\"r\",nonce=\"4\"");
+    let asked = |realm: Option<&str>, secret| {
         let credentials = Credentials {
             realm: realm.map(str::to_owned),
             ..mufasa(secret)
         };
-        Challenge::choose(&challenges, &credentials)
+        let (header, challenge) = Challenge::asked(&response, &credentials)?;
+        assert_eq!(header, "Proxy-Authorization");
+        Some(challenge.nonce)
     };
-    assert_eq!(choose(None, Secret::Clear("x".into())), Some(0));
-    assert_eq!(choose(None, Secret::Md5Ha1("x".into())), Some(1));
-    assert_eq!(choose(Some("other"), Secret::Clear("x".into())), Some(2));
-    assert_eq!(choose(Some("other"), Secret::Sha256Ha1("x".into())), None);
-    assert_eq!(choose(Some("third"), Secret::Clear("x".into())), None);
+    assert_eq!(asked(None, Secret::Clear("x".into())).as_deref(), Some("1"));
+    assert_eq!(asked(None, Secret::Md5Ha1("x".into())).as_deref(), Some("2"));
+    assert_eq!(
+        asked(Some("other"), Secret::Clear("x".into())).as_deref(),
+        Some("3")
+    );
+    assert_eq!(asked(Some("other"), Secret::Sha256Ha1("x".into())), None);
+    assert_eq!(asked(Some("third"), Secret::Clear("x".into())), None);
+    response.status = Status::UNAUTHORIZED;
+    let (header, challenge) = Challenge::asked(&response, &mufasa(Secret::Clear("x".into()))).unwrap();
+    assert_eq!((header, challenge.nonce.as_str()), ("Authorization", "4"));
 }
 
 #[test]
