@@ -1,8 +1,8 @@
 //! Many short calls through the real binary, and then nothing must be left of them: not in the server's own gauges, not in
 //! its descriptors, sockets and memory as the kernel counts them.
 //!
-//! Calls are answered, held, given video, refused, cancelled, not answered, not even heard of, and their callers vanish; after a
-//! warm-up as fast as it goes they come at half of that rate. A plain run takes three minutes;
+//! Calls are answered, held, given video, transferred, refused, cancelled, not answered, not even heard of, and their callers
+//! vanish; after a warm-up as fast as it goes they come at half of that rate. A plain run takes three minutes;
 //! `SOAK_SECONDS=3600 cargo test --release --test soak -- --nocapture` takes an hour.
 
 #![expect(
@@ -22,6 +22,8 @@ mod party;
 mod process;
 #[path = "loopback/server.rs"]
 mod server;
+#[path = "soak/transferee.rs"]
+mod transferee;
 
 use callee::Callee;
 use footprint::Footprint;
@@ -82,9 +84,19 @@ fn nothing_is_left_of_many_short_calls() {
         "memory grew: {fresh} to {after}"
     );
     let gauges = server.gauges();
-    let taken = (warm_up.total() + done.total()) as u64;
+    // Each transfer has led to one call more.
+    let (placed, placed_and_answered) = callee.placed();
+    assert_eq!(placed_and_answered, warm_up.transferred + done.transferred);
+    assert_eq!(
+        placed - placed_and_answered,
+        warm_up.not_transferred + done.not_transferred
+    );
+    let taken = (warm_up.total() + done.total() + placed) as u64;
     assert_eq!(gauges["taken"], taken);
-    assert_eq!(gauges["answered"], (warm_up.up() + done.up()) as u64);
+    assert_eq!(
+        gauges["answered"],
+        (warm_up.up() + done.up() + placed_and_answered) as u64
+    );
     assert_eq!(
         (gauges["faults"], gauges["refused"], gauges["dropped"]),
         (0, 0, 0)

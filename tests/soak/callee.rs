@@ -1,57 +1,81 @@
 //! The party that is called: what it does is in the name that is called.
 
-use crate::party::Heard;
+use crate::{
+    party::{Heard, Party},
+    transferee::Transferee,
+};
 use std::{
-    net::{SocketAddr, UdpSocket},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
     thread,
+    time::{Duration, Instant},
 };
 
 /// Answers on a thread of its own until the test ends.
 pub(crate) struct Callee {
     pub(crate) address: SocketAddr,
+    transferee: Arc<Mutex<Transferee>>,
 }
 
 impl Callee {
     pub(crate) fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let address = socket.local_addr().expect("bound");
-        thread::spawn(move || serve(&socket, address));
-        Self { address }
+        // Until somebody has written there is nobody to write to.
+        let party = Party::udp("127.0.0.1", ([127, 0, 0, 1], 9).into());
+        let (address, transferee) = (party.address, Arc::<Mutex<Transferee>>::default());
+        let shared = transferee.clone();
+        thread::spawn(move || serve(party, &shared));
+        Self { address, transferee }
+    }
+    /// Calls that it has placed because it was told to, and how many of them were answered.
+    pub(crate) fn placed(&self) -> (usize, usize) {
+        self.transferee
+            .lock()
+            .expect("it does not panic with it")
+            .placed()
     }
 }
 
-fn serve(socket: &UdpSocket, own: SocketAddr) {
-    let mut buffer = vec![0; 65_535];
-    while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-        let heard = Heard(String::from_utf8_lossy(&buffer[..length]).into_owned());
-        let method = heard.0.split(' ').next().unwrap_or_default().to_owned();
-        let user = heard.field("To");
-        let say = |status: &str, body: &str| {
-            let response = response(&heard, own, status, body);
-            socket.send_to(response.as_bytes(), from).expect("sent");
-        };
-        match method.as_str() {
-            "INVITE" if user.contains("sip:silent") => {}
-            "INVITE" => {
-                say("180 Ringing", "");
-                if user.contains("sip:answer") {
-                    say("200 OK", &answer(&heard, own));
-                } else if user.contains("sip:reject") {
-                    say("486 Busy Here", "");
-                }
-            }
-            "CANCEL" => {
-                say("200 OK", "");
-                // The INVITE's response: same transaction, another CSeq method.
-                let invite = Heard(heard.0.replacen("CSeq: ", "CSeq-Of-Cancel: ", 1));
-                let number = heard.field("CSeq").replace("CANCEL", "INVITE");
-                let terminated = response(&invite, own, "487 Request Terminated", "");
-                let terminated = terminated.replacen("CSeq: \r\n", &format!("CSeq: {number}\r\n"), 1);
-                socket.send_to(terminated.as_bytes(), from).expect("sent");
-            }
-            "BYE" => say("200 OK", ""),
-            _ => {}
+fn serve(mut party: Party, transferee: &Mutex<Transferee>) {
+    let mut repeated = Instant::now();
+    loop {
+        let heard = party.hear_within(Duration::from_millis(100));
+        let mut transferee = transferee.lock().expect("only counted elsewhere");
+        match heard {
+            Some(heard) if heard.0.starts_with("SIP/2.0 ") => transferee.responded(&mut party, &heard),
+            Some(heard) if heard.0.starts_with("REFER ") => transferee.referred(&mut party, &heard),
+            Some(heard) => asked(&mut party, &heard),
+            None => {}
         }
+        if repeated.elapsed() > Duration::from_millis(100) {
+            repeated = Instant::now();
+            transferee.repeat(&mut party);
+        }
+    }
+}
+
+/// A request that needs no memory to be answered.
+fn asked(party: &mut Party, heard: &Heard) {
+    let user = heard.field("To");
+    match heard.0.split(' ').next().unwrap_or_default() {
+        "INVITE" if user.contains("sip:silent") => {}
+        "INVITE" => {
+            party.respond(heard, "180 Ringing", "");
+            if user.contains("sip:answer") {
+                let body = answer(heard, party.address);
+                party.respond(heard, "200 OK", &body);
+            } else if user.contains("sip:reject") {
+                party.respond(heard, "486 Busy Here", "");
+            }
+        }
+        "CANCEL" => {
+            party.respond(heard, "200 OK", "");
+            // The INVITE's response: same transaction, another CSeq method.
+            let number = heard.field("CSeq");
+            let invite = heard.0.replacen(&number, &number.replace("CANCEL", "INVITE"), 1);
+            party.respond(&Heard(invite), "487 Request Terminated", "");
+        }
+        "BYE" => party.respond(heard, "200 OK", ""),
+        _ => {}
     }
 }
 
@@ -77,27 +101,4 @@ fn answer(offer: &Heard, own: SocketAddr) -> String {
         }
     }
     out
-}
-
-fn response(request: &Heard, own: SocketAddr, status: &str, body: &str) -> String {
-    let to = request.field("To");
-    let tag = if to.contains(";tag=") { "" } else { ";tag=callee" };
-    let kind = if body.is_empty() {
-        ""
-    } else {
-        "Content-Type: application/sdp\r\n"
-    };
-    let vias: String = request
-        .fields("Via")
-        .iter()
-        .map(|via| format!("Via: {via}\r\n"))
-        .collect();
-    format!(
-        "SIP/2.0 {status}\r\n{vias}From: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:{own}>\r\n{kind}\
-         Content-Length: {}\r\n\r\n{body}",
-        request.field("From"),
-        request.field("Call-ID"),
-        request.field("CSeq"),
-        body.len()
-    )
 }

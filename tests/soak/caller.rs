@@ -26,6 +26,9 @@ pub(crate) struct Done {
     pub(crate) changed: usize,
     /// Answered, and then the caller was never heard of again.
     pub(crate) vanished: usize,
+    /// Answered, and then the callee was sent on to somebody who answered, or who did not want to.
+    pub(crate) transferred: usize,
+    pub(crate) not_transferred: usize,
 }
 
 impl Done {
@@ -34,7 +37,7 @@ impl Done {
     }
     /// Those that were answered.
     pub(crate) fn up(&self) -> usize {
-        self.answered + self.changed + self.vanished
+        self.answered + self.changed + self.vanished + self.transferred + self.not_transferred
     }
     pub(crate) fn each_kind_happened(&self) -> bool {
         let counts = [
@@ -44,10 +47,14 @@ impl Done {
             self.timed_out,
             self.changed,
             self.vanished,
+            self.transferred,
+            self.not_transferred,
         ];
         counts.iter().all(|count| *count > 0)
     }
     fn add(&mut self, other: Self) {
+        self.transferred += other.transferred;
+        self.not_transferred += other.not_transferred;
         self.changed += other.changed;
         self.vanished += other.vanished;
         self.answered += other.answered;
@@ -66,11 +73,13 @@ impl fmt::Display for Done {
             timed_out,
             changed,
             vanished,
+            transferred,
+            not_transferred,
         } = self;
         write!(
             f,
-            "{answered} answered, {changed} held and with video, {vanished} with a caller that was gone, {rejected} \
-             rejected, {cancelled} cancelled, {timed_out} timed out"
+            "{answered} answered, {changed} held and with video, {vanished} with a caller that was gone, {transferred} \
+             transferred, {not_transferred} to one who refused, {rejected} rejected, {cancelled} cancelled, {timed_out} timed out"
         )
     }
 }
@@ -82,6 +91,8 @@ fn kind(number: usize) -> &'static str {
         17 | 27 | 37 => "ringing",
         6 | 18 | 30 => "answer-change",
         12 => "answer-vanish",
+        15 | 33 => "answer-transfer",
+        24 => "answer-transfer-in-vain",
         n if n % 3 == 0 => "answer",
         n if n % 3 == 1 => "reject",
         _ => "cancel",
@@ -134,6 +145,9 @@ struct Call {
     encrypted: bool,
     /// What waits for an answer, and since when it was last sent.
     asked: Option<(String, Instant)>,
+    /// Of a transfer: what answered the INVITE, and whether the end of it was told.
+    answer: Option<Heard>,
+    told: bool,
 }
 
 struct Caller {
@@ -169,6 +183,8 @@ impl Caller {
             kind,
             invited: 1,
             encrypted,
+            answer: None,
+            told: false,
         };
         self.open.insert(call_id, call);
     }
@@ -215,6 +231,10 @@ impl Caller {
             .nth(1)
             .unwrap_or_default()
             .to_owned();
+        if method == "NOTIFY" {
+            // Said again where our answer came late, when the call may be over.
+            self.party.respond(&heard, "200 OK", "");
+        }
         let Some(call) = self.open.get_mut(&call_id) else {
             return;
         };
@@ -248,6 +268,16 @@ impl Caller {
                         let body = change(&self.party.sdp(), number, call.encrypted);
                         self.party.within_with("INVITE", number + 1, &heard, &body)
                     }
+                    ("answer-transfer" | "answer-transfer-in-vain", _) => {
+                        call.answer = Some(heard.clone());
+                        let target = match call.kind {
+                            "answer-transfer" => "answer",
+                            _ => "reject",
+                        };
+                        let refer = self.party.within("REFER", number + 1, &heard);
+                        let refer_to = format!("Refer-To: <sip:{target}@example.org>\r\nContent-Length");
+                        refer.replacen("Content-Length", &refer_to, 1)
+                    }
                     _ => self.party.within("BYE", number + 1, &heard),
                 };
                 self.party.send(&next);
@@ -268,11 +298,37 @@ impl Caller {
             ("BYE", 200) => {
                 match call.kind {
                     "answer-change" => self.done.changed += 1,
+                    "answer-transfer" => self.done.transferred += 1,
+                    "answer-transfer-in-vain" => self.done.not_transferred += 1,
                     _ => self.done.answered += 1,
                 }
                 self.open.remove(&call_id);
             }
             ("CANCEL", 200) => call.asked = None,
+            ("REFER", 202) => call.asked = None,
+            ("NOTIFY", _) => {
+                let Some(answer) = &call.answer else {
+                    panic!("news that nobody asked for: {}", heard.0);
+                };
+                let status = match call.kind {
+                    "answer-transfer" => "200",
+                    _ => "486",
+                };
+                let news = heard.0.split_once("\r\n\r\n").expect("a body").1;
+                if news.starts_with("SIP/2.0 1") || call.told {
+                    return;
+                }
+                assert!(
+                    news.starts_with(&format!("SIP/2.0 {status} ")),
+                    "{}: {news}",
+                    call.kind
+                );
+                // What became of it is told once; the transferor goes.
+                call.told = true;
+                let bye = self.party.within("BYE", 3, answer);
+                self.party.send(&bye);
+                call.asked = ask(bye);
+            }
             _ => panic!("unexpected: {}", heard.0),
         }
     }
