@@ -17,6 +17,7 @@ mod dns;
 mod fallback;
 mod judge;
 mod kamailio;
+mod keep;
 mod linphone;
 mod multihomed;
 mod netns;

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::keep;
 use crate::netns::{self, Namespaces};
 use crate::process::Process;
 use crate::scene::Scene;
@@ -217,6 +218,7 @@ fn one(number: String, test: &Test) -> Outcome {
     let said = process.output();
     drop(process);
     drop(namespaces);
+    keep::keep(&tag, &dir)?;
     match ended {
         Ok(0) => {
             let _ = fs::remove_dir_all(&dir);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::baresip::literal;
+use crate::keep::SERVER;
 use crate::netns::Side;
 use crate::process::{Process, tail};
 use crate::scene::Scene;
@@ -126,7 +127,8 @@ impl Server {
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         command.env("NOTIFY_SOCKET", &path);
-        let mut process = Process::start_here(name, &scene.dir, command)?;
+        // Its log is told from those of phones and proxies by its name.
+        let mut process = Process::start_here(&format!("{SERVER}{name}"), &scene.dir, command)?;
         let (ready, said) = mpsc::channel();
         // Read to the end, as systemd does: the watchdog's beat comes every second.
         thread::spawn(move || listen(&socket, &ready));

@@ -10,6 +10,8 @@ use std::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// No word that a log has by itself.
+const PASSWORD: &str = "Vogelbeerbaum-27";
 
 /// Ends with the test.
 struct Running(Child);
@@ -23,7 +25,7 @@ impl Drop for Running {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn its_calls_go_by_a_registered_account_and_its_binding_ends_with_it() {
-    let registrar = Listening::start(Registrar::new("example.org", &[("acc", "secret")]));
+    let registrar = Listening::start(Registrar::new("example.org", &[("acc", PASSWORD)]));
     registrar.with(|registrar| registrar.refuses = Some((b2bua::sip::Status::SERVICE_UNAVAILABLE, None)));
     let server: SocketAddr = UdpSocket::bind("127.0.0.1:0")
         .and_then(|socket| socket.local_addr())
@@ -43,14 +45,14 @@ async fn its_calls_go_by_a_registered_account_and_its_binding_ends_with_it() {
                 "outgoingInvite": {{"to": "sip:{{incoming.requestUri.user}}@{{account.uri.hostport}}"}} }}],
             "accountPools": {{"pool": {{"registrationRequired": true, "maxCallsPerLine": 2,
                 "outboundProxy": "<sip:{0}>", "registrar": "<sip:{0}>",
-                "loader": [{{"uri": "sip:acc@example.org", "secretType": "clrtxt", "secret": "secret"}}] }} }} }}"#,
+                "loader": [{{"uri": "sip:acc@example.org", "secretType": "clrtxt", "secret": "{PASSWORD}"}}] }} }} }}"#,
             registrar.address
         ),
     );
     let config = file(
         "b2bua.conf",
         format!(
-            "[b2bua-server]\napplication=sip-bridge\ntransport=sip:{server};transport=udp\n\
+            "[global]\nlog-level=trace\nlog-directory=\n[b2bua-server]\napplication=sip-bridge\ntransport=sip:{server};transport=udp\n\
              trusted-hosts=127.0.0.1\ndata-directory=none\n[b2bua-server::sip-bridge]\nproviders=providers.json\n"
         ),
     );
@@ -85,4 +87,30 @@ async fn its_calls_go_by_a_registered_account_and_its_binding_ends_with_it() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
     assert!(running.0.wait().expect("ours").success(), "{}", log());
     assert_eq!(bound(), 0, "{}", log());
+    let proofs: Vec<String> = registrar.with(|registrar| {
+        let heard = registrar.heard.iter().filter_map(|(_, request)| {
+            let shown = String::from_utf8_lossy(&request.to_bytes()).into_owned();
+            let (_, after) = shown.split_once("response=\"")?;
+            after.split('"').next().map(str::to_owned)
+        });
+        heard.collect()
+    });
+    assert!(!proofs.is_empty(), "nobody was asked for a password");
+    // It is of trace level: what was sent is in it, and the password and its proofs are not.
+    assert!(log().contains("REGISTER sip:"), "{}", log());
+    for secret in proofs.iter().map(String::as_str).chain([PASSWORD]) {
+        assert!(!log().contains(secret), "{secret} in:\n{}", log());
+    }
+    keep(&log(), &proofs);
+}
+
+/// Leaves log and secrets where `tests/scan-logs` looks for them, when a run of all tests wants that.
+fn keep(log: &str, proofs: &[String]) {
+    if let Some(folder) = std::env::var_os("B2BUA_KEEP_LOGS") {
+        let folder = std::path::Path::new(&folder);
+        let name = format!("bridge-{}", std::process::id());
+        fs::write(folder.join(&name), log).expect("the folder of logs is there");
+        let secrets = format!("{PASSWORD}\n{}\n", proofs.join("\n"));
+        fs::write(folder.join(format!("{name}.secrets")), secrets).expect("the folder of logs is there");
+    }
 }
