@@ -4,12 +4,14 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::linphone::{PATIENCE, rc_file};
 use crate::netns::beside;
 use crate::phone::Setup;
-use crate::process::Process;
+use crate::process::{Process, tail};
 use crate::tone::Sound;
 
 /// A running linphone-daemon.
@@ -27,6 +29,7 @@ pub(crate) struct Received {
     pub(crate) bad: usize,
 }
 
+const STATE: &str = "Event: LinphoneCall";
 const RUNNING: &str = "Event: LinphoneCallStreamsRunning";
 const SWITCHED: &str = "Camera ";
 const ENDED: &str = "Event: LinphoneCallReleased";
@@ -73,6 +76,30 @@ impl Daemon {
     /// How often media was agreed on so far.
     pub(crate) fn runs(&self) -> usize {
         self.process.output().matches(RUNNING).count()
+    }
+
+    /// Types a command.
+    pub(crate) fn say(&mut self, line: &str) -> Outcome {
+        self.process.say(line)
+    }
+
+    /// Waits until its call is in that state, in liblinphone's word (`Paused`).
+    pub(crate) fn await_state(&mut self, state: &str) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let output = self.process.output();
+            let last = output.rsplit(STATE).next().unwrap_or_default();
+            if last.lines().next() == Some(state) {
+                return Ok(());
+            }
+            if self.process.ended()?.is_some() || Instant::now() > deadline {
+                let ended = tail(&output, 15);
+                return Err(format!(
+                    "linphone-daemon: not {state} in {PATIENCE:?}; it ended with:\n{ended}"
+                ));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Speaks its tone.

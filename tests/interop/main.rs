@@ -15,6 +15,7 @@ mod daemon;
 mod direct;
 mod dns;
 mod fallback;
+mod hold;
 mod judge;
 mod kamailio;
 mod keep;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         pairs::TESTS,
         video::TESTS,
         transfer::TESTS,
+        hold::TESTS,
         sipp_calls::TESTS,
         multihomed::TESTS,
         shipped::TESTS,

@@ -119,8 +119,10 @@ fn marks(messages: &[Message]) -> Marks {
             }
         }
         for line in message.sdp("o=").chain(message.sdp("c=")) {
+            // 0.0.0.0 is nobody's: who holds says it (RFC 3264 §8.4).
             line.split_whitespace()
                 .next_back()
+                .filter(|host| *host != "0.0.0.0")
                 .into_iter()
                 .for_each(|host| mark("SDP host", host));
         }
