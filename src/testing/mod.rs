@@ -23,7 +23,7 @@ pub mod stage;
 pub mod verdicts;
 pub mod weather;
 
-pub use agent::{Act, Agent, Change};
+pub use agent::{Act, Agent, Change, Outcome};
 pub use cache::FakeCache;
 pub use carrier::Carrier;
 pub use handshakes::FakeHandshakes;

@@ -2,9 +2,11 @@
 //! some are overtaken by others that were sent up to 50 ms later, both ways on both legs.
 //!
 //! Whatever the weather does, each call is answered and agreed on by both ends, or ends by the timers of RFC 3261, and nothing of
-//! it is left. `WEATHER_RUNS=10000 cargo test --test calls weather -- --nocapture` for all of goal R2, `WEATHER_SEED=77` for one of
-//! them with its ladder.
+//! it is left. `WEATHER_RUNS=10000 cargo test --features testing --test calls weather -- --nocapture` for all of goal R2,
+//! `WEATHER_SEED=77` for one of them with its ladder.
 
+#[path = "weather/judge.rs"]
+mod judge;
 #[path = "weather/plan.rs"]
 mod plan;
 #[path = "weather/tally.rs"]

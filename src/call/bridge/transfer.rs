@@ -84,7 +84,7 @@ impl Transfers {
                 (Stage::Referred(None), _) | (Stage::Referred(Some(_)), None) => true,
                 (Stage::Referred(Some(cseq)), Some(id)) => id == Some(*cseq),
             };
-            transfer.by == by && fits
+            transfer.by == by && fits && !transfer.subscription.has_ended()
         })
     }
 }
@@ -207,12 +207,16 @@ impl Call {
             return;
         };
         match payload.method {
-            Method::Notify => transfer.subscription.answered(status),
+            Method::Notify => {
+                let by = transfer.by;
+                let next = transfer.subscription.answered(status, env.now);
+                self.notify(by, next, env);
+            }
             Method::Refer if status.is_success() => {
                 transfer.stage = Stage::Referred(Some(payload.cseq));
                 // Nobody will tell us how it goes on.
                 if wants_no_subscription(&payload.headers) {
-                    let last = transfer.subscription.end();
+                    let last = transfer.subscription.end(env.now);
                     let by = transfer.by;
                     self.notify(by, last, env);
                 }
@@ -253,7 +257,7 @@ impl Call {
         if SubscriptionState::of(&payload.headers) == Some(SubscriptionState::Terminated)
             && let Some(transfer) = self.transfers.find(number)
         {
-            let last = transfer.subscription.end();
+            let last = transfer.subscription.end(env.now);
             self.notify(by, last, env);
         }
         self.forget_transfers();

@@ -49,6 +49,12 @@ pub(super) enum Purpose {
     Refresh,
     /// INFO and the like.
     Plain,
+    /// An INFO with this digit.
+    Digit(String),
+    /// A REFER; its CSeq says which.
+    Refer,
+    /// What has become of the REFER with that CSeq.
+    News(u32, u16),
     Prack,
     Bye,
 }
@@ -289,9 +295,16 @@ impl Agent {
             }
             Purpose::Refresh if response.status.is_success() => self.agree(sim.now, &response.headers),
             // RFC 3261 §12.2.1.2: the dialog is no more.
-            Purpose::Refresh | Purpose::Plain if matches!(code, 408 | 481) && self.phase == Phase::Up => {
+            Purpose::Refresh | Purpose::Plain | Purpose::Digit(_) | Purpose::Refer
+                if matches!(code, 408 | 481) && self.phase == Phase::Up =>
+            {
                 self.hang_up(sim);
             }
+            Purpose::Digit(digit) => {
+                self.facts.digits.insert(digit, response.status.is_success());
+            }
+            Purpose::Refer => self.refer_answered(cseq, code),
+            Purpose::News(refer, news) => self.news_answered(sim.now, refer, news, code),
             Purpose::Refresh | Purpose::Plain | Purpose::Prack | Purpose::Bye => {}
         }
     }
@@ -376,7 +389,8 @@ impl Agent {
                     self.phone.stand_back(*stand);
                     self.lost(sim);
                 }
-                Purpose::Refresh | Purpose::Plain => self.lost(sim),
+                Purpose::Refresh | Purpose::Plain | Purpose::Digit(_) | Purpose::Refer => self.lost(sim),
+                Purpose::News(refer, news) => self.news_answered(sim.now, refer, news, 408),
                 Purpose::Prack | Purpose::Bye => {}
             }
         }

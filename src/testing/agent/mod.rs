@@ -7,7 +7,10 @@ mod client;
 mod reliable;
 mod server;
 mod session;
+mod transfer;
 mod write;
+
+pub use transfer::{Outcome, Referral};
 
 pub(super) use write::response;
 
@@ -26,6 +29,7 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
+use transfer::Referrals;
 
 /// What an agent does in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,10 @@ pub enum Act {
     Regret(Change, Duration),
     /// Any other request in the dialog.
     Send(&'static str),
+    /// Says a digit in an INFO.
+    Digit(char),
+    /// Sends the other end on to somebody (RFC 3515).
+    Refer(Outcome),
     /// Gives up its INVITE, or hangs up where that is answered.
     Cancel,
     /// Hangs up.
@@ -99,6 +107,10 @@ pub struct Facts {
     pub repeated: u32,
     /// 2xx of a second dialog: nobody may fork towards it.
     pub strange: u32,
+    /// Digits that it said, each unlike all others, and those of them that were taken.
+    pub digits: BTreeMap<String, bool>,
+    /// Digits that it heard, and how often.
+    pub digits_heard: BTreeMap<String, u32>,
 }
 
 /// How far the call is, for an agent.
@@ -159,6 +171,7 @@ pub struct Agent {
     rseq: u32,
     /// Its answer went in a provisional response.
     answered_early: bool,
+    referrals: Referrals,
     dice: Ids,
 }
 
@@ -200,6 +213,7 @@ impl Agent {
             unpracked: None,
             rseq: 0,
             answered_early: false,
+            referrals: Referrals::default(),
             dice,
         }
     }
@@ -230,6 +244,7 @@ impl Agent {
         self.todo.is_empty()
             && self.retry.is_none()
             && self.unacked.is_empty()
+            && self.referrals.is_quiet()
             && !self.clients.iter().any(Client::is_pending)
             && !self.served.iter().any(Served::is_pending)
     }
@@ -255,10 +270,20 @@ impl Agent {
         let session = self.session.as_ref().map(Session::due);
         let retry = self.retry.map(|(at, _)| at);
         let unpracked = self.unpracked.as_ref().map(Unpracked::due);
-        [clients, served, unacked, session, retry, self.regret, unpracked]
-            .into_iter()
-            .flatten()
-            .min()
+        let news = self.referrals.due();
+        [
+            clients,
+            served,
+            unacked,
+            session,
+            retry,
+            news,
+            self.regret,
+            unpracked,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
     /// Acts, if it is time.
     pub fn tick(&mut self, sim: &mut Sim) {
@@ -269,6 +294,7 @@ impl Agent {
         self.fire_served(sim);
         self.fire_session(sim);
         self.fire_unpracked(sim);
+        self.fire_news(sim);
         if self.retry.is_some_and(|(at, _)| at <= sim.now) {
             self.todo.extend(self.retry.take().map(|(_, act)| act));
         }
@@ -288,6 +314,14 @@ impl Agent {
                 (Phase::Up, Act::Send(method)) => {
                     self.todo.pop_front();
                     self.request(sim, method, "", "", Purpose::Plain);
+                }
+                (Phase::Up, Act::Digit(digit)) => {
+                    self.todo.pop_front();
+                    self.say_digit(sim, digit);
+                }
+                (Phase::Up, Act::Refer(outcome)) if self.referrals.may_refer() => {
+                    self.todo.pop_front();
+                    self.refer(sim, outcome);
                 }
                 (Phase::Up, Act::Offer(change)) if self.may_offer() => {
                     self.todo.pop_front();

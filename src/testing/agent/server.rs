@@ -44,7 +44,7 @@ pub(super) struct Unacked {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answer {
     code: u16,
-    headers: String,
+    pub(super) headers: String,
     body: String,
     offers: bool,
 }
@@ -247,8 +247,18 @@ impl Agent {
                 let code = if self.take_prack(request) { 200 } else { 481 };
                 self.respond(sim, at, Answer::code(code));
             }
+            Method::Refer => self.referred(sim, at),
+            Method::Notify => self.notified(sim, at),
+            Method::Info if !request.body.is_empty() => {
+                let digit = String::from_utf8_lossy(&request.body).into_owned();
+                *self.facts.digits_heard.entry(digit).or_default() += 1;
+                self.respond(sim, at, Answer::code(200));
+            }
             _ => self.respond(sim, at, Answer::code(200)),
         }
+    }
+    pub(super) fn request_at(&self, at: usize) -> Request {
+        self.served[at].request.clone()
     }
     fn offered(&mut self, sim: &mut Sim, at: usize) {
         let request = self.served[at].request.clone();

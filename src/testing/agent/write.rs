@@ -33,7 +33,7 @@ impl Agent {
              From: <sip:{user}@example.org>;tag={tag}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
              Contact: {}\r\nMax-Forwards: 70\r\n{headers}{}",
             self.contact(),
-            content(body)
+            content(headers, body)
         )
         .into()
     }
@@ -65,11 +65,12 @@ pub(in crate::testing) fn response(
         .split_inclusive("\r\n")
         .filter(|line| !line.starts_with("Content-Length") && *line != "\r\n")
         .collect();
-    format!("{kept}{headers}{}", content(body)).into()
+    format!("{kept}{headers}{}", content(headers, body)).into()
 }
 
-fn content(body: &str) -> String {
-    let kind = if body.is_empty() {
+/// A body is a session description where the headers do not say otherwise.
+fn content(headers: &str, body: &str) -> String {
+    let kind = if body.is_empty() || headers.contains("Content-Type: ") {
         ""
     } else {
         "Content-Type: application/sdp\r\n"

@@ -5,13 +5,12 @@ use crate::scripts;
 use b2bua::{
     call::{Encryption, EncryptionPolicy, Side},
     sip::{
-        Ids, Status,
+        Ids,
         auth::{Credentials, Secret},
     },
     testing::{
-        Act, Agent, Callee, Change, Fork, Greeting, Hold, Say, Sim, Stage, Verdicts, Weather,
-        agent::{Habits, Phase},
-        settings,
+        Act, Agent, Callee, Change, Fork, Greeting, Hold, Outcome, Say, Sim, Stage, Verdicts, Weather,
+        agent::Habits, settings,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -267,67 +266,6 @@ impl Plan {
             Fate::Unanswered => Duration::from_secs(240) + 2 * T1_64,
         }
     }
-    /// Whether a transaction had no luck: all that was said in 64*T1 was lost.
-    pub(super) fn is_lost(&self, stage: &Stage) -> bool {
-        let forks = stage.callee.forks.iter().map(|fork| &fork.agent);
-        forks
-            .chain([&stage.caller])
-            .any(|agent| agent.facts.timeouts + agent.facts.unacknowledged > 0)
-            || agents_heard(stage, 408)
-    }
-    /// What must be true of how it went.
-    pub(super) fn judge(&self, stage: &Stage) -> Result<(), String> {
-        let summary = stage.sim.summary.as_ref().ok_or("no record")?;
-        let lost = self.is_lost(stage);
-        let code = summary.status.code();
-        match self.fate {
-            _ if lost => {}
-            Fate::Answered(End::Abrupt(..)) | Fate::Cancelled(_) => {
-                if !matches!(code, 200 | 487) {
-                    return Err(format!("the record says {code}"));
-                }
-            }
-            Fate::Answered(_) if summary.answered.is_none() => return Err(format!("not answered: {code}")),
-            Fate::Answered(_) => {}
-            Fate::Refused(expected) if code != expected => return Err(format!("{code} for {expected}")),
-            Fate::Unanswered if summary.status != Status::REQUEST_TIMEOUT && code != 480 && code != 487 => {
-                return Err(format!("{code} when nobody answers"));
-            }
-            Fate::Refused(_) | Fate::Unanswered => {}
-        }
-        let forks = stage.callee.forks.iter().map(|fork| &fork.agent);
-        for agent in forks.chain([&stage.caller]) {
-            let facts = &agent.facts;
-            if facts.strange > 0 {
-                return Err("two dialogs towards one caller".to_owned());
-            }
-            if facts.expired && !matches!(self.fate, Fate::Answered(End::Vanished(..))) {
-                return Err("a session that nobody refreshed".to_owned());
-            }
-            for (method, code) in facts.finals.keys() {
-                let offers = matches!(method.as_str(), "INVITE" | "UPDATE");
-                let over = matches!(self.fate, Fate::Answered(End::Abrupt(..) | End::Vanished(..)));
-                let fine = match *code {
-                    200 => true,
-                    // Acceptance #14: nothing but offers is refused for glare.
-                    491 => offers,
-                    // RFC 3261 §15.1.2: what is open when the call ends.
-                    487 => method == "INVITE" || over,
-                    480 if self.fate == Fate::Unanswered => true,
-                    // It overtook the answer: the caller has no dialog yet that it could cross to.
-                    480 if self.fate != Fate::Refused(480) => !offers && method != "BYE",
-                    // RFC 3261 §12.2.2: overtaken by a later one; §14.2: an offer too early.
-                    500 => true,
-                    408 | 481 => lost || over || method == "BYE" || agent.phase == Phase::Over,
-                    other => Fate::Refused(other) == self.fate,
-                };
-                if !fine {
-                    return Err(format!("{} heard {code} to its {method}", agent.tag()));
-                }
-            }
-        }
-        Ok(())
-    }
     /// Prints what crossed the wires.
     pub(super) fn tell(seed: u64) {
         let plan = Self::new(seed);
@@ -344,11 +282,6 @@ impl Plan {
         println!("{}", stage.sim.ladder());
         println!("{:#?}", stage.sim.summary);
     }
-}
-
-fn agents_heard(stage: &Stage, code: u16) -> bool {
-    let heard = |agent: &Agent| agent.facts.finals.keys().any(|(_, heard)| *heard == code);
-    heard(&stage.caller) || stage.callee.forks.iter().any(|fork| heard(&fork.agent))
 }
 
 fn encryption(dice: &mut Ids) -> Encryption {
@@ -391,9 +324,17 @@ fn change(dice: &mut Ids) -> Change {
     }
 }
 fn act(dice: &mut Ids) -> Act {
-    match dice.below(8) {
+    match dice.below(11) {
         0 => Act::Send(["INFO", "MESSAGE", "OPTIONS"][dice.below(3) as usize]),
-        1 => Act::Regret(change(dice), ms(dice, 1, 600)),
+        1 => Act::Digit(['0', '7', '#', 'A'][dice.below(4) as usize]),
+        2 | 3 => Act::Refer(match dice.below(6) {
+            0 => Outcome::Called(486),
+            1 => Outcome::Called(603),
+            2 => Outcome::CalledInSilence(200),
+            3 => Outcome::Refused(603),
+            _ => Outcome::Called(200),
+        }),
+        4 => Act::Regret(change(dice), ms(dice, 1, 600)),
         _ => Act::Offer(change(dice)),
     }
 }

@@ -3,7 +3,7 @@
 use super::plan::{End, Fate, Plan};
 use b2bua::{
     call::CallEvent,
-    testing::{Act, Greeting, Stage},
+    testing::{Act, Greeting, Outcome, Stage},
 };
 
 /// Counts.
@@ -39,6 +39,11 @@ pub(super) struct Tally {
     /// Provisional responses that were acknowledged: by the server, and to it.
     acknowledged_early: u32,
     pracks: u32,
+    digits: u32,
+    /// Transfers that were told to their end, and how many of them succeeded.
+    transfers: u32,
+    transferred: u32,
+    untold: u32,
 }
 
 impl Tally {
@@ -84,6 +89,16 @@ impl Tally {
             self.refreshed_by_the_server += facts.refreshed;
             self.acknowledged_early += facts.acknowledged_early;
             self.pracks += heard("PRACK", 200);
+            self.digits += facts.digits.values().filter(|taken| **taken).count() as u32;
+            for referral in agent.referrals() {
+                let real =
+                    matches!(referral.outcome, Outcome::Called(code) if referral.told.last() == Some(&code));
+                let refused =
+                    matches!(referral.outcome, Outcome::Refused(code) if referral.told.last() == Some(&code));
+                self.transfers += one(real || refused);
+                self.transferred += one(real && referral.told.last() == Some(&200));
+                self.untold += one(matches!(referral.outcome, Outcome::CalledInSilence(_)) && referral.over);
+            }
         }
         self.byes_of_both += one(byes > 1);
         let regrets = plan.acts.iter().any(|(_, _, act)| matches!(act, Act::Regret(..)));
@@ -121,6 +136,10 @@ impl Tally {
             ("refreshed by the server", self.refreshed_by_the_server, 40),
             ("acknowledged by the server", self.acknowledged_early, 40),
             ("acknowledged to the server", self.pracks, 40),
+            ("digits", self.digits, 50),
+            ("transfers", self.transfers, 100),
+            ("transferred", self.transferred, 50),
+            ("transferred in silence", self.untold, 20),
         ] {
             assert!(
                 count * 1_000 >= runs * thousandth,

@@ -1,0 +1,130 @@
+//! What must be true of how a call went.
+
+use super::plan::{End, Fate, Plan};
+use b2bua::{
+    sip::Status,
+    testing::{
+        Agent, Outcome, Stage,
+        agent::{Phase, Referral},
+    },
+};
+
+impl Plan {
+    /// Whether a transaction had no luck: all that was said in 64*T1 was lost.
+    pub(super) fn is_lost(&self, stage: &Stage) -> bool {
+        let forks = stage.callee.forks.iter().map(|fork| &fork.agent);
+        forks
+            .chain([&stage.caller])
+            .any(|agent| agent.facts.timeouts + agent.facts.unacknowledged > 0)
+            || agents_heard(stage, 408)
+    }
+    /// What must be true of how it went.
+    pub(super) fn judge(&self, stage: &Stage) -> Result<(), String> {
+        let summary = stage.sim.summary.as_ref().ok_or("no record")?;
+        let lost = self.is_lost(stage);
+        let code = summary.status.code();
+        match self.fate {
+            _ if lost => {}
+            Fate::Answered(End::Abrupt(..)) | Fate::Cancelled(_) => {
+                if !matches!(code, 200 | 487) {
+                    return Err(format!("the record says {code}"));
+                }
+            }
+            Fate::Answered(_) if summary.answered.is_none() => return Err(format!("not answered: {code}")),
+            Fate::Answered(_) => {}
+            Fate::Refused(expected) if code != expected => return Err(format!("{code} for {expected}")),
+            Fate::Unanswered if summary.status != Status::REQUEST_TIMEOUT && code != 480 && code != 487 => {
+                return Err(format!("{code} when nobody answers"));
+            }
+            Fate::Refused(_) | Fate::Unanswered => {}
+        }
+        digits(stage)?;
+        let forks = stage.callee.forks.iter().map(|fork| &fork.agent);
+        for agent in forks.chain([&stage.caller]) {
+            let facts = &agent.facts;
+            if facts.strange > 0 {
+                return Err("two dialogs towards one caller".to_owned());
+            }
+            if facts.expired && !matches!(self.fate, Fate::Answered(End::Vanished(..))) {
+                return Err("a session that nobody refreshed".to_owned());
+            }
+            news(
+                agent,
+                lost || !matches!(self.fate, Fate::Answered(End::Settled(_))),
+            )?;
+            for (method, code) in facts.finals.keys() {
+                let offers = matches!(method.as_str(), "INVITE" | "UPDATE");
+                let over = matches!(self.fate, Fate::Answered(End::Abrupt(..) | End::Vanished(..)));
+                let fine = match *code {
+                    200 => true,
+                    202 => method == "REFER",
+                    // Acceptance #14: nothing but offers is refused for glare.
+                    491 => offers,
+                    // RFC 3261 §15.1.2: what is open when the call ends.
+                    487 => method == "INVITE" || over,
+                    480 if self.fate == Fate::Unanswered => true,
+                    // It overtook the answer: the caller has no dialog yet that it could cross to.
+                    480 if self.fate != Fate::Refused(480) => !offers && method != "BYE",
+                    // RFC 3261 §12.2.2: overtaken by a later one; §14.2: an offer too early.
+                    500 => true,
+                    408 | 481 => lost || over || method == "BYE" || agent.phase == Phase::Over,
+                    other => Fate::Refused(other) == self.fate,
+                };
+                if !fine {
+                    return Err(format!("{} heard {code} to its {method}", agent.tag()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Each digit that was taken has come to the other end once, and none twice.
+fn digits(stage: &Stage) -> Result<(), String> {
+    let forks: Vec<_> = stage.callee.forks.iter().map(|fork| &fork.agent).collect();
+    let caller = [&stage.caller];
+    for (from, to) in [(&forks[..], &caller[..]), (&caller[..], &forks[..])] {
+        for (digit, taken) in from.iter().flat_map(|agent| &agent.facts.digits) {
+            let heard = to.iter().filter_map(|agent| agent.facts.digits_heard.get(digit));
+            let heard: u32 = heard.sum();
+            if heard > 1 || (*taken && heard == 0) {
+                return Err(format!("{digit:?} was heard {heard} times, taken: {taken}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Who asked for a transfer was told what really became of it, as far as the call went on.
+fn news(agent: &Agent, ended: bool) -> Result<(), String> {
+    for referral in agent.referrals() {
+        let Referral {
+            outcome,
+            answered,
+            told,
+            ..
+        } = referral;
+        let finals = told.iter().filter(|code| **code >= 200).count();
+        let last_is_final = told.last().is_none_or(|code| *code >= 200);
+        let fine = match (*outcome, *answered) {
+            // RFC 3261 §12.2.2: overtaken by a later one.
+            (_, Some(480 | 500)) => told.is_empty(),
+            (Outcome::CalledInSilence(_), _) => told.is_empty(),
+            // Or overtaken on the other leg, or by the answer that makes its dialog there.
+            (Outcome::Called(code) | Outcome::Refused(code), Some(202)) => {
+                let real = told.last().is_some_and(|told| [code, 480, 500].contains(told));
+                finals <= 1 && (ended || (last_is_final && real && referral.over))
+            }
+            _ => ended && finals <= 1,
+        };
+        if !fine {
+            return Err(format!("{} of {referral:?}", agent.tag()));
+        }
+    }
+    Ok(())
+}
+
+fn agents_heard(stage: &Stage, code: u16) -> bool {
+    let heard = |agent: &Agent| agent.facts.finals.keys().any(|(_, heard)| *heard == code);
+    heard(&stage.caller) || stage.callee.forks.iter().any(|fork| heard(&fork.agent))
+}
