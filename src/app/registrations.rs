@@ -83,6 +83,11 @@ impl Registrations {
         let peers = self.0.peers.read().unwrap_or_else(PoisonError::into_inner);
         peers.contains_key(&host.to_canonical())
     }
+    /// All those hosts.
+    pub(crate) fn peers(&self) -> Vec<IpAddr> {
+        let peers = self.0.peers.read().unwrap_or_else(PoisonError::into_inner);
+        peers.keys().copied().collect()
+    }
 
     fn order(&self, order: Order) {
         let mut orders = self.0.orders.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,6 +168,7 @@ mod tests {
         registrations.publish(one.clone(), Some(registered(&[[192, 0, 2, 1], [192, 0, 2, 2]])));
         registrations.publish(two.clone(), Some(registered(&[[192, 0, 2, 2], [192, 0, 2, 2]])));
         assert!(is_peer(1) && is_peer(2) && !is_peer(3));
+        assert_eq!(registrations.peers().len(), 2);
         assert!(registrations.is_peer("::ffff:192.0.2.1".parse().unwrap()));
         registrations.publish(one, None);
         assert!(!is_peer(1) && is_peer(2));

@@ -181,7 +181,8 @@ const SERVER: &[Key] = &[
         },
         default: "2000",
         help: "The same of all such hosts together: addresses can be invented. Trusted hosts and those that we call have \
-               no such limit.",
+               no such limit. While more comes by UDP, the kernel lets through only a part of it, chosen by chance, so that \
+               others find room; who sends with the invented address of a trusted host is taken for that host.",
         reload: true,
         example: "",
     },

@@ -198,6 +198,10 @@ pub struct Network {
 }
 
 impl Network {
+    /// Its address and the length of its prefix.
+    pub fn parts(&self) -> (IpAddr, u8) {
+        (self.address, self.prefix)
+    }
     /// Whether an address is in it. IPv4 in an IPv6 socket's clothes (`::ffff:192.0.2.1`) counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -4,12 +4,15 @@
 //! Memory is the same however many addresses send: sources share cells of two tables, by a hash that nobody outside can
 //! foresee.
 
+mod called;
+
+use called::Called;
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -20,11 +23,16 @@ const CELLS: usize = 1 << 16;
 /// How long a host that we have sent a request to is none of the strangers.
 const KNOWN: Duration = Duration::from_secs(600);
 
+/// An address and the length of its prefix.
+pub type Network = (IpAddr, u8);
+
 /// What strangers may take, and who is none.
 #[derive(Clone)]
 pub struct Admission {
     /// Whether a host may call.
     pub trusts: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// The hosts that may call, as networks with the lengths of their prefixes: for what cannot ask of each.
+    pub listed: Arc<dyn Fn() -> Vec<Network> + Send + Sync>,
     /// Messages and connections that one stranger may begin in a second; twice as many at once.
     pub per_source: u32,
     /// The same of all strangers together.
@@ -35,6 +43,7 @@ impl Default for Admission {
     fn default() -> Self {
         Self {
             trusts: Arc::new(|_| false),
+            listed: Arc::new(Vec::new),
             per_source: 50,
             of_strangers: 2_000,
         }
@@ -53,7 +62,7 @@ impl fmt::Debug for Admission {
 /// What has been turned away since the start.
 #[derive(Debug, Default)]
 pub(super) struct Turned {
-    /// Messages and connections beyond what strangers may send.
+    /// Messages and connections beyond what strangers may send, of those that were read.
     pub(super) limited: AtomicU64,
     /// Connections closed because they were slow, silent, or too many.
     pub(super) cut: AtomicU64,
@@ -67,9 +76,22 @@ pub(super) struct Gate {
     sources: Box<[Bucket]>,
     /// When each host was last sent a request, in milliseconds since `epoch`, plus one.
     known: Box<[AtomicU64]>,
+    /// The same of the latest, by name.
+    called: Mutex<Called>,
     strangers: Bucket,
     pub(super) turned: Turned,
     epoch: Instant,
+}
+
+/// Whose a message is, and whether it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// Of a host that may call, or that we call.
+    Known,
+    /// Of a stranger that has not taken too much.
+    Stranger,
+    /// Of a stranger; not taken.
+    Refused,
 }
 
 /// A leaky bucket in one word: when it will be empty, in microseconds since the epoch.
@@ -96,6 +118,7 @@ impl Gate {
             hasher: RandomState::new(),
             sources: (0..CELLS).map(|_| Bucket::default()).collect(),
             known: (0..CELLS).map(|_| AtomicU64::new(0)).collect(),
+            called: Mutex::default(),
             strangers: Bucket::default(),
             turned: Turned::default(),
             epoch,
@@ -103,6 +126,7 @@ impl Gate {
     }
     pub(super) fn rule(&self, rules: Admission) {
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        self.calls().renew();
     }
     /// Whether a host may call, or is one that we call.
     pub(super) fn knows(&self, host: IpAddr, now: Instant) -> bool {
@@ -113,8 +137,12 @@ impl Gate {
     }
     /// Whether one more message of this host, or one more connection, is taken.
     pub(super) fn admits(&self, host: IpAddr, now: Instant) -> bool {
+        self.admit(host, now) != Admitted::Refused
+    }
+    /// The same, and whether the host is a stranger.
+    pub(super) fn admit(&self, host: IpAddr, now: Instant) -> Admitted {
         if self.knows(host, now) {
-            return true;
+            return Admitted::Known;
         }
         let (per_source, of_strangers) = {
             let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
@@ -126,15 +154,39 @@ impl Gate {
             .get(self.cell(host))
             .is_some_and(|bucket| bucket.take(per_source, at))
             && self.strangers.take(of_strangers, at);
-        if !taken {
+        if taken {
+            Admitted::Stranger
+        } else {
             self.turned.limited.fetch_add(1, Relaxed);
+            Admitted::Refused
         }
-        taken
+    }
+    /// Datagrams of strangers that may be read in a second at one socket: twice as many as are taken, so that each source
+    /// has its share of them however much another sends.
+    pub(super) fn readable(&self) -> u32 {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        rules.of_strangers.saturating_mul(2).max(1_000)
     }
     /// A request goes to this host: it will answer.
     pub(super) fn called(&self, host: IpAddr, now: Instant) {
         let at = u64::try_from(self.since_epoch(now).as_millis()).unwrap_or(u64::MAX - 1);
         self.known_cell(host).store(at + 1, Relaxed);
+        self.calls().add(host.to_canonical(), now);
+    }
+    fn calls(&self) -> std::sync::MutexGuard<'_, Called> {
+        self.called.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Changes when [`Self::known`] does, but for hosts that leave it.
+    pub(super) fn version(&self) -> u64 {
+        self.calls().version()
+    }
+    /// Who is no stranger: networks that may call, and the hosts that we have called of late, the latest first.
+    pub(super) fn known(&self, now: Instant) -> (Vec<Network>, Vec<IpAddr>) {
+        let listed = {
+            let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+            rules.listed.clone()
+        };
+        (listed(), self.calls().latest(now))
     }
     fn since_epoch(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.epoch)
@@ -165,6 +217,7 @@ mod tests {
         let gate = Gate::new(epoch);
         gate.rule(Admission {
             trusts: Arc::new(|host| host == IpAddr::from([192, 0, 2, 1])),
+            listed: Arc::new(|| vec![([192, 0, 2, 1].into(), 32)]),
             per_source,
             of_strangers,
         });

@@ -34,7 +34,7 @@ pub(super) struct Connection {
     transport: Transport,
     remote: SocketAddr,
     last_used: Arc<AtomicU64>,
-    queue: mpsc::Receiver<Queued>,
+    queue: mpsc::Receiver<Box<Queued>>,
     layers: Layers,
     /// All handshakes are over.
     open: bool,
@@ -51,7 +51,7 @@ pub(super) struct Connection {
 /// Its place in the table.
 pub(super) struct Seat {
     pub(super) flow: FlowId,
-    pub(super) queue: mpsc::Receiver<Queued>,
+    pub(super) queue: mpsc::Receiver<Box<Queued>>,
     pub(super) last_used: Arc<AtomicU64>,
 }
 
@@ -152,7 +152,7 @@ impl Connection {
         let begun = self.output.drain(..).filter_map(|output| output.message);
         let mut rest: Vec<Queued> = begun.chain(self.early.drain(..)).collect();
         while let Ok(queued) = self.queue.try_recv() {
-            rest.push(queued);
+            rest.push(*queued);
         }
         rest
     }
@@ -207,7 +207,7 @@ impl Connection {
                 }
                 queued = self.queue.recv(), if self.waiting < WRITE_AHEAD => match queued {
                     Some(queued) => {
-                        self.take(queued)?;
+                        self.take(*queued)?;
                         clocks.last_message = Instant::now();
                         self.streams.touch(&self.last_used, clocks.last_message);
                         self.write(stream, &mut clocks)?;
@@ -264,11 +264,8 @@ impl Connection {
     }
     /// Reads once. Zero: the peer has closed its half.
     fn fill(&mut self, stream: &TcpStream) -> io::Result<usize> {
-        if !self.layers.is_encrypted() {
-            let input = self.layers.input();
-            input.reserve(CHUNK);
-            return stream.try_read_buf(input);
-        }
+        // Not straight into what the connection keeps: of who sends a byte a second that would be a chunk's room, and what a
+        // call keeps of a message as well.
         let mut chunk = [0; CHUNK];
         let got = stream.try_read(&mut chunk)?;
         self.layers.receive(chunk.get(..got).unwrap_or_default())?;

@@ -85,15 +85,7 @@ impl Layers {
         };
         self.input.len() + parts
     }
-    /// Whether what comes is encrypted; otherwise it may be read straight into [`Self::input`].
-    pub(super) fn is_encrypted(&self) -> bool {
-        self.tls.is_some()
-    }
-    /// Where plain bytes go.
-    pub(super) fn input(&mut self) -> &mut BytesMut {
-        &mut self.input
-    }
-    /// Takes encrypted bytes.
+    /// Takes bytes as they came.
     pub(super) fn receive(&mut self, raw: &[u8]) -> io::Result<()> {
         match &mut self.tls {
             Some(tls) => tls.receive(raw, &mut self.input),

@@ -11,6 +11,7 @@ mod homes;
 mod layers;
 mod order;
 mod resolve;
+mod sieve;
 mod stream;
 mod stun;
 #[cfg(test)]
@@ -41,7 +42,7 @@ use stream::Streams;
 use tls::Security;
 use tokio::sync::mpsc;
 
-pub use admission::Admission;
+pub use admission::{Admission, Network};
 pub use stream::Limits;
 
 /// What transports report.

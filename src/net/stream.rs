@@ -383,6 +383,7 @@ impl Streams {
         let entry = flow
             .and_then(|flow| table.by_flow.get(&flow))
             .or_else(|| table.by_peer.get(&peer).and_then(|flow| table.by_flow.get(flow)));
+        let queued = Box::new(queued);
         let queued = match entry {
             None => queued,
             Some(entry) => match entry.queue.try_send(queued) {

@@ -1,11 +1,18 @@
 //! Datagrams in (RFC 3261 §18). Sending is done where the socket is chosen, in `homes`.
 
-use super::{NetEvent, admission::Gate, homes::local_towards, stun};
+use super::{
+    NetEvent,
+    admission::{Admitted, Gate},
+    homes::local_towards,
+    sieve::{self, Order, Sieve},
+    stun,
+};
 use crate::sip::{
     parse,
     routing::{FlowId, Source, Transport},
 };
 use bytes::Bytes;
+use socket2::SockRef;
 use std::{
     collections::HashMap,
     io,
@@ -37,11 +44,19 @@ pub(super) async fn receive(
         bound: address,
         known: HashMap::new(),
     };
+    let mut door = Door {
+        sieve: Sieve::new(now()),
+        is_ipv6: address.is_ipv6(),
+        socket,
+        gate,
+    };
     loop {
-        match socket.try_recv_from(&mut buffer) {
+        match door.socket.try_recv_from(&mut buffer) {
             Ok((length, remote)) => {
                 let datagram = buffer.get(..length).unwrap_or_default();
-                if !takes(datagram, remote, &gate, &socket) {
+                // Strangers leave most of the queue to others.
+                let room = events.capacity() > events.max_capacity() / 4 * 3;
+                if !door.takes(datagram, remote, room) {
                     turned_away += 1;
                     if turned_away == TURNED_AWAY {
                         turned_away = 0;
@@ -64,7 +79,7 @@ pub(super) async fn receive(
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if socket.readable().await.is_err() {
+                if door.readable().await.is_err() {
                     return;
                 }
             }
@@ -77,26 +92,85 @@ pub(super) async fn receive(
     }
 }
 
-/// Whether a datagram is to be read. Keep-alives are answered here, and none of a stranger with more bytes than it sent.
 #[expect(
     clippy::disallowed_methods,
     reason = "transports own sockets and their clocks"
 )]
-fn takes(datagram: &[u8], remote: SocketAddr, gate: &Gate, socket: &UdpSocket) -> bool {
-    let now = Instant::now();
-    if !gate.admits(remote.ip(), now) {
-        return false;
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// A socket, and who comes in there.
+struct Door {
+    socket: Arc<UdpSocket>,
+    gate: Arc<Gate>,
+    sieve: Sieve,
+    is_ipv6: bool,
+}
+
+impl Door {
+    /// Whether a datagram is to be read; that of a stranger only where there is room. Keep-alives are answered here, and none
+    /// of a stranger with more bytes than it sent.
+    fn takes(&mut self, datagram: &[u8], remote: SocketAddr, room: bool) -> bool {
+        let now = now();
+        let admitted = self.gate.admit(remote.ip(), now);
+        if admitted != Admitted::Known {
+            if self.sieve.heard(now, self.gate.readable()) {
+                self.sift(now);
+            }
+            if admitted == Admitted::Refused || !room {
+                return false;
+            }
+        }
+        if !stun::is_stun(datagram) {
+            return true;
+        }
+        if let Some(answer) = stun::answer(datagram, remote)
+            && (answer.len() <= datagram.len() || admitted == Admitted::Known)
+        {
+            // Lost like any datagram where there is no room.
+            let _ = self.socket.try_send_to(&answer, remote);
+        }
+        false
     }
-    if !stun::is_stun(datagram) {
-        return true;
+    /// Waits until there is something to read.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "transports own sockets and their clocks"
+    )]
+    async fn readable(&mut self) -> io::Result<()> {
+        self.sieve.emptied(now());
+        while self.sieve.is_on() {
+            self.sift(now());
+            if let Ok(ready) = tokio::time::timeout(sieve::PERIOD, self.socket.readable()).await {
+                return ready;
+            }
+        }
+        self.socket.readable().await
     }
-    if let Some(answer) = stun::answer(datagram, remote)
-        && (answer.len() <= datagram.len() || gate.knows(remote.ip(), now))
-    {
-        // Lost like any datagram where there is no room.
-        let _ = socket.try_send_to(&answer, remote);
+    /// Lets the kernel keep from us as many of strangers' datagrams as is right now.
+    fn sift(&mut self, now: Instant) {
+        let Some(order) = (self.sieve).judge(now, self.gate.readable(), self.gate.version()) else {
+            return;
+        };
+        let socket = SockRef::from(&*self.socket);
+        let done = match order {
+            Order::Sift(shift) => {
+                let (networks, hosts) = self.gate.known(now);
+                let program = sieve::program(self.is_ipv6, shift, &networks, &hosts);
+                socket.attach_filter(&program)
+            }
+            Order::Open => socket.detach_filter(),
+        };
+        match done {
+            Ok(()) => tracing::debug!(?order, "what the kernel lets through of strangers"),
+            Err(error) => {
+                tracing::warn!(%error, "the kernel keeps no flood from us: calls over UDP may suffer from one");
+                self.sieve.give_up();
+                let _ = socket.detach_filter();
+            }
+        }
     }
-    false
 }
 
 fn event(datagram: Bytes, source: Source) -> Option<NetEvent> {

@@ -53,9 +53,21 @@ impl ServerSettings {
     /// What strangers may take.
     pub(super) fn admission(&self) -> Admission {
         let trusted = self.trusted_hosts.clone();
+        let networks = trusted
+            .0
+            .iter()
+            .map(|network| network.parts())
+            .collect::<Vec<_>>();
+        let (registrars, listed) = (self.registrations.clone(), self.registrations.clone());
         let (per_source, of_strangers) = self.stranger_rates;
         Admission {
-            trusts: Arc::new(move |host| trusted.contain(host.to_canonical())),
+            // A registrar may call as long as an account of ours is registered there.
+            trusts: Arc::new(move |host| trusted.contain(host.to_canonical()) || registrars.is_peer(host)),
+            listed: Arc::new(move || {
+                let registrars = listed.peers().into_iter();
+                let whole = registrars.map(|host| (host, if host.is_ipv4() { 32 } else { 128 }));
+                networks.iter().copied().chain(whole).collect()
+            }),
             per_source,
             of_strangers,
         }

@@ -40,7 +40,8 @@ pub(super) struct Entry {
     pub(super) vouched: bool,
     /// One of [`Table::silent`] that has brought no message yet.
     pub(super) is_silent: bool,
-    pub(super) queue: mpsc::Sender<Queued>,
+    /// Boxed: a channel has room for 32 of what passes through it from the beginning.
+    pub(super) queue: mpsc::Sender<Box<Queued>>,
     pub(super) last_used: Arc<AtomicU64>,
 }
 
