@@ -192,12 +192,16 @@ impl Outbound {
                 self.raised += 1;
                 return self.retry_at(at, wire);
             }
+            let others = |is: fn(&Attempt) -> bool| {
+                let mut attempts = self.attempts.iter().enumerate();
+                attempts.any(|(other, attempt)| other != at && is(attempt))
+            };
+            let waits = others(Attempt::is_waiting);
+            if self.is_known_by(status) && others(Attempt::is_live) {
+                self.refusal = Some(Failure::of_response(response, Origin::LegB));
+                return Heard::Nothing;
+            }
             if status == Status::SERVICE_UNAVAILABLE {
-                let others = self
-                    .attempts
-                    .iter()
-                    .enumerate()
-                    .any(|(i, other)| i != at && other.is_waiting());
                 self.refusal = Some(Failure::of_response(response, Origin::LegB));
                 if !self.targets.is_empty() {
                     return match self.next(wire) {
@@ -205,7 +209,7 @@ impl Outbound {
                         Some(failure) => Heard::Failed(failure),
                     };
                 }
-                if others {
+                if waits {
                     return Heard::Nothing;
                 }
             }
@@ -213,6 +217,15 @@ impl Outbound {
         self.done = true;
         self.settle_on(at, wire);
         Heard::Final
+    }
+    /// Whether it has come by another of our ways before, where only the answers are lost: 482 (RFC 3261 §8.2.2.2), or 500 in a
+    /// dialog, where its CSeq is no news (§12.2.2). What is said to the first counts.
+    fn is_known_by(&self, status: Status) -> bool {
+        let in_dialog = || {
+            let to = self.request.headers.to();
+            to.is_ok_and(|to| to.tag().is_some())
+        };
+        status == Status::LOOP_DETECTED || (status == Status::SERVER_INTERNAL_ERROR && in_dialog())
     }
     /// The same request with credentials, to the member that asked for them (acceptance #25).
     fn retry_at(&mut self, at: usize, wire: &mut Wire<'_>) -> Heard {

@@ -281,8 +281,10 @@ impl Leg {
         let known = self.resolved.iter_mut().find(|(known, _)| known == hop);
         if let (Some(way), Some((_, targets))) = (way, known) {
             let target = way.target.clone();
-            targets.retain(|other| *other != target);
-            targets.insert(0, target);
+            if targets.iter().any(|other| other.remote == target.remote) {
+                targets.retain(|other| *other != target);
+                targets.insert(0, target);
+            }
         }
     }
     /// ACK and BYE for a 2xx that nobody waits for.

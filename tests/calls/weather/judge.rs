@@ -109,6 +109,8 @@ fn news(agent: &Agent, ended: bool) -> Result<(), String> {
         let fine = match (*outcome, *answered) {
             // RFC 3261 §12.2.2: overtaken by a later one.
             (_, Some(480 | 500)) => told.is_empty(),
+            // A fork that had not won, or what was left of a call.
+            (_, Some(408 | 481)) => told.is_empty() && agent.phase == Phase::Over,
             (Outcome::CalledInSilence(_), _) => told.is_empty(),
             // Or overtaken on the other leg, or by the answer that makes its dialog there.
             (Outcome::Called(code) | Outcome::Refused(code), Some(202)) => {

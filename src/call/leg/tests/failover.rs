@@ -86,6 +86,29 @@ fn a_slow_first_target_that_reacts_after_all_is_taken_and_the_others_are_cancell
 }
 
 #[test]
+fn a_target_that_has_had_the_request_by_another_way_is_not_the_last_word() {
+    let mut one = One::dial_to(&plan(), Body::Offer(sdp(1)), vec![udp(DEAD), udp(GOOD)]);
+    let first = one.last(&Method::Invite);
+    one.run(1_400);
+    let second = one.last(&Method::Invite);
+    // Both lead to the same phone (RFC 3261 §8.2.2.2).
+    one.hear(reply(&second, 482, "merged", &[], None));
+    assert_eq!(one.words(), [""; 0]);
+    one.hear(reply(&first, 200, "slow", &[], Some(&sdp(2))));
+    assert_eq!(one.words(), ["answered answer 2"]);
+}
+
+#[test]
+fn a_target_that_has_had_the_request_is_the_last_word_when_the_other_way_stays_silent() {
+    let mut one = One::dial_to(&plan(), Body::Offer(sdp(1)), vec![udp(DEAD), udp(GOOD)]);
+    one.run(1_400);
+    let second = one.last(&Method::Invite);
+    one.hear(reply(&second, 482, "merged", &[], None));
+    one.run(33_000);
+    assert_eq!(one.words(), ["fail 482 rejected"]);
+}
+
+#[test]
 fn a_call_that_is_given_up_while_targets_are_silent_leaves_nothing_behind() {
     // Before the first target is passed over, and after: nobody ever says a word.
     for given_up_after in [500, 1_400, 2_700] {
