@@ -64,9 +64,18 @@ impl Baresip {
             Keys::Dtls => ";mediaenc=dtls_srtp",
             Keys::Zrtp => return Err("this baresip has no ZRTP".to_owned()),
         };
-        if setup.answers {
+        if setup.early {
+            account += ";answermode=early";
+        } else if setup.answers {
             account += ";answermode=auto";
         }
+        let config = match &setup.tls {
+            Some(folder) => {
+                let folder = folder.display();
+                format!("{config}sip_certificate {folder}/phone-b.pem\nsip_cafile {folder}/ca.pem\n")
+            }
+            None => config,
+        };
         for (file, content) in [
             ("config", config),
             ("accounts", account + "\n"),

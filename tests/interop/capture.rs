@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::Outcome;
+use crate::keep::SEALED;
 use crate::netns::Side;
 use crate::pcap::{self, Payload};
 use crate::process::Process;
@@ -25,14 +26,22 @@ impl Capture {
 
     /// Starts it on that interface of the hub.
     pub(crate) fn on(interface: &str, dir: &Path) -> Outcome<Self> {
-        let name = format!("capture-{interface}");
+        Self::named(&format!("capture-{interface}"), interface, dir)
+    }
+
+    /// Starts it on a leg's wire that TLS seals: nothing secret may be readable in its file.
+    pub(crate) fn sealed(side: Side, dir: &Path) -> Outcome<Self> {
+        Self::named(&format!("{SEALED}{}", side.interface()), side.interface(), dir)
+    }
+
+    fn named(name: &str, interface: &str, dir: &Path) -> Outcome<Self> {
         let file = dir.join(format!("{name}.pcap"));
         let mut command = Command::new("dumpcap");
         // Port 4444 is baresip's control connection: the test's, not the phone's.
         command
             .args(["-q", "-P", "-i", interface, "-f", "not tcp port 4444", "-w"])
             .arg(&file);
-        let mut process = Process::start_here(&name, dir, command)?;
+        let mut process = Process::start_here(name, dir, command)?;
         process.await_output("File: ", 1, Duration::from_secs(20))?;
         Ok(Self { process, file })
     }

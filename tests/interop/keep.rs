@@ -21,13 +21,14 @@ pub(crate) const SEALED: &str = "sealed-";
 type Kind = (&'static [u8], usize, fn(u8) -> bool);
 
 /// Less is one that was cut off at the end of a packet, and too short to be told from other words.
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     (b"inline:", 40, base64),
     (b"a=ice-pwd:", 22, base64),
     (b"a=key-mgmt:mikey ", 40, base64),
     (b"response=\"", 32, hexadecimal),
     (b"cnonce=\"", 8, quoted),
     (b"passwd=", 8, quoted),
+    (b"PRIVATE KEY-----\n", 60, base64),
 ];
 
 const fn base64(byte: u8) -> bool {
@@ -56,7 +57,7 @@ pub(crate) fn keep(tag: &str, folder: &Path) -> Outcome {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if name.starts_with(SERVER) || name.starts_with(SEALED) {
+        if name.starts_with(SERVER) || (name.starts_with(SEALED) && name.ends_with(".pcap")) {
             fs::copy(&file, kept.join(format!("{tag}-{name}"))).map_err(told)?;
         } else {
             secrets.extend(secrets_in(&fs::read(&file).map_err(told)?));
@@ -70,7 +71,7 @@ pub(crate) fn keep(tag: &str, folder: &Path) -> Outcome {
 }
 
 /// All files below a folder.
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -102,8 +103,10 @@ pub(crate) fn secrets_in(bytes: &[u8]) -> BTreeSet<String> {
 /// A secret as it is written, and where that is base64 its first bytes as hexadecimal and as Rust shows an array.
 fn forms(secret: &str) -> Vec<String> {
     let mut forms = vec![secret.to_owned()];
+    // The first line of a private key has 64 characters, and what it is in its first bytes is no secret.
     let raw = base64::engine::general_purpose::STANDARD.decode(secret);
-    if let Some(start) = raw.ok().as_deref().and_then(|raw| raw.get(..12)) {
+    let raw = raw.ok().filter(|_| secret.len() < 64);
+    if let Some(start) = raw.as_deref().and_then(|raw| raw.get(..12)) {
         forms.push(start.iter().map(|byte| format!("{byte:02x}")).collect());
         let numbers: Vec<String> = start.iter().map(u8::to_string).collect();
         forms.push(numbers.join(", "));

@@ -87,6 +87,13 @@ impl Linphone {
         self.process.await_output(UP, before + 1, PATIENCE)
     }
 
+    /// The digits that it has received, in their order.
+    pub(crate) fn tones(&self) -> String {
+        let output = self.process.output();
+        let tones = output.split("Receiving tone ").skip(1);
+        tones.filter_map(|rest| rest.chars().next()).collect()
+    }
+
     fn count(&self, text: &str) -> usize {
         self.process.output().matches(text).count()
     }
@@ -121,12 +128,34 @@ pub(crate) fn rc_file(setup: &Setup) -> String {
     for (n, (name, rate, channels)) in (2..).zip(unwanted) {
         rc += &format!("[audio_codec_{n}]\nmime={name}\nrate={rate}\nchannels={channels}\nenabled=0\n");
     }
+    if !setup.events {
+        let n = 2 + unwanted.len();
+        rc += &format!("[audio_codec_{n}]\nmime=telephone-event\nrate=8000\nchannels=1\nenabled=0\n");
+    }
     let chosen = [
         ("srtp_crypto_suites", setup.suites),
         ("zrtp_key_agreements_suites", setup.key_agreement),
     ];
     for (key, value) in chosen.iter().filter(|(_, value)| !value.is_empty()) {
         rc = rc.replacen("[sip]\n", &format!("[sip]\n{key}={value}\n"), 1);
+    }
+    rc = rc.replacen("[sip]\n", &format!("[sip]\n{}", setup.more), 1);
+    if setup.early {
+        rc = rc.replacen("[sip]\n", "[sip]\nincoming_calls_early_media=1\n", 1)
+            + "[misc]\nreal_early_media=1\n";
+    }
+    if let Some(folder) = &setup.tls {
+        let folder = folder.display();
+        let mut lines =
+            format!("[sip]\nroot_ca={folder}/ca.pem\nverify_server_certs=1\nverify_server_cn=1\n");
+        if setup.certified {
+            let own = format!("{folder}/phone-a");
+            lines += &format!("client_cert_chain={own}.pem\nclient_cert_key={own}.key\n");
+        }
+        let port = setup.sip_port() - 1;
+        rc = rc
+            .replacen("[sip]\n", &lines, 1)
+            .replace("sip_tls_port=-1", &format!("sip_tls_port={port}"));
     }
     if let Some(proxy) = &setup.proxy {
         rc += &format!(

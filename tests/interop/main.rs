@@ -8,18 +8,22 @@
 #![expect(clippy::disallowed_methods, reason = "real peers live in real time")]
 
 mod announced;
+mod authority;
 mod baresip;
 mod capture;
 mod converse;
 mod daemon;
+mod digits;
 mod direct;
 mod dns;
+mod early;
 mod fallback;
 mod hold;
 mod judge;
 mod kamailio;
 mod keep;
 mod linphone;
+mod messages;
 mod multihomed;
 mod netns;
 mod pairs;
@@ -43,6 +47,7 @@ mod sip_text;
 mod sipp;
 mod sipp_calls;
 mod through;
+mod tls;
 mod tone;
 mod transfer;
 mod video;
@@ -85,6 +90,10 @@ fn main() -> ExitCode {
         video::TESTS,
         transfer::TESTS,
         hold::TESTS,
+        early::TESTS,
+        digits::TESTS,
+        messages::TESTS,
+        tls::TESTS,
         sipp_calls::TESTS,
         multihomed::TESTS,
         shipped::TESTS,

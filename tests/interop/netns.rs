@@ -73,6 +73,9 @@ impl Side {
     }
 }
 
+/// What the phones may call the hub: a certificate of it says this name.
+pub(crate) const HUB: &str = "hub.test";
+
 /// The namespaces of one test. Dropping it ends whatever still runs in them and removes them.
 pub(crate) struct Namespaces {
     tag: String,
@@ -94,6 +97,12 @@ impl Namespaces {
         fs::create_dir_all(&etc)
             .and_then(|()| fs::write(format!("{etc}/resolv.conf"), "nameserver 127.0.0.1\n"))
             .map_err(|e| format!("{etc}: {e}"))?;
+        for side in [Side::A, Side::B] {
+            let etc = format!("/etc/netns/{}", made.name(side.letter()));
+            fs::create_dir_all(&etc)
+                .and_then(|()| fs::write(format!("{etc}/hosts"), format!("{} {HUB}\n", side.hub())))
+                .map_err(|e| format!("{etc}: {e}"))?;
+        }
         sysctl(&made.hub(), "net.ipv4.ip_forward=1")?;
         sysctl(&made.hub(), "net.ipv6.conf.all.forwarding=1")?;
         for side in [Side::A, Side::B] {

@@ -62,6 +62,16 @@ pub(crate) struct Setup {
     /// Where it sends all requests; `None`: to the target itself.
     pub(crate) proxy: Option<String>,
     pub(crate) ipv6: bool,
+    /// Before it is told to answer, it lets itself be heard (baresip, as it is told to; Linphone by itself).
+    pub(crate) early: bool,
+    /// It knows the events of RFC 4733 (Linphone).
+    pub(crate) events: bool,
+    /// It says and takes SIP by TLS; the folder of its certificates.
+    pub(crate) tls: Option<PathBuf>,
+    /// By TLS it shows a certificate (Linphone).
+    pub(crate) certified: bool,
+    /// Further lines of `[sip]` in Linphone's settings.
+    pub(crate) more: String,
     /// The third phone of a transfer: carol, who lives beside bob.
     pub(crate) third: bool,
 }
@@ -86,6 +96,11 @@ impl Setup {
             answers: side == Side::B,
             proxy: None,
             ipv6: false,
+            early: false,
+            events: true,
+            tls: None,
+            certified: true,
+            more: String::new(),
             third: false,
         }
     }

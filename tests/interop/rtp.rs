@@ -63,6 +63,33 @@ pub(crate) fn listen(wire: &Wire, phone: IpAddr, suite: Option<&str>) -> Outcome
     ))
 }
 
+/// All RTP of a phone on a leg of which not even the session descriptions can be read, from it and to it: none of it may be
+/// understood, ever.
+pub(crate) fn overhear_all(wire: &Wire, phone: IpAddr) -> Outcome<(Stream, Stream)> {
+    let (mut out, mut back) = (Vec::new(), Vec::new());
+    for payload in wire.payloads.iter().filter(|p| !p.tcp && is_rtp(&p.bytes)) {
+        let heard = part(payload.time, &payload.bytes);
+        if payload.from.ip() == phone {
+            out.extend(heard);
+        } else {
+            back.extend(heard);
+        }
+    }
+    let always = Span {
+        from: 0.0,
+        to: f64::MAX,
+    };
+    let stream = |name: String, heard| -> Outcome<Stream> {
+        let stream = Stream { name, heard };
+        stream.must_be_obscure(always)?;
+        Ok(stream)
+    };
+    Ok((
+        stream(format!("RTP from {phone}"), out)?,
+        stream(format!("RTP to {phone}"), back)?,
+    ))
+}
+
 /// The packets of a leg whose keys the wire does not show, as they are: nothing of what goes to the phone may be understood,
 /// ever. baresip itself speaks in clear until it has its keys.
 pub(crate) fn overhear(wire: &Wire, phone: IpAddr, profile: &str) -> Outcome<(Stream, Stream)> {

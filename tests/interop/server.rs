@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) trusted_hosts: String,
     /// Where it keeps what outlives it, or `none`.
     pub(crate) data: String,
+    /// Further lines of `[b2bua-server]`.
+    pub(crate) more: String,
     /// Lines of `[b2bua-server::trenscrypter]`.
     pub(crate) trenscrypter: String,
 }
@@ -45,6 +47,7 @@ impl Config {
             outbound_proxy,
             trusted_hosts,
             data: "none".to_owned(),
+            more: String::new(),
             trenscrypter: String::new(),
         }
     }
@@ -65,9 +68,9 @@ impl Config {
         format!(
             "[global]\nlog-level=trace\nlog-directory=\n\
              [b2bua-server]\napplication=trenscrypter\nenable-ice=false\ndata-directory={}\n\
-             transport={}\noutbound-proxy={}\naudio-port={MEDIA_PORTS}\nvideo-port={MEDIA_PORTS}\ntrusted-hosts={}\n\
+             transport={}\noutbound-proxy={}\naudio-port={MEDIA_PORTS}\nvideo-port={MEDIA_PORTS}\ntrusted-hosts={}\n{}\
              [b2bua-server::trenscrypter]\n{}\n",
-            self.data, self.transport, self.outbound_proxy, self.trusted_hosts, self.trenscrypter
+            self.data, self.transport, self.outbound_proxy, self.trusted_hosts, self.more, self.trenscrypter
         )
     }
 }
@@ -136,6 +139,11 @@ impl Server {
         let server = Self { process, path };
         ready?;
         Ok(server)
+    }
+
+    /// Waits until it has logged that.
+    pub(crate) fn await_log(&mut self, text: &str) -> Outcome {
+        self.process.await_output(text, 1, Duration::from_secs(20))
     }
 
     /// What it has logged so far.

@@ -48,6 +48,13 @@ pub(crate) const TESTS: &[Test] = &[
         pair(s, "uac_183", "uas_183")
     }),
     Test::new("sipp::info_is_passed_on", |s| pair(s, "uac_info", "uas_info")),
+    Test::new(
+        "sipp::prack_and_update_before_and_after_the_answer_are_passed_on",
+        |s| pair(s, "uac_prack", "uas_prack"),
+    ),
+    Test::new("sipp::a_fax_is_refused_and_the_voice_goes_on", |s| {
+        pair(s, "uac_fax", "uas_reinvited")
+    }),
     Test::new("sipp::a_refusal_keeps_its_words_and_headers", |s| {
         pair(s, "uac_480", "uas_480")
     }),
