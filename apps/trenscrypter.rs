@@ -288,6 +288,8 @@ impl Trenscrypter {
             to,
             headers,
             credentials: None,
+            caller_credentials: None,
+            body: None,
             media: MediaPolicy::default(),
             limits: Limits::default(),
             lease: None,

@@ -100,7 +100,10 @@ impl Incoming {
     /// What templates can name of an INVITE.
     pub(super) fn of(invite: &Invite) -> Self {
         let (from, to) = (invite.from.detached(), invite.to.detached());
-        Self::new(from, to, invite.uri().detached(), invite.headers())
+        Self {
+            host: Some(invite.source.remote.ip()),
+            ..Self::new(from, to, invite.uri().detached(), invite.headers())
+        }
     }
     /// The same of its parts.
     pub(super) fn new(from: NameAddr, to: NameAddr, request_uri: Uri, headers: &Headers) -> Self {
@@ -114,6 +117,7 @@ impl Incoming {
             request_uri,
             asserted_identity: first("P-Asserted-Identity"),
             diversion: first("Diversion"),
+            host: None,
         }
     }
 }
@@ -322,6 +326,12 @@ impl Bridge {
             to,
             headers: headers(invite, &scope)?,
             credentials,
+            // Who calls us from outside may ask us for a password within that call, too.
+            caller_credentials: account
+                .credentials
+                .clone()
+                .filter(|_| incoming.host.is_some_and(|host| pool.is_server(account, host))),
+            body: None,
             media: MediaPolicy {
                 relay: RelayChoice::Own,
                 encryption: EncryptionPolicy::Only(invite.encryption.unwrap_or(Encryption::None)),

@@ -12,6 +12,7 @@ use b2bua::{
 use std::{
     collections::HashMap,
     fmt,
+    net::IpAddr,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
@@ -163,6 +164,22 @@ impl Lines {
             return Arc::default();
         };
         registrations.service_route(&AccountKey::new(self.name.as_str(), account.uri.uri.as_str()))
+    }
+
+    /// Whether that host is a server of the account: one that it is registered through, or whose address its route names.
+    pub(super) fn is_server(&self, account: &Account, host: IpAddr) -> bool {
+        let host = host.to_canonical();
+        let named = |uri: &Uri| {
+            let name = uri.host().trim_matches(['[', ']']);
+            name.parse::<IpAddr>()
+                .is_ok_and(|named| named.to_canonical() == host)
+        };
+        let key = AccountKey::new(self.name.as_str(), account.uri.uri.as_str());
+        let view = self.registrations.as_ref().and_then(|all| all.view(&key));
+        let peers = view.and_then(|view| view.binding).map(|binding| binding.peers);
+        peers.is_some_and(|peers| peers.iter().any(|peer| peer.to_canonical() == host))
+            || named(&account.route)
+            || named(&account.registrar)
     }
 
     /// Why an account is not registered that must be.

@@ -2,7 +2,7 @@
 
 use super::number::{Form, Numbers};
 use b2bua::sip::{NameAddr, Uri};
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 /// A template, read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,8 @@ pub(super) struct Incoming {
     pub(super) asserted_identity: Option<NameAddr>,
     /// The topmost Diversion.
     pub(super) diversion: Option<NameAddr>,
+    /// Where it came from. No template names it.
+    pub(super) host: Option<IpAddr>,
 }
 
 /// What of an account templates can name.

@@ -57,8 +57,13 @@ pub struct Outgoing {
     pub to: NameAddr,
     /// Further headers of the INVITE.
     pub headers: Headers,
-    /// For 401 and 407.
+    /// For 401 and 407 of the servers that `route` (or else `target`) leads to, and of no others (S8).
     pub credentials: Option<Arc<Credentials>>,
+    /// For 401 and 407 of the caller's side, to requests of ours in its dialog: where the caller is a provider that asks its
+    /// customers for a password in each request. Only the host that the INVITE came from gets an answer.
+    pub caller_credentials: Option<Arc<Credentials>>,
+    /// The body of a request outside of calls, where it is not to cross as it came.
+    pub body: Option<bytes::Bytes>,
     /// Media.
     pub media: MediaPolicy,
     /// Limits.

@@ -140,9 +140,7 @@ impl Streams {
     }
     /// Ends every connection.
     pub(super) fn close_all(&self) {
-        let mut table = self.table();
-        table.by_flow.clear();
-        table.by_peer.clear();
+        self.table().clear();
     }
     /// Notes that a connection carried a message.
     pub(super) fn touch(&self, last_used: &AtomicU64, now: Instant) {
@@ -223,7 +221,7 @@ impl Streams {
             reason = "transports own sockets and their clocks"
         )]
         self.touch(&last_used, Instant::now());
-        table.by_peer.insert(peer.clone(), flow);
+        table.note(&peer, flow);
         if accepted {
             *table.accepted_from.entry(peer.remote.ip()).or_insert(0) += 1;
         }
@@ -274,12 +272,7 @@ impl Streams {
     }
     /// A connection takes no requests any more: its peer has closed its half.
     pub(super) fn retire(&self, flow: FlowId) {
-        let mut table = self.table();
-        if let Some(peer) = table.by_flow.get(&flow).map(|entry| entry.peer.clone())
-            && table.by_peer.get(&peer) == Some(&flow)
-        {
-            table.by_peer.remove(&peer);
-        }
+        self.table().retire(flow);
     }
     /// The peer of a connection is one that may call.
     pub(super) fn vouch(&self, flow: FlowId) {
@@ -382,7 +375,7 @@ impl Streams {
         let remote = peer.remote;
         let entry = flow
             .and_then(|flow| table.by_flow.get(&flow))
-            .or_else(|| table.by_peer.get(&peer).and_then(|flow| table.by_flow.get(flow)));
+            .or_else(|| table.leading_to(&peer));
         let queued = Box::new(queued);
         let queued = match entry {
             None => queued,

@@ -96,6 +96,8 @@ pub fn plan() -> Outgoing {
         to: NameAddr::of(uri("sip:bob@example.org")),
         headers: Headers::default(),
         credentials: None,
+        caller_credentials: None,
+        body: None,
         media: MediaPolicy {
             encryption: crate::call::EncryptionPolicy::Only(Encryption::None),
             ..MediaPolicy::default()

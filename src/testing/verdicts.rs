@@ -46,6 +46,8 @@ impl Verdicts {
             to: NameAddr::of(invite.to.uri.clone()),
             headers: Headers::default(),
             credentials: None,
+            caller_credentials: None,
+            body: None,
             media: MediaPolicy {
                 encryption,
                 ..MediaPolicy::default()

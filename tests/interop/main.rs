@@ -11,6 +11,7 @@ mod announced;
 mod authority;
 mod baresip;
 mod capture;
+mod carriers;
 mod converse;
 mod daemon;
 mod digits;
@@ -19,6 +20,7 @@ mod dns;
 mod early;
 mod fallback;
 mod hold;
+mod itsp;
 mod judge;
 mod kamailio;
 mod keep;
@@ -50,6 +52,7 @@ mod through;
 mod tls;
 mod tone;
 mod transfer;
+mod trunk;
 mod video;
 mod weather;
 
@@ -94,6 +97,8 @@ fn main() -> ExitCode {
         digits::TESTS,
         messages::TESTS,
         tls::TESTS,
+        trunk::TESTS,
+        carriers::TESTS,
         sipp_calls::TESTS,
         multihomed::TESTS,
         shipped::TESTS,

@@ -22,6 +22,8 @@ pub(crate) struct Sipp {
 pub(crate) enum Source {
     /// Ours, in `scenarios/`.
     Ours,
+    /// The test has written it, as `NAME.xml` in its folder.
+    Written,
     /// SIPp's own, as it is.
     BuiltIn,
     /// SIPp's own, with each of these parts of its text replaced. One that is not there is an error.
@@ -99,6 +101,10 @@ impl<'a> Run<'a> {
                 command
                     .arg("-sf")
                     .arg(folder.join(format!("{}.xml", self.scenario)));
+            }
+            Source::Written => {
+                let file = scene.dir.join(format!("{}.xml", self.scenario));
+                command.arg("-sf").arg(file);
             }
             Source::BuiltIn => drop(command.args(["-sn", self.scenario])),
             Source::Adapted(edits) => {

@@ -49,6 +49,8 @@ impl Application for Clumsy {
             to: NameAddr::parse("<sip:bob@example.org>").expect("an address"),
             headers: Headers::default(),
             credentials: None,
+            caller_credentials: None,
+            body: None,
             media: MediaPolicy {
                 encryption: EncryptionPolicy::Only(Encryption::None),
                 ..MediaPolicy::default()

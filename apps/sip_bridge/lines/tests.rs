@@ -21,6 +21,7 @@ fn call(from: &str) -> Incoming {
         request_uri: Uri::parse("sip:bob@192.0.2.1").expect("a URI"),
         asserted_identity: None,
         diversion: None,
+        host: None,
     }
 }
 

@@ -16,6 +16,7 @@ fn incoming() -> Incoming {
         request_uri: uri("sip:front%2Fdoor@192.0.2.7:5070;gate=left;transport=tcp"),
         asserted_identity: None,
         diversion: None,
+        host: None,
     }
 }
 

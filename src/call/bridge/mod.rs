@@ -94,6 +94,8 @@ const MAX_ATTEMPTS: u32 = 64;
 pub struct Call {
     settings: Arc<CallSettings>,
     a: Leg,
+    /// Where its INVITE came from.
+    caller: IpAddr,
     a_closed: bool,
     /// The callee's leg, and former attempts that still clean up.
     b: Vec<LegB>,

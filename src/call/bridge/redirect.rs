@@ -57,7 +57,10 @@ impl Call {
                 from: route.from.clone(),
                 to: route.to.clone(),
                 headers: route.headers.clone(),
-                credentials: route.credentials.clone(),
+                // Without a proxy on the way, whoever the redirection names is asked, and is not to see our answers (S8).
+                credentials: route.credentials.clone().filter(|_| !route.route.is_empty()),
+                caller_credentials: route.caller_credentials.clone(),
+                body: None,
                 media: route.media.clone(),
                 limits: route.limits.clone(),
                 lease: None,

@@ -28,8 +28,10 @@ impl Call {
     ) -> Result<Self, Failure> {
         let view = Invite::of(&invite)?;
         let source = media_source(Side::A, &invite, None);
+        let caller = invite.source.remote.ip();
         let leg = Leg::accept(invite, settings.profile.clone(), env)?;
         let mut call = Self {
+            caller,
             a_closed: false,
             b: Vec::new(),
             phase: Phase::Routing,
@@ -248,6 +250,7 @@ impl Call {
             });
         }
         let leg = Leg::dial(route, body, targets, self.max_forwards, profile, env);
+        self.a.authenticate(route.caller_credentials.clone(), self.caller);
         self.record.b = Some(Party {
             call_id: leg.call_id().clone(),
             from: route.from.to_text(),

@@ -1,12 +1,43 @@
-//! Answers to 401 and 407 (RFC 3261 §22): once per nonce, only to the account's realm (S8), a bounded number of times.
+//! Answers to 401 and 407 (RFC 3261 §22): once per nonce, only to the account's realm and servers (S8), a bounded number of times.
 
 use crate::sip::{
     Ids, Request, Response,
     auth::{Challenge, Credentials},
 };
+use std::{net::IpAddr, sync::Arc};
 
 /// Challenges that one request answers: a proxy's, the server's behind it, and each once more where its nonce was stale.
 const MAX_TRIES: usize = 4;
+
+/// Credentials, and the hosts that get answers made of them: within a dialog, requests go where the peer says, and whoever is
+/// there may ask for a password in anybody's name.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    credentials: Arc<Credentials>,
+    hosts: Vec<IpAddr>,
+}
+
+impl Account {
+    /// For the servers at those addresses.
+    pub(super) fn new(credentials: Arc<Credentials>, hosts: impl IntoIterator<Item = IpAddr>) -> Self {
+        let hosts = hosts.into_iter().map(|host| host.to_canonical()).collect();
+        Self { credentials, hosts }
+    }
+    /// What is shown to that host.
+    pub(super) fn towards(&self, host: IpAddr) -> Option<&Credentials> {
+        let is_ours = self.hosts.contains(&host.to_canonical());
+        if !is_ours {
+            tracing::info!(%host, "asks for a password that is for others: not answered");
+        }
+        is_ours.then_some(&*self.credentials)
+    }
+    /// These are its servers, where nobody has said so before.
+    pub(super) fn settle(&mut self, hosts: impl IntoIterator<Item = IpAddr>) {
+        if self.hosts.is_empty() {
+            self.hosts = hosts.into_iter().map(|host| host.to_canonical()).collect();
+        }
+    }
+}
 
 /// What one request has answered so far.
 #[derive(Debug, Default)]

@@ -29,6 +29,7 @@ pub use standalone::{Passage, PassageOutput};
 use self::{
     ack::Acks,
     attempt::Attempt,
+    auth::Account,
     inbound::{Inbound, Matter, Sender},
     offer::{Offers, Position},
     outbound::Outbound,
@@ -145,7 +146,7 @@ const fn is_last_word(signal: &Signal) -> bool {
 pub struct Leg {
     side: Side,
     profile: Arc<Profile>,
-    credentials: Option<Arc<Credentials>>,
+    account: Option<Account>,
     out: VecDeque<LegOutput>,
     phase: Phase,
     /// The dialog; before leg B is answered, what it will have in common with all forks.
@@ -206,6 +207,10 @@ impl Leg {
     pub fn stay(&mut self) {
         let calls = |outbound: &&mut Outbound| outbound.purpose == Purpose::Call;
         self.outbound.iter_mut().filter(calls).for_each(Outbound::stay);
+    }
+    /// From now on challenges of that host to requests of ours are answered.
+    pub fn authenticate(&mut self, credentials: Option<Arc<Credentials>>, host: IpAddr) {
+        self.account = credentials.map(|credentials| Account::new(credentials, [host]));
     }
     /// The answer to [`LegOutput::Lookup`].
     pub fn handle_targets(&mut self, targets: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {

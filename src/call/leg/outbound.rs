@@ -178,7 +178,9 @@ impl Outbound {
             if matches!(
                 status,
                 Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
-            ) && let Some(credentials) = wire.credentials
+            ) && let Some(attempt) = self.attempts.get(at)
+                && let Some(account) = wire.account
+                && let Some(credentials) = account.towards(attempt.way.target.remote.ip())
                 && self
                     .answers
                     .answer(response, credentials, &mut self.request, wire.ids)

@@ -1,8 +1,8 @@
 //! Leg B before the answer: a user agent client (RFC 3261 §13.2), with its early forks.
 
 use super::{
-    Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Offers, Origin, Outbound, Outgoing, Phase,
-    Position, Profile, Purpose, Reliable, Session, Side, Signal, attempt, confirmed::Up, content,
+    Account, Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Offers, Origin, Outbound, Outgoing,
+    Phase, Position, Profile, Purpose, Reliable, Session, Side, Signal, attempt, confirmed::Up, content,
     early::Fork, inbound::ALLOW, wire::wire,
 };
 use crate::{
@@ -110,7 +110,9 @@ impl Leg {
                 no_answer: env.now + limit,
             }),
             profile,
-            credentials: plan.credentials.clone(),
+            account: plan.credentials.clone().map(|credentials| {
+                Account::new(credentials, targets.iter().map(|target| target.remote.ip()))
+            }),
             out: VecDeque::new(),
             dialog,
             outbound: Vec::new(),

@@ -107,7 +107,7 @@ impl Leg {
                         .min(profile.timers.unanswered + GRACE),
             }),
             profile,
-            credentials: None,
+            account: None,
             out: VecDeque::new(),
             dialog,
             outbound: Vec::new(),

@@ -2,13 +2,12 @@
 
 use super::{
     Env, Failure, Heard, Leg, LegOutput, Outbound, Phase, Profile, Purpose, Session, ack::Repeated,
-    inbound::ALLOW,
+    auth::Account, inbound::ALLOW,
 };
 use crate::{
     call::LookupError,
     sip::{
         Ids, Method, Request, Response, Text, Uri,
-        auth::Credentials,
         dialog::Dialog,
         routing::{NextHop, Path, Source, Target, Transport},
     },
@@ -19,7 +18,7 @@ use std::{collections::VecDeque, net::IpAddr, time::Instant};
 pub(super) struct Wire<'a> {
     pub(super) out: &'a mut VecDeque<LegOutput>,
     pub(super) profile: &'a Profile,
-    pub(super) credentials: Option<&'a Credentials>,
+    pub(super) account: Option<&'a Account>,
     /// The last CSeq that we used.
     pub(super) cseq: &'a mut u32,
     pub(super) session: &'a mut Session,
@@ -33,7 +32,7 @@ macro_rules! wire {
         $crate::call::leg::wire::Wire {
             out: &mut $leg.out,
             profile: &$leg.profile,
-            credentials: $leg.credentials.as_deref(),
+            account: $leg.account.as_ref(),
             cseq: &mut $leg.dialog.local_cseq,
             session: &mut $leg.session,
             now: $env.now,

@@ -24,6 +24,8 @@ pub(super) struct Table {
     pub(super) by_flow: HashMap<FlowId, Entry>,
     /// The newest usable connection to each peer.
     pub(super) by_peer: HashMap<Peer, FlowId>,
+    /// Connections of ours that were proved to lead to some domain, by their address alone.
+    proved: HashMap<SocketAddr, FlowId>,
     pub(super) accepted_from: HashMap<IpAddr, usize>,
     /// Accepted connections of strangers in the order of their coming; some have spoken or gone since.
     silent: VecDeque<FlowId>,
@@ -46,6 +48,39 @@ pub(super) struct Entry {
 }
 
 impl Table {
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.by_flow.clear();
+        self.by_peer.clear();
+        self.proved.clear();
+    }
+    /// Notes a new connection to a peer as the newest.
+    pub(super) fn note(&mut self, peer: &Peer, flow: FlowId) {
+        self.by_peer.insert(peer.clone(), flow);
+        if peer.name.is_some() {
+            self.proved.insert(peer.remote, flow);
+        }
+    }
+    /// The connection to a peer. One that is named by its address says where it is, not who: there, whoever has proved to be
+    /// anybody will do. Proxies name themselves so in Record-Route, with certificates for their domains.
+    pub(super) fn leading_to(&self, peer: &Peer) -> Option<&Entry> {
+        let nameless = peer.transport == Transport::Tls && peer.name.is_none();
+        let proved = || self.proved.get(&peer.remote).filter(|_| nameless);
+        let flow = self.by_peer.get(peer).or_else(proved);
+        flow.and_then(|flow| self.by_flow.get(flow))
+    }
+    /// No more requests go there by this connection.
+    pub(super) fn retire(&mut self, flow: FlowId) {
+        let Some(Entry { peer, .. }) = self.by_flow.get(&flow) else {
+            return;
+        };
+        if self.by_peer.get(peer) == Some(&flow) {
+            self.by_peer.remove(peer);
+        }
+        if self.proved.get(&peer.remote) == Some(&flow) {
+            self.proved.remove(&peer.remote);
+        }
+    }
     /// Counts a stranger's connection among the silent ones, and closes the oldest where they are too many: how many.
     pub(super) fn watch(&mut self, flow: FlowId, most: usize) -> u64 {
         if let Some(entry) = self.by_flow.get_mut(&flow) {
@@ -78,14 +113,12 @@ impl Table {
         None
     }
     pub(super) fn remove(&mut self, flow: FlowId) {
+        self.retire(flow);
         let Some(entry) = self.by_flow.remove(&flow) else {
             return;
         };
         if entry.is_silent {
             self.half_open -= 1;
-        }
-        if self.by_peer.get(&entry.peer) == Some(&flow) {
-            self.by_peer.remove(&entry.peer);
         }
         if entry.accepted
             && let Some(count) = self.accepted_from.get_mut(&entry.peer.remote.ip())

@@ -412,6 +412,38 @@ async fn a_connection_is_used_again_for_its_domain_and_for_no_other() {
     }
 }
 
+/// Proxies name themselves by their address in Record-Route, and have certificates for their domains.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_is_named_by_an_address_alone_is_reached_where_somebody_has_been_proved_and_nowhere_else() {
+    let ours = Authority::new("ours");
+    let own = ours.issue("own", &[dns("b2bua.example")], |_| {});
+    let (net, mut events, _) = listening(security(&own, &own)).await;
+    let files = ours.issue("domain", &[dns("one.example")], |_| {});
+    let (address, mut heard) = server(&files).await;
+    let literal = || {
+        let mut transmit = to(address, "");
+        if let Destination::Target(target) = &mut transmit.to {
+            target.server_name = None;
+        }
+        transmit
+    };
+    net.send(literal());
+    assert!(matches!(next(&mut events).await, NetEvent::Undeliverable(_)));
+    for transmit in [to(address, "one.example"), literal()] {
+        net.send(transmit);
+        #[expect(clippy::disallowed_methods, reason = "sockets are watched in real time")]
+        let got = timeout(PATIENCE, heard.recv())
+            .await
+            .expect("in time")
+            .expect("alive");
+        assert_eq!(got.as_deref(), Some("one.example"));
+        assert_eq!(net.connections(), 1);
+    }
+    // A domain that was not asked for is not reached by it.
+    net.send(to(address, "two.example"));
+    assert!(matches!(next(&mut events).await, NetEvent::Undeliverable(_)));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_new_certificate_is_for_new_connections_and_those_that_exist_go_on() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));

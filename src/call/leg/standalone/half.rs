@@ -1,6 +1,6 @@
 //! One side of a passage: its half of the dialog, and how requests get there.
 
-use super::super::{LegOutput, Profile, Session, Wire, wire::behind_nat};
+use super::super::{LegOutput, Profile, Session, Wire, auth::Account, wire::behind_nat};
 use crate::{
     call::Env,
     sip::{
@@ -17,7 +17,7 @@ use std::{collections::VecDeque, sync::Arc};
 pub(super) struct Half {
     pub(super) dialog: Dialog,
     pub(super) out: VecDeque<LegOutput>,
-    credentials: Option<Arc<Credentials>>,
+    account: Option<Account>,
     /// Nothing but INVITE has one; a [`Wire`] wants it.
     session: Session,
     /// Asked for, not answered, in order.
@@ -33,7 +33,7 @@ impl Half {
         Self {
             dialog,
             out: VecDeque::new(),
-            credentials,
+            account: credentials.map(|credentials| Account::new(credentials, [])),
             session: Session::new(profile.sessions),
             lookups: VecDeque::new(),
             resolved: None,
@@ -45,7 +45,7 @@ impl Half {
         Wire {
             out: &mut self.out,
             profile,
-            credentials: self.credentials.as_deref(),
+            account: self.account.as_ref(),
             cseq: &mut self.dialog.local_cseq,
             session: &mut self.session,
             now: env.now,
@@ -83,6 +83,10 @@ impl Half {
         self.lookups.pop_front()
     }
     pub(super) fn keep(&mut self, hop: NextHop, targets: Vec<Target>) {
+        // The first that is looked up is where the route leads.
+        if let Some(account) = &mut self.account {
+            account.settle(targets.iter().map(|target| target.remote.ip()));
+        }
         self.resolved = Some((hop, targets));
     }
     /// Ask again before the next request: where the peer was may not be where it is.

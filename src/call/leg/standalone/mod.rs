@@ -330,7 +330,8 @@ impl Passage {
         let asked = &inbound.request;
         let cseq = first_cseq(env);
         let (tag, call_id) = (env.ids.tag(), env.ids.call_id());
-        let has_contact = asked.method == Method::Subscribe;
+        // RFC 6665 §4.1.2.1, §4.2.1: also a NOTIFY that nobody subscribed to names where its sender is.
+        let has_contact = matches!(asked.method, Method::Subscribe | Method::Notify);
         let mut request = request_of(
             &route,
             asked.method.clone(),
@@ -342,7 +343,7 @@ impl Passage {
             dress_contact(&mut request.headers);
         }
         content::of_request(&asked.headers, &mut request.headers);
-        request.body = asked.body.clone();
+        request.body = route.body.clone().unwrap_or_else(|| asked.body.clone());
         let dialog = Dialog::calling(&request, &tag, cseq);
         let key = DialogKey {
             call_id: dialog.call_id.clone(),
