@@ -147,7 +147,7 @@ fn silence_everywhere_is_a_timeout_and_503_everywhere_a_503() {
     assert_eq!(one.words(), ["fail 503 rejected"]);
 }
 
-fn account(realm: &str) -> Outgoing {
+pub(super) fn account(realm: &str) -> Outgoing {
     Outgoing {
         credentials: Some(Arc::new(Credentials {
             username: "alice".into(),
@@ -158,7 +158,7 @@ fn account(realm: &str) -> Outgoing {
     }
 }
 
-fn challenge(nonce: &str, stale: bool) -> String {
+pub(super) fn challenge(nonce: &str, stale: bool) -> String {
     format!("Digest realm=\"example.org\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\", stale={stale}")
 }
 
@@ -202,6 +202,7 @@ fn a_challenge_is_answered_at_the_member_that_made_it_and_the_ack_carries_the_an
         &[("WWW-Authenticate", &challenge("n3", false))],
         None,
     ));
+    one.to = vec![udp(BUSY)];
     let fifth = one.last(&Method::Invite);
     assert!(header(&fifth, "Authorization").contains("nonce=\"n3\""));
     assert!(header(&fifth, "Proxy-Authorization").contains("nc=00000002"));

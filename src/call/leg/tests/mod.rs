@@ -2,6 +2,7 @@
 
 mod calls;
 mod dialog;
+mod digest;
 mod early;
 mod failover;
 mod forks;
