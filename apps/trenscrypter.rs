@@ -289,6 +289,7 @@ impl Trenscrypter {
             headers,
             credentials: None,
             caller_credentials: None,
+            private: false,
             body: None,
             media: MediaPolicy::default(),
             limits: Limits::default(),

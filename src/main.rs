@@ -17,7 +17,10 @@ mod serve;
 
 use args::{Args, Command};
 use b2bua::config::{Format, Schema};
-use b2bua::{control::calls, phone};
+use b2bua::{
+    control::{accounts, calls},
+    phone,
+};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -41,7 +44,8 @@ fn main() -> ExitCode {
     match args.command {
         None => serve::run(&args, apps::ALL, &schema),
         Some(Command::Demo(options)) => phone::demo::run(&options),
-        Some(Command::Calls(options)) => list(&options),
+        Some(Command::Calls(options)) => list(&options, "/calls", calls::table),
+        Some(Command::Accounts(options)) => list(&options, "/accounts", accounts::table),
         Some(Command::Load(options)) => phone::load::run(&options),
         Some(Command::RouteTest(options)) => route_test::run(&options, &schema),
     }
@@ -58,10 +62,10 @@ fn usage(answer: &clap::Error) -> ExitCode {
     }
 }
 
-fn list(options: &args::Calls) -> ExitCode {
-    match calls::fetch(options.server) {
-        Ok(calls) if options.json => println!("{calls:#}"),
-        Ok(calls) => print!("{}", calls::table(&calls)),
+fn list(options: &args::Listing, path: &str, table: fn(&serde_json::Value) -> String) -> ExitCode {
+    match calls::fetch(options.server, path) {
+        Ok(all) if options.json => println!("{all:#}"),
+        Ok(all) => print!("{}", table(&all)),
         Err(why) => {
             eprintln!("b2bua: {why}");
             return ExitCode::FAILURE;

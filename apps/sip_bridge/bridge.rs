@@ -12,7 +12,7 @@ use b2bua::{
         Encryption, EncryptionPolicy, Invite, Lease, Limits, MediaPolicy, NatLatching, Outgoing,
         Registrations, RelayChoice,
     },
-    sip::{Headers, NameAddr, Text, Uri},
+    sip::{Headers, NameAddr, Text, Uri, auth::Credentials},
 };
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -123,7 +123,7 @@ impl Incoming {
 }
 
 impl Trigger {
-    fn test(&self, provider: &Provider, incoming: &Incoming) -> Result<(), String> {
+    pub(super) fn test(&self, provider: &Provider, incoming: &Incoming) -> Result<(), String> {
         let uri = &incoming.request_uri;
         match self {
             Self::Always => Ok(()),
@@ -280,6 +280,24 @@ impl Bridge {
         Word::Place(Box::new(Placed { outgoing, account }))
     }
 
+    /// The way of an account's requests, and what it answers challenges with there. A route of the provider's own stands for
+    /// another way than the account's: who is there is not to see its credentials (S8).
+    pub(super) fn way_of(
+        invite: &InvitePlan,
+        pool: &Lines,
+        account: &Account,
+    ) -> (Vec<Uri>, Option<Arc<Credentials>>) {
+        let (route, credentials) = match &invite.outbound_proxy {
+            Some(proxy) => (vec![proxy.clone()], None),
+            None => (
+                way(account, &pool.service_route(account)),
+                account.credentials.clone(),
+            ),
+        };
+        let route = route.iter().map(|uri| uri.with_param("lr", None)).collect();
+        (route, credentials)
+    }
+
     /// The INVITE. What no template names of the caller does not get into it.
     fn outgoing(
         &self,
@@ -310,15 +328,7 @@ impl Bridge {
             Some(template) => made("requestUri", template)?.uri,
             None => to.uri.clone(),
         };
-        // A route of its own stands for another way than the account's: who is there is not to see its credentials (S8).
-        let (route, credentials) = match &invite.outbound_proxy {
-            Some(proxy) => (vec![proxy.clone()], None),
-            None => (
-                way(account, &pool.service_route(account)),
-                account.credentials.clone(),
-            ),
-        };
-        let route = route.iter().map(|uri| uri.with_param("lr", None)).collect();
+        let (route, credentials) = Self::way_of(invite, pool, account);
         Ok(Outgoing {
             target,
             route,
@@ -331,6 +341,7 @@ impl Bridge {
                 .credentials
                 .clone()
                 .filter(|_| incoming.host.is_some_and(|host| pool.is_server(account, host))),
+            private: true,
             body: None,
             media: MediaPolicy {
                 relay: RelayChoice::Own,

@@ -6,7 +6,7 @@ use super::{
     template::{Identity, Incoming, Scope, Template},
 };
 use b2bua::{
-    app::{AccountKey, Registrations},
+    app::{AccountKey, RegistrationStatus, Registrations},
     sip::Uri,
 };
 use std::{
@@ -192,6 +192,22 @@ impl Lines {
         }
     }
 
+    /// How an account is registered, where that is not well; `None`: it is, or does not have to be.
+    pub(super) fn status(&self, line: &Line) -> Option<RegistrationStatus> {
+        let registrations = self.registrations.as_ref()?;
+        let status = registrations.status(&line.registration);
+        let status = status.unwrap_or(RegistrationStatus::Waiting);
+        (!status.is_registered()).then_some(status)
+    }
+    /// Whether its accounts are registered.
+    pub(super) fn registers(&self) -> bool {
+        self.registrations.is_some()
+    }
+    /// How many more calls an account can take.
+    pub(super) fn free(&self, line: &Line) -> u32 {
+        self.limit.saturating_sub(line.calls())
+    }
+
     fn listed(&self) -> Arc<Listed> {
         self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -320,6 +336,10 @@ impl Lines {
         }
     }
 }
+
+mod identity;
+
+pub(super) use identity::Found;
 
 #[cfg(test)]
 mod tests;

@@ -7,21 +7,24 @@
 
 mod account_schema;
 mod bridge;
+mod events;
 mod explain;
+mod info;
 mod lines;
 mod model;
 mod number;
 mod report;
 mod schema;
 mod template;
+mod transfer;
 mod trunk;
 mod v1;
 mod value;
 
 use b2bua::{
     app::{
-        AccountKey, Application, BuildError, Decision, Encryption, Failure, Invite, Origin, RegistrationPlan,
-        Registrations, Rescue, Services,
+        AccountKey, Application, BuildError, Decision, Encryption, Failure, InCall, InCallRequest, Invite,
+        Origin, RegistrationPlan, Registrations, Rescue, Services, Standalone,
     },
     call::failure::Kind as FailureKind,
     config::{Key, Kind},
@@ -185,6 +188,22 @@ impl Application for SipBridge {
         course.incoming = Some(incoming);
         placed.map_or(Rescue::Relay, |placed| Rescue::Try(vec![placed.outgoing]))
     }
+
+    async fn route_standalone(&self, request: &Standalone) -> Decision {
+        self.bridge.standalone(request, || self.random())
+    }
+
+    async fn in_call(&self, course: &mut Course, request: &InCallRequest) -> InCall {
+        let Some(incoming) = &course.incoming else {
+            return InCall::Forward;
+        };
+        self.bridge
+            .in_call((incoming, &course.tried), request, || self.random())
+    }
+
+    fn report(&self) -> Option<serde_json::Value> {
+        Some(self.bridge.info())
+    }
 }
 
 /// Orders the registration of all accounts of pools that want it, and the end of those of other pools.
@@ -246,12 +265,13 @@ impl SipBridge {
         }
     }
 
+    fn random(&self) -> u64 {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.below(u64::MAX)
+    }
+
     /// The next way for a call. `tried` takes note of it.
     fn place(&self, incoming: &Incoming, tried: &mut Tried, now: Instant) -> Option<Placed> {
-        let random = || {
-            let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-            ids.below(u64::MAX)
-        };
         let hear = |index: usize, word: &Word| {
             let provider = self
                 .bridge
@@ -266,7 +286,7 @@ impl SipBridge {
                 }
             }
         };
-        let (provider, placed) = self.bridge.place(incoming, tried, random, now, hear)?;
+        let (provider, placed) = self.bridge.place(incoming, tried, || self.random(), now, hear)?;
         if provider != tried.provider {
             tried.accounts.clear();
         }

@@ -318,10 +318,6 @@ fn headers(node: &Node<'_>) -> Option<Vec<HeaderPlan>> {
 
 fn notify(node: &Node<'_>) -> Option<b2bua::sip::Uri> {
     let table = node.table(&["outboundProxy"], Unknown::Remarked)?;
-    node.report.remark(
-        &node.path,
-        "message waiting is not forwarded yet: nothing is sent there",
-    );
     table.required("outboundProxy")?.read(sip_uri, URI)
 }
 

@@ -62,6 +62,11 @@ pub trait Application: Sized + Send + Sync + 'static {
         let _ = (call, request);
         async { InCall::Forward }
     }
+    /// What there is to say of how it is at the moment, for `SIP_BRIDGE INFO` on the control socket, `/accounts`, and
+    /// `b2bua accounts`. `None`: nothing. Must not block.
+    fn report(&self) -> Option<serde_json::Value> {
+        None
+    }
     /// Something happened. Must not block; accounting and slot release live here.
     fn observe(&self, call: &mut Self::Call, event: &CallEvent) {
         let _ = (call, event);

@@ -107,6 +107,10 @@ impl Bound {
     ) -> Pin<Box<dyn Future<Output = Decision> + Send + 'static>> {
         self.0.clone().route_standalone(request)
     }
+    /// What it has to say of how it is.
+    pub fn report(&self) -> Option<serde_json::Value> {
+        self.0.report()
+    }
     /// What it remembers about a new call.
     pub fn begin(&self) -> CallState {
         CallState(self.0.begin())
@@ -137,6 +141,7 @@ trait Erased: Send + Sync {
     fn name(&self) -> &'static str;
     fn as_any(&self) -> &dyn Any;
     fn begin(&self) -> Box<dyn ErasedCall>;
+    fn report(&self) -> Option<serde_json::Value>;
     fn route_standalone(self: Arc<Self>, request: Box<Standalone>) -> Boxed<'static, Decision>;
 }
 
@@ -159,6 +164,9 @@ impl<A: Application> Erased for Host<A> {
             app: self.0.clone(),
             call: A::Call::default(),
         })
+    }
+    fn report(&self) -> Option<serde_json::Value> {
+        self.0.report()
     }
     fn route_standalone(self: Arc<Self>, request: Box<Standalone>) -> Boxed<'static, Decision> {
         Box::pin(async move { self.0.route_standalone(&request).await })

@@ -84,6 +84,22 @@ pub struct Payload {
     pub cseq: u32,
 }
 
+/// Fields that say more of who asks than what is asked for.
+const OF_WHO_ASKS: [&str; 5] = ["Date", "In-Reply-To", "Priority", "Reply-To", "Subject"];
+
+/// Without what says more of who asks than what is asked for, and what nobody knows.
+pub(super) fn without_asker(headers: &Headers) -> Headers {
+    let mut kept = Headers::default();
+    for (name, value) in headers.iter() {
+        let start = name.as_text().get(..2);
+        let is_extension = start.is_some_and(|start| start.eq_ignore_ascii_case(b"X-"));
+        if !is_extension && !OF_WHO_ASKS.iter().any(|known| name == *known) {
+            kept.push(name, value);
+        }
+    }
+    kept
+}
+
 impl Payload {
     /// A request of our own, that none of a peer brought: nobody waits for its answer.
     pub fn new(method: Method, headers: Headers, body: Bytes) -> Self {

@@ -27,7 +27,7 @@ pub use dump::Format;
 pub use error::{ConfigErrors, Problem};
 pub use key::{Key, Kind, Schema, Table, checked, parsed};
 pub use regex_table::{Expression, RegexTable};
-pub use settings::{CdrFormat, Global, HTTP_LISTEN, LogLevel, NOTHING_KEPT, Server};
+pub use settings::{CONTROL_SOCKET, CdrFormat, Global, HTTP_LISTEN, LogLevel, NOTHING_KEPT, Server};
 pub use tree::{Item, Place, Section, Tree};
 pub use types::{
     Addresses, BadValue, Milliseconds, Network, Networks, PortRange, Seconds, SocketAddresses, Words,

@@ -65,6 +65,8 @@ pub enum CdrFormat {
     Csv,
 }
 
+/// The default of `control-socket`, in systemd's folder for us.
+pub const CONTROL_SOCKET: &str = "/run/b2bua/control.sock";
 /// The default of `http-listen`, where `b2bua calls` asks.
 pub const HTTP_LISTEN: &str = "127.0.0.1:6068";
 
@@ -127,6 +129,8 @@ pub struct Server {
     /// Where HTTP is answered.
     #[serde(deserialize_with = "parsed")]
     pub http_listen: HttpListen,
+    /// Where commands are answered; `None`: nowhere.
+    pub control_socket: Option<PathBuf>,
     /// Where records of calls go; `None`: nowhere.
     pub cdr_file: Option<PathBuf>,
     /// How they are written.

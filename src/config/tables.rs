@@ -316,6 +316,16 @@ const SERVER: &[Key] = &[
         example: "[::1]:6068",
     },
     Key {
+        name: "control-socket",
+        kind: Kind::Text,
+        default: super::CONTROL_SOCKET,
+        help: "UNIX socket on which `SIP_BRIDGE INFO` is answered, as on Flexisip's, to the server's user and group. Empty (in \
+               this dialect: a space after the =): none. Should the default not be to be had, the log says so and the server \
+               goes on; any other path must be good.",
+        reload: false,
+        example: "/run/b2bua/other.sock",
+    },
+    Key {
         name: "cdr-file",
         kind: Kind::Text,
         default: "",

@@ -13,12 +13,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Octets of an answer: far more than a million calls' worth would not help a person.
 const LARGEST: u64 = 256 << 20;
 
-/// Asks a server for its calls.
+/// Asks a server for what it answers at that path: `/calls`, `/accounts`.
 ///
 /// # Errors
 /// Why there is no answer, in a sentence.
-pub fn fetch(address: SocketAddr) -> Result<Value, String> {
-    let asked = ask(address).map_err(|error| format!("no server answers at http://{address}: {error}"))?;
+pub fn fetch(address: SocketAddr, path: &str) -> Result<Value, String> {
+    let asked =
+        ask(address, path).map_err(|error| format!("no server answers at http://{address}: {error}"))?;
     let text = String::from_utf8_lossy(&asked);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).unwrap_or_default();
@@ -32,18 +33,18 @@ pub fn fetch(address: SocketAddr) -> Result<Value, String> {
         .map_err(|error| format!("what answers at http://{address} is no b2bua: {error}"))
 }
 
-fn ask(address: SocketAddr) -> io::Result<Vec<u8>> {
+fn ask(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // HTTP/1.0: the answer ends with the connection.
-    write!(stream, "GET /calls HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.take(LARGEST).read_to_end(&mut answer)?;
     Ok(answer)
 }
 
-fn text<'a>(value: &'a Value, path: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, path: &str) -> &'a str {
     value.pointer(path).and_then(Value::as_str).unwrap_or("-")
 }
 
@@ -61,6 +62,26 @@ fn seconds(value: &Value) -> String {
     } else {
         format!("{minutes}:{seconds:02}")
     }
+}
+
+/// Rows with their cells below each other.
+pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
 }
 
 /// A table of calls: who, where they are and since when, how each leg is keyed, what it says, and packets from each side.
@@ -108,21 +129,7 @@ pub fn table(calls: &Value) -> String {
             strings.join(" "),
         ]);
     }
-    let mut widths = [0; 9];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut out = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
+    let mut out = columns(&rows);
     let _ = match calls.len() {
         1 => writeln!(out, "1 call"),
         many => writeln!(out, "{many} calls"),

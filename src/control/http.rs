@@ -7,6 +7,7 @@
 //! | `/healthz` | 200 while messages still find their way to calls |
 //! | `/readyz` | 200 while new calls are taken; 503 when the server drains or is full |
 //! | `/calls` | the calls that run, as JSON |
+//! | `/accounts` | providers and their accounts, as JSON; 404 where the application has none |
 
 use super::metrics;
 use crate::server::{Readiness, Server};
@@ -166,10 +167,18 @@ impl Desk {
                 ),
             },
             "/calls" => self.calls().await,
-            "/" => text(StatusCode::OK, "/metrics\n/healthz\n/readyz\n/calls\n"),
+            "/accounts" => match self.server.report().map(|report| serde_json::to_vec(&report)) {
+                Some(Ok(body)) => say(StatusCode::OK, "application/json", body),
+                Some(Err(_)) => text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the accounts cannot be written\n",
+                ),
+                None => text(StatusCode::NOT_FOUND, "the application has no accounts\n"),
+            },
+            "/" => text(StatusCode::OK, "/metrics\n/healthz\n/readyz\n/calls\n/accounts\n"),
             _ => text(
                 StatusCode::NOT_FOUND,
-                "there is /metrics, /healthz, /readyz and /calls\n",
+                "there is /metrics, /healthz, /readyz, /calls and /accounts\n",
             ),
         }
     }

@@ -57,16 +57,18 @@ pub(crate) enum Command {
     /// Put real calls through a server of its own, between built-in phones, and show and judge them.
     Demo(demo::Options),
     /// List the calls of a running server.
-    Calls(Calls),
+    Calls(Listing),
+    /// List the accounts of a running server with application=sip-bridge.
+    Accounts(Listing),
     /// Put many calls through a server, compare each packet, and say what they cost.
     Load(Box<load::Options>),
     /// Say what the sip-bridge would do with a call.
     RouteTest(route_test::Options),
 }
 
-/// What `b2bua calls` can be asked for.
+/// What `b2bua calls` and `b2bua accounts` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Calls {
+pub(crate) struct Listing {
     /// The server's http-listen
     #[arg(long, value_name = "ADDRESS", default_value = b2bua::config::HTTP_LISTEN)]
     pub(crate) server: SocketAddr,

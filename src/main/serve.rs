@@ -8,8 +8,11 @@ use super::{
 };
 use b2bua::{
     app::{Bound, Registered, Registrations},
-    config::{Config, ConfigErrors, Global, HTTP_LISTEN, Schema, Server as ServerSection, Transports},
-    control::http::Http,
+    config::{
+        CONTROL_SOCKET, Config, ConfigErrors, Global, HTTP_LISTEN, Schema, Server as ServerSection,
+        Transports,
+    },
+    control::{http::Http, socket::ControlSocket},
     net::Listen,
     server::{Ledger, Server},
 };
@@ -179,6 +182,7 @@ async fn serve(
         .map_err(Fault::failed)?;
     let server = Arc::new(server);
     let http = http(&loaded.server, &server).await?;
+    let control = control(&loaded.server, &server)?;
     let running = Running {
         args,
         known,
@@ -193,6 +197,7 @@ async fn serve(
         server,
         app: RefCell::new(app),
         _http: http,
+        _control: control,
     };
     for (transport, address) in running.server.local() {
         info!("listening on {} {address}", transport.as_via());
@@ -220,6 +225,27 @@ async fn http(section: &ServerSection, server: &Arc<Server>) -> Result<Option<Ht
         }
         Err(error) => Err(Fault::Failed(format!(
             "b2bua-server/http-listen: {address}: {error}"
+        ))),
+    }
+}
+
+/// The control socket. One that nobody has asked for costs no start.
+fn control(section: &ServerSection, server: &Arc<Server>) -> Result<Option<ControlSocket>, Fault> {
+    let Some(path) = &section.control_socket else {
+        return Ok(None);
+    };
+    let shown = path.display();
+    match ControlSocket::start(path, server.clone()) {
+        Ok(socket) => {
+            info!("commands are taken at {shown}");
+            Ok(Some(socket))
+        }
+        Err(error) if path.as_os_str() == CONTROL_SOCKET => {
+            info!("b2bua-server/control-socket: {shown}, the default: {error}; there is none");
+            Ok(None)
+        }
+        Err(error) => Err(Fault::Failed(format!(
+            "b2bua-server/control-socket: {shown}: {error}"
         ))),
     }
 }
@@ -278,6 +304,8 @@ struct Running<'a> {
     app: RefCell<Bound>,
     /// Answers until the end.
     _http: Option<Http>,
+    /// The same.
+    _control: Option<ControlSocket>,
 }
 
 impl Running<'_> {

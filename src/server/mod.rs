@@ -45,7 +45,7 @@ use standalone::Answerer;
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::{sync, task::JoinHandle};
@@ -98,6 +98,8 @@ pub struct Server {
     census: sync::watch::Receiver<Census>,
     drain_timeout: Mutex<Duration>,
     mailbox: registrations::Mailbox,
+    /// The one in force.
+    app: RwLock<Option<Bound>>,
     dispatcher: JoinHandle<()>,
     registrar: JoinHandle<()>,
 }
@@ -167,7 +169,7 @@ impl Server {
             },
             recent: Recent::default(),
             answerer: Arc::new(Answerer::new(secret, settings.calls.profile.user_agent.clone())),
-            policy: Policy::new(&settings, app),
+            policy: Policy::new(&settings, app.clone()),
             dtls: dtls.clone(),
             cache,
             registrations: settings.registrations.clone(),
@@ -187,6 +189,7 @@ impl Server {
             census,
             drain_timeout: Mutex::new(settings.drain_timeout),
             mailbox,
+            app: RwLock::new(Some(app)),
             dispatcher: tokio::spawn(dispatcher.run(incoming, orders)),
             registrar,
         })
@@ -201,6 +204,7 @@ impl Server {
         *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = settings.drain_timeout;
         self.net.secure(settings.security.clone());
         self.net.admit(settings.admission());
+        *self.app.write().unwrap_or_else(PoisonError::into_inner) = Some(app.clone());
         self.order(Control::Reload(Policy::new(&settings, app)));
     }
     /// The calls that run, each with what it has carried so far; in the order in which they began. Those that do not say so
@@ -218,6 +222,11 @@ impl Server {
         let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
         calls.sort_by_key(|call| call.call);
         calls
+    }
+    /// What the application has to say of how it is.
+    pub fn report(&self) -> Option<serde_json::Value> {
+        let app = self.app.read().unwrap_or_else(PoisonError::into_inner).clone();
+        app.and_then(|app| app.report())
     }
     /// Whether messages still find their way to calls: answered by the task that sends them there, when its turn comes.
     /// `false` when that task has died; a task that hangs never answers.
@@ -300,6 +309,7 @@ mod tests {
             control,
             census,
             drain_timeout: Mutex::default(),
+            app: RwLock::default(),
             dispatcher: tokio::spawn(async move {
                 let _orders = orders;
                 dispatcher.await;

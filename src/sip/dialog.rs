@@ -14,7 +14,7 @@ pub struct Dialog {
     /// The peer's tag; `None` for a peer of RFC 2543 that sends none (RFC 3261 §12.1.1).
     pub remote_tag: Option<Text>,
     /// Our From (or To), tag and all.
-    local: Text,
+    pub local: Text,
     /// The peer's.
     /// Who the peer is: From or To, with its tag.
     pub remote: Text,

@@ -11,6 +11,7 @@ pub mod headers;
 pub mod ids;
 pub(crate) mod lex;
 pub mod message;
+pub mod message_summary;
 pub mod name;
 #[cfg(test)]
 mod oracle_tests;

@@ -97,6 +97,7 @@ pub fn plan() -> Outgoing {
         headers: Headers::default(),
         credentials: None,
         caller_credentials: None,
+        private: false,
         body: None,
         media: MediaPolicy {
             encryption: crate::call::EncryptionPolicy::Only(Encryption::None),

@@ -47,6 +47,7 @@ impl Verdicts {
             headers: Headers::default(),
             credentials: None,
             caller_credentials: None,
+            private: false,
             body: None,
             media: MediaPolicy {
                 encryption,

@@ -50,6 +50,7 @@ impl Application for Clumsy {
             headers: Headers::default(),
             credentials: None,
             caller_credentials: None,
+            private: false,
             body: None,
             media: MediaPolicy {
                 encryption: EncryptionPolicy::Only(Encryption::None),

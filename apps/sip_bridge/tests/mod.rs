@@ -16,7 +16,7 @@
 //! | `account::StaticAccountLoader :: nominalInitialLoadTest` | [`schema`]`::accounts_get_their_route_registrar_and_secret` |
 //! | `account::AccountPool :: accountCreation` | [`schema`]`::accounts_without_a_uri_are_left_out` |
 //! | `account::AccountPool :: accountCreationDifferentRegistrarAddresses` | [`schema`]`::accounts_get_their_route_registrar_and_secret` |
-//! | `sip-bridge :: bidirectionalBridging` (which INVITE) | [`calls`]`::calls_go_both_ways_through_one_pool` |
+//! | `sip-bridge :: bidirectionalBridging` | [`calls`]`::calls_go_both_ways_through_one_pool`; with real parts `tests/interop/trunk.rs` |
 //! | `sip-bridge :: externalAccountUsingCustomRegistrarAndOutboundProxy` (which INVITE) | [`calls`]`::an_accounts_own_proxy_wins_over_its_pools` |
 //! | `sip-bridge :: invalidUriTriggersDecline` | [`calls`]`::an_invalid_address_is_refused` |
 //! | `sip-bridge :: invalidSQLLoaderThreadPoolSize` | [`schema`]`::every_fault_is_in_one_report` |
@@ -26,13 +26,22 @@
 //! | `sip-bridge :: b2buaReceivesSeveralForks` (the lines) | [`calls`]`::two_forks_of_one_call_id_hold_a_line_each_and_give_back_both` |
 //! | `sip-bridge :: overrideSpecialOptions` | [`calls`]`::media_is_encrypted_as_the_provider_says`, `tests/calls/sip-bridge-failover.call` |
 //! | `sip-bridge :: maxCallDuration` | `call` holds the duration; [`calls`]`::limits_go_with_each_call` |
+//! | `sip-bridge :: authenticatedAccounts` | `tests/registrations/kamailio.rs`, `registration::tests::digest`, `tests/interop/trunk.rs` |
+//! | `sip-bridge :: disableAccountsUnregistrationOnServerShutdown` | `tests/registrations/peers.rs` (`a_server_that_ends_takes_its_bindings_with_it_but_for_those_that_are_to_stay`) |
+//! | `sip-bridge :: mwiBridging` | [`events`]`::a_subscription_goes_out_under_the_accounts_name_to_where_it_was_meant` |
+//! | `sip-bridge :: cli` | [`events`]`::what_is_said_of_accounts_is_what_upstream_says`, `control::styled::tests`, `control::socket::tests` |
+//! | `sip-bridge :: dtmfForwarding` | `tests/calls/` (`digits`) and `tests/loopback/formats.rs`: no application has a part in it |
+//! | `callTransfer :: blindCallTransferSuccessful`, `…Declined` | [`events`]`::a_transfer_points_where_the_other_side_can_call`; the course of it `tests/calls/sip-bridge-transfer.call`, `tests/calls/transfer-*.call`, `tests/interop/transfer.rs` |
+//! | `callTransfer :: attendedCallTransferSuccessful_*`, `…Declined_*` | the same with Replaces: `tests/calls/transfer-attended*.call` |
+//! | `account::AccountPool :: accountRegistrationThrottling` | `registration::tests::accounts` |
+//! | `account::AccountPool :: accountRegistrationOnAuthInfoUpdate` | `registration::tests::digest::changed_credentials_are_tried_at_once_and_once` |
+//! | `account::AccountPool :: authInfoDeletionOnAccountRemoval` | `registration::tests::happy::a_removed_account_is_unregistered_with_authentication_and_forgotten` |
 //! | `sip-bridge :: parseRegisterAuthenticate` (unusable accounts) | [`calls`]`::an_account_that_must_be_registered_and_is_not_is_not_used` |
 //!
-//! Not here yet: `loadAccountsFromSQL`, `authenticatedAccounts`,
-//! `disableAccountsUnregistrationOnServerShutdown`, `mwiBridging`, `cli`, `parseRegisterAuthenticate`,
-//! `oneConnectionPerAccount`, `callTransfer`, `SQLAccountLoader`, the rest of `AccountPool`.
+//! Not here yet: `loadAccountsFromSQL`, `mwiB2buaSubscription`, `oneConnectionPerAccount`, `SQLAccountLoader`, the rest of `AccountPool`.
 
 mod calls;
+mod events;
 mod failover;
 mod schema;
 mod trunks;

@@ -1,15 +1,26 @@
 //! Digits and requests for pictures that a leg says in INFO and the other has in its media, and the other way round.
 
 use super::*;
-use crate::call::{digit, signal::Payload};
-use crate::sip::Method;
+use crate::call::{
+    digit,
+    signal::{Payload, without_asker},
+};
+use crate::sip::{Headers, Method};
 
 impl Call {
     /// Carries a request across.
-    pub(super) fn forward(&mut self, from: Side, payload: Payload, env: &mut Env<'_>) {
+    pub(super) fn forward(&mut self, from: Side, mut payload: Payload, env: &mut Env<'_>) {
+        payload.headers = self.crossing(payload.headers);
         if !self.becomes_media(from, &payload, env) {
             self.tell(from.other(), Signal::Request(payload), env);
         }
+    }
+    /// What of the header fields crosses, by what the application has said of the route.
+    pub(super) fn crossing(&self, headers: Headers) -> Headers {
+        if self.current.as_ref().is_some_and(|route| route.private) {
+            return without_asker(&headers);
+        }
+        headers
     }
     /// Takes an INFO that is to become something in the media of the other leg. `false`: it crosses as it is.
     fn becomes_media(&mut self, from: Side, payload: &Payload, env: &mut Env<'_>) -> bool {

@@ -169,10 +169,18 @@ impl Call {
             };
             transfer.refer_to = aimed.replacing(&found.peer);
         }
+        let (to, refer_to, refer) = (
+            transfer.by.other(),
+            transfer.refer_to.to_text(),
+            transfer.refer.clone(),
+        );
         let mut headers = Headers::default();
-        for (name, value) in transfer.refer.headers.iter() {
+        for (name, value) in self.crossing(refer.headers).iter() {
             if name == "Refer-To" {
-                headers.push("Refer-To", transfer.refer_to.to_text());
+                headers.push("Refer-To", refer_to.clone());
+            } else if name == "Referred-By" {
+                // Who refers is to the far end whom it talks to, and nobody whom it may never have heard of.
+                headers.push("Referred-By", self.name_towards(to).unwrap_or(value));
             } else {
                 headers.push(name, value);
             }
@@ -180,12 +188,20 @@ impl Call {
         let refer = Payload {
             method: Method::Refer,
             headers,
-            body: transfer.refer.body.clone(),
+            body: refer.body,
             number,
             cseq: 0,
         };
-        let to = transfer.by.other();
         self.tell(to, Signal::Request(refer), env);
+    }
+    /// As whom the peer of that leg knows the other party.
+    fn name_towards(&self, side: Side) -> Option<Text> {
+        let leg = match side {
+            Side::A => &self.a,
+            Side::B => self.b.iter().find(|b| b.current).map(|b| &b.leg)?,
+        };
+        let name = NameAddr::parse(leg.dialog().local.clone()).ok()?;
+        Some(NameAddr::of(name.uri.detached()).to_text())
     }
     fn notify(&mut self, to: Side, payload: Option<Payload>, env: &mut Env<'_>) {
         if let Some(payload) = payload {

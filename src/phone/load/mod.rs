@@ -98,6 +98,7 @@ fn with_server(options: &Options) -> Result<Summary, Error> {
         ("b2bua-server/max-calls", options.calls.max(1).to_string()),
         ("b2bua-server/unanswered-timeout", "4".into()),
         ("b2bua-server/http-listen", String::new()),
+        ("b2bua-server/control-socket", String::new()),
         ("b2bua-server/cdr-file", format!("{DIRECTORY}/{RECORDS}")),
         (trenscrypter, "none sip:plain-.* sdes sip:sdes-.*".into()),
     ];

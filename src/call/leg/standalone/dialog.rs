@@ -9,11 +9,14 @@ use crate::{
         Env, Failure, Origin, Side,
         failure::Kind,
         leg::{Inbound, Outbound, Purpose, Sender, attempt::dress_contact},
+        signal::without_asker,
     },
     sip::{
         Method, Request, Response, Status,
         dialog::Dialog,
+        message_summary::{self, MESSAGE_SUMMARY},
         routing::{DialogKey, TransactionKey},
+        subscription::Event,
     },
 };
 use std::time::Duration;
@@ -136,8 +139,20 @@ impl Passage {
             .push("User-Agent", self.profile.user_agent.clone());
         match asked {
             Some(asked) => {
-                content::of_request(&asked.headers, &mut request.headers);
+                let discreet = self.current.as_ref().is_some_and(|route| route.private);
+                if discreet && side == Side::B {
+                    content::of_request(&without_asker(&asked.headers), &mut request.headers);
+                } else {
+                    content::of_request(&asked.headers, &mut request.headers);
+                }
                 request.body = asked.body.clone();
+                // As upstream: a phone that is woken for it is to know whether it is worth it.
+                let summary = Event::of(&request.headers)
+                    .is_some_and(|event| event.package.eq_ignore_ascii_case(MESSAGE_SUMMARY.as_bytes()));
+                if summary && request.method == Method::Notify && !request.headers.contains("Priority") {
+                    let priority = message_summary::priority(&request.body);
+                    request.headers.push("Priority", priority);
+                }
             }
             None => {
                 let Some(subscription) = &self.subscription else {

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     call::{
         Cause, Decision, Env, Failure, Incoming, LookupError, Origin, Outgoing, Side, Standalone, Transmit,
-        Unsent, failure::Kind,
+        Unsent, failure::Kind, signal::without_asker,
     },
     sip::{
         Message, Method, Status,
@@ -342,7 +342,11 @@ impl Passage {
         if has_contact {
             dress_contact(&mut request.headers);
         }
-        content::of_request(&asked.headers, &mut request.headers);
+        if route.private {
+            content::of_request(&without_asker(&asked.headers), &mut request.headers);
+        } else {
+            content::of_request(&asked.headers, &mut request.headers);
+        }
         request.body = route.body.clone().unwrap_or_else(|| asked.body.clone());
         let dialog = Dialog::calling(&request, &tag, cseq);
         let key = DialogKey {

@@ -1,0 +1,322 @@
+//! Transfers, subscriptions, news of mailboxes, and what is said of accounts.
+
+use super::*;
+use b2bua::{
+    app::{InCall, InCallRequest, Side},
+    sip::{Method, ReferTo},
+};
+
+/// Number and user by one pool: out to the telephone network, in to the alias, with news of mailboxes.
+const BOTH: &str = r#"{
+  "schemaVersion": 2,
+  "providers": [
+    {"name": "out", "accountPool": "line", "triggerCondition": {"strategy": "MatchRegex", "pattern": "sip:\\+?[0-9]+@.*", "source": ""},
+     "accountToUse": {"strategy": "FindInPool", "source": "{from}", "by": "alias"},
+     "onAccountNotFound": "nextProvider",
+     "outgoingInvite": {"to": "sip:{incoming.requestUri.user}@{account.uri.hostport}"}},
+    {"name": "in", "accountPool": "line", "triggerCondition": {"strategy": "Always"},
+     "accountToUse": {"strategy": "FindInPool", "source": "{to}", "by": "uri"},
+     "onAccountNotFound": "nextProvider",
+     "outgoingInvite": {"to": "{account.alias}", "from": "sip:{incoming.from.user}@{account.alias.hostport}",
+                        "outboundProxy": "<sip:inside.example;transport=tcp>"},
+     "outgoingNotify": {"outboundProxy": "<sip:inside.example;transport=tcp>"}}
+  ],
+  "accountPools": {"line": {"outboundProxy": "<sip:192.0.2.50>", "registrationRequired": false, "maxCallsPerLine": 1, "loader": [
+      {"uri": "sip:+331@itsp.example", "alias": "sip:alice@in.example", "secretType": "clrtxt", "secret": "s"},
+      {"uri": "sip:+332@itsp.example", "alias": "sip:carol@in.example", "secretType": "clrtxt", "secret": "s"},
+      {"uri": "sip:+333@itsp.example"}]}}
+}"#;
+
+fn refer(method: Method, refer_to: &str) -> InCallRequest {
+    InCallRequest {
+        side: Side::A,
+        refer_to: (method == Method::Refer).then(|| ReferTo::parse(refer_to).expect("a Refer-To")),
+        method,
+        headers: Headers::default(),
+        body: bytes::Bytes::new(),
+    }
+}
+
+/// What becomes of a REFER in a call that came like this.
+fn referred(app: &SipBridge, invite: &Invite, refer_to: &str) -> Option<String> {
+    let mut course = Course::default();
+    route(app, &mut course, invite).expect("a route");
+    match ready(app.in_call(&mut course, &refer(Method::Refer, refer_to))) {
+        InCall::Rewrite(refer_to) => Some(refer_to.to_text().to_string()),
+        InCall::Forward => None,
+        InCall::Refuse(failure) => unreachable!("{failure:?}"),
+    }
+}
+
+/// `blindCallTransferSuccessful` and its kin: the target in the words of whom the REFER goes to.
+#[test]
+fn a_transfer_points_where_the_other_side_can_call() {
+    let app = app(BOTH);
+    let out = invite(
+        "sip:+4930@b2bua",
+        "<sip:alice@in.example>",
+        "<sip:+4930@in.example>",
+        "",
+    );
+    // Alice hands the telephone on to another number.
+    assert_eq!(
+        referred(&app, &out, "<sip:+4931@in.example>").as_deref(),
+        Some("<sip:+4931@itsp.example>")
+    );
+    // Replaces stays, to be named anew by the call itself.
+    assert_eq!(
+        referred(
+            &app,
+            &out,
+            "<sip:+4931@in.example?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>"
+        )
+        .as_deref(),
+        Some("<sip:+4931@itsp.example?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>")
+    );
+    // From outside: the telephone hands alice on to carol, by her number.
+    let inward = invite(
+        "sip:+331@192.0.2.1",
+        "<sip:+49@itsp.example>",
+        "<sip:+331@itsp.example>",
+        "",
+    );
+    assert_eq!(
+        referred(&app, &inward, "<sip:+332@itsp.example>").as_deref(),
+        Some("<sip:carol@in.example>")
+    );
+    // A target of which no provider knows anything stays what it is.
+    assert_eq!(referred(&app, &inward, "<sip:eve@elsewhere.example>"), None);
+}
+
+#[test]
+fn a_transfer_takes_no_line_and_is_made_by_the_calls_own_account_where_any_would_do() {
+    let app = app(&one(
+        r#""triggerCondition": {"strategy": "Always"},"#,
+        TO,
+        r#"{"uri": "sip:a@one.example"}, {"uri": "sip:a@two.example"}, {"uri": "sip:a@three.example"}"#,
+    )
+    .replace(r#""maxCallsPerLine": 2"#, r#""maxCallsPerLine": 1"#));
+    let mut course = Course::default();
+    let call = route(&app, &mut course, &dialled("sip:+331@b2bua")).expect("a route");
+    let host = call.target.host().to_owned();
+    for _ in 0..20 {
+        match ready(app.in_call(&mut course, &refer(Method::Refer, "<sip:+332@in.example>"))) {
+            InCall::Rewrite(to) => assert_eq!(to.target().to_string(), format!("sip:+332@{host}")),
+            other => unreachable!("{other:?}"),
+        }
+    }
+    assert!(matches!(
+        ready(app.in_call(&mut course, &refer(Method::Info, ""))),
+        InCall::Forward
+    ));
+    let lines = &app.bridge.pools[0];
+    assert_eq!(lines.all().iter().map(|line| line.calls()).sum::<u32>(), 1);
+}
+
+fn standalone(method: &str, uri: &str, to: &str, host: &str, lines: &str, body: &str) -> Standalone {
+    let text = format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:5060;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n\
+         From: {to};tag=a1\r\nTo: {to}\r\nCall-ID: news@{host}\r\nCSeq: 1 {method}\r\nContact: <sip:{host}>\r\n\
+         {lines}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let Ok(Parsed::Message(Message::Request(request))) = datagram(text.into()) else {
+        unreachable!("a well-formed request")
+    };
+    Standalone {
+        source: Source {
+            transport: Transport::Udp,
+            local: (Ipv4Addr::LOCALHOST, 5060).into(),
+            remote: (host.parse::<Ipv4Addr>().expect("an address"), 5060).into(),
+            flow: FlowId(1),
+        },
+        from: request.headers.from().expect("a From"),
+        to: request.headers.to().expect("a To"),
+        request,
+    }
+}
+
+fn decided(app: &SipBridge, request: &Standalone) -> Result<Outgoing, u16> {
+    match ready(app.route_standalone(request)) {
+        Decision::Bridge(mut routes) => Ok(routes.pop().expect("a route")),
+        Decision::Decline(failure) => Err(failure.status.code()),
+        Decision::Redirect(_) => unreachable!("nobody redirects"),
+    }
+}
+
+const SUMMARY: &str = "Event: message-summary\r\nSubscription-State: active\r\n\
+                       Content-Type: application/simple-message-summary\r\n";
+const BODY: &str =
+    "Messages-Waiting: yes\r\nMessage-Account: sip:+331@itsp.example\r\nVoice-Message: 4/8 (1/2)\r\n";
+
+/// `mwiBridging`: the subscriber's side of it.
+#[test]
+fn a_subscription_goes_out_under_the_accounts_name_to_where_it_was_meant() {
+    let app = app(BOTH);
+    let asked = |from: &str, host: &str| {
+        standalone(
+            "SUBSCRIBE",
+            "sip:+4999@mailbox.example",
+            from,
+            host,
+            "Event: message-summary\r\nExpires: 600\r\n",
+            "",
+        )
+    };
+    let out = decided(&app, &asked("<sip:alice@in.example>", "192.0.2.7")).expect("a route");
+    assert_eq!(
+        addresses(&out),
+        [
+            "<sip:+331@itsp.example>",
+            "<sip:+331@itsp.example>",
+            "sip:+4999@mailbox.example",
+            "sip:192.0.2.50;lr"
+        ]
+    );
+    assert_eq!(out.credentials.expect("the account's").username, "+331");
+    assert!(out.private && out.lease.is_none());
+    // Nobody's, and the provider itself.
+    assert_eq!(
+        decided(&app, &asked("<sip:eve@in.example>", "192.0.2.7")).err(),
+        Some(488)
+    );
+    assert_eq!(
+        decided(&app, &asked("<sip:alice@in.example>", "192.0.2.50")).err(),
+        Some(488)
+    );
+    // Other methods are not bridged, as upstream.
+    let message = standalone(
+        "MESSAGE",
+        "sip:+49@x.example",
+        "<sip:alice@in.example>",
+        "192.0.2.7",
+        "",
+        "",
+    );
+    assert_eq!(decided(&app, &message).err(), Some(405));
+}
+
+#[test]
+fn a_subscription_by_an_account_that_is_not_registered_is_refused() {
+    let app = app(&BOTH.replace(
+        r#""registrationRequired": false"#,
+        r#""registrationRequired": true"#,
+    ));
+    let asked = standalone(
+        "SUBSCRIBE",
+        "sip:+4999@mailbox.example",
+        "<sip:alice@in.example>",
+        "192.0.2.7",
+        "Event: message-summary\r\n",
+        "",
+    );
+    assert_eq!(decided(&app, &asked).err(), Some(488));
+}
+
+#[test]
+fn news_of_a_mailbox_reach_the_alias_by_the_providers_way() {
+    let app = app(BOTH);
+    let news = |to: &str, lines: &str| standalone("NOTIFY", "sip:x@192.0.2.1", to, "192.0.2.50", lines, BODY);
+    let out = decided(&app, &news("<sip:+331@itsp.example>", SUMMARY)).expect("a route");
+    assert_eq!(
+        addresses(&out),
+        [
+            "<sip:alice@in.example>",
+            "<sip:alice@in.example>",
+            "sip:alice@in.example",
+            "sip:inside.example;transport=tcp;lr"
+        ]
+    );
+    assert_eq!(fields(&out.headers), ["Priority: urgent"]);
+    let body = out.body.expect("the body");
+    assert_eq!(
+        body,
+        BODY.replace("sip:+331@itsp.example", "sip:alice@in.example")
+    );
+    assert!(out.credentials.is_none());
+    // An account without alias, nobody's, and other events.
+    assert_eq!(
+        decided(&app, &news("<sip:+333@itsp.example>", SUMMARY)).err(),
+        Some(481)
+    );
+    assert_eq!(
+        decided(&app, &news("<sip:+339@itsp.example>", SUMMARY)).err(),
+        Some(481)
+    );
+    let other = SUMMARY.replace("message-summary\r\nSub", "presence\r\nSub");
+    assert_eq!(
+        decided(&app, &news("<sip:+331@itsp.example>", &other)).err(),
+        Some(481)
+    );
+}
+
+#[test]
+fn without_outgoing_notify_news_of_a_mailbox_are_dropped() {
+    let (before, after) = (
+        BOTH.find(",\n     \"outgoingNotify\"").expect("it"),
+        BOTH.find("}}\n  ],").expect("it"),
+    );
+    let text = format!("{}{}", &BOTH[..before], &BOTH[after + 1..]);
+    let app = app(&text);
+    let news = standalone(
+        "NOTIFY",
+        "sip:x@192.0.2.1",
+        "<sip:+331@itsp.example>",
+        "192.0.2.50",
+        SUMMARY,
+        BODY,
+    );
+    assert_eq!(decided(&app, &news).err(), Some(481));
+}
+
+/// `cli`, `callRelease`: upstream's keys and words.
+#[test]
+fn what_is_said_of_accounts_is_what_upstream_says() {
+    let app = app(BOTH);
+    let free = |at: usize| {
+        let report = app.report().expect("a report");
+        report["providers"][0]["accounts"][at]["freeSlots"].as_u64()
+    };
+    assert_eq!(free(0), Some(1));
+    let out = invite(
+        "sip:+4930@b2bua",
+        "<sip:alice@in.example>",
+        "<sip:+4930@in.example>",
+        "",
+    );
+    let call = routed(&app, &out).expect("a route");
+    assert_eq!((free(0), free(1)), (Some(0), Some(1)));
+    drop(call);
+    assert_eq!(free(0), Some(1));
+    let report = app.report().expect("a report");
+    assert_eq!(report["providers"][1]["name"], "in");
+    assert_eq!(
+        report["providers"][1]["accounts"][2],
+        serde_json::json!({"address": "sip:+333@itsp.example", "status": "OK", "registerEnabled": false, "freeSlots": 1})
+    );
+    let waits = self::app(&BOTH.replace(
+        r#""registrationRequired": false"#,
+        r#""registrationRequired": true"#,
+    ));
+    assert_eq!(
+        waits.report().expect("a report")["providers"][0]["accounts"][0],
+        serde_json::json!({"address": "sip:+331@itsp.example", "status": "Should register"})
+    );
+}
+
+/// A provider that calls us may ask us for a password within that call; whoever else calls may not (S8).
+#[test]
+fn a_caller_is_answered_as_the_account_where_it_is_the_accounts_server() {
+    let app = app(BOTH);
+    let mut call = invite(
+        "sip:+331@192.0.2.1",
+        "<sip:+49@itsp.example>",
+        "<sip:+331@itsp.example>",
+        "",
+    );
+    assert!(routed(&app, &call).expect("a route").caller_credentials.is_none());
+    call.source.remote = (Ipv4Addr::new(192, 0, 2, 50), 5060).into();
+    let out = routed(&app, &call).expect("a route");
+    assert_eq!(out.caller_credentials.expect("the account's").username, "+331");
+    assert!(out.credentials.is_none(), "the inside is not shown it");
+}

@@ -1,0 +1,93 @@
+//! Where a REFER points, in the words of whom it goes to.
+
+use super::{
+    bridge::{Bridge, Tried},
+    template::{Identity, Incoming, Scope, address},
+};
+use b2bua::{
+    app::{InCall, InCallRequest},
+    sip::{Method, NameAddr, ReferTo, Uri, uri::Scheme},
+};
+
+impl Bridge {
+    /// What becomes of a request inside of a call, of which `incoming` is how it came and `tried` how it went.
+    pub(super) fn in_call(
+        &self,
+        (incoming, tried): (&Incoming, &Tried),
+        request: &InCallRequest,
+        random: impl FnMut() -> u64,
+    ) -> InCall {
+        let refer_to = request
+            .refer_to
+            .as_ref()
+            .filter(|_| request.method == Method::Refer);
+        let Some(refer_to) = refer_to else {
+            return InCall::Forward;
+        };
+        match self.referred((incoming, tried), refer_to, random) {
+            Some((provider, target)) => {
+                tracing::info!(provider, from = %refer_to.target(), to = %target, "a transfer's target is translated");
+                InCall::Rewrite(refer_to.aimed_at(&target))
+            }
+            None => {
+                tracing::info!(to = %refer_to.target(), "a transfer's target stays as it is: no provider translates it");
+                InCall::Forward
+            }
+        }
+    }
+
+    /// The target that the first provider makes which matches the call's Request-URI and finds an account with the new target as
+    /// To. Its `outgoingInvite.to` is evaluated with the new target for To and for Request-URI: it is what will be called.
+    fn referred(
+        &self,
+        (incoming, tried): (&Incoming, &Tried),
+        refer_to: &ReferTo,
+        mut random: impl FnMut() -> u64,
+    ) -> Option<(&str, Uri)> {
+        let target = refer_to.target();
+        let to = NameAddr {
+            uri: target.clone(),
+            ..refer_to.address.without_params()
+        };
+        let called = Incoming {
+            to,
+            ..incoming.clone()
+        };
+        let aimed = Incoming {
+            request_uri: target,
+            ..called.clone()
+        };
+        for (index, provider) in self.providers.iter().enumerate() {
+            let plan = &provider.plan;
+            if plan.trigger.test(plan, incoming).is_err() {
+                continue;
+            }
+            let own = tried.accounts.last().filter(|_| tried.provider == index);
+            let chosen = self.pools.get(plan.pool).and_then(|pool| {
+                let asked = (&called, &plan.numbers);
+                pool.identity(&plan.strategy, asked, random(), own.map(String::as_str))
+                    .ok()
+            });
+            let Some(found) = chosen else { continue };
+            let scope = Scope {
+                incoming: Some(&aimed),
+                account: Some(Identity {
+                    uri: &found.account.uri,
+                    alias: found.account.alias.as_ref(),
+                }),
+                numbers: &plan.numbers,
+                form: plan.numbers.form,
+            };
+            match address(&plan.invite.to.evaluate(&scope)) {
+                Ok(made) if made.uri.scheme() != Scheme::Other => {
+                    return Some((&plan.name, made.uri.without_headers()));
+                }
+                Ok(made) => {
+                    tracing::info!(provider = plan.name, uri = %made.uri, "is no target of a transfer")
+                }
+                Err(what) => tracing::info!(provider = plan.name, %what, "no target of a transfer"),
+            }
+        }
+        None
+    }
+}
