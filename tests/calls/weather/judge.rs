@@ -17,6 +17,17 @@ impl Plan {
             .chain([&stage.caller])
             .any(|agent| agent.facts.timeouts + agent.facts.unacknowledged > 0)
             || agents_heard(stage, 408)
+            || self.is_unrefreshed(stage)
+    }
+    /// All tries of a refresh of the server's were lost: it has ended the session before it expired (RFC 4028 §10).
+    fn is_unrefreshed(&self, stage: &Stage) -> bool {
+        let cause = stage
+            .sim
+            .summary
+            .as_ref()
+            .and_then(|summary| summary.cause.as_ref());
+        let expired = |reason: &b2bua::sip::Text| reason.to_str().contains("Session expired");
+        cause.is_some_and(|cause| cause.reasons.iter().any(expired))
     }
     /// What must be true of how it went.
     pub(super) fn judge(&self, stage: &Stage) -> Result<(), String> {
