@@ -43,7 +43,7 @@ impl Linphone {
         // Its database goes there, and it does not make the folder.
         fs::create_dir_all(home.join(".local/share/linphone")).map_err(told)?;
         let (tone, recording) = (home.join("tone.wav"), home.join("heard.wav"));
-        Sound::sine(setup.tone, 60).write(&tone)?;
+        Sound::sine(setup.tone, 120).write(&tone)?;
         let rc = home.join("rc");
         fs::write(&rc, rc_file(setup)).map_err(told)?;
         let mut command = Command::new("linphonec");

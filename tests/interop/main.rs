@@ -49,6 +49,7 @@ mod sip_text;
 mod sipp;
 mod sipp_calls;
 mod through;
+mod timers;
 mod tls;
 mod tone;
 mod transfer;
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
         tls::TESTS,
         trunk::TESTS,
         carriers::TESTS,
+        timers::TESTS,
         sipp_calls::TESTS,
         multihomed::TESTS,
         shipped::TESTS,

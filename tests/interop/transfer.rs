@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("transfer::blind_to_one_who_declines", declined),
     Test::new("transfer::attended_by_the_caller", |s| attended(s, Side::A)),
     Test::new("transfer::attended_by_the_callee", |s| attended(s, Side::B)),
+    Test::new("transfer::attended_to_one_who_declines", attended_declined),
 ];
 
 const BOB: &str = "sip:bob@example.net";
@@ -40,10 +41,16 @@ struct Stage {
 
 /// Alice and bob talk through the server; carol waits.
 fn stage(scene: &Scene, carol_answers: bool) -> Outcome<Stage> {
+    staged(scene, carol_answers, "")
+}
+
+/// The same with further settings of carol's phone.
+fn staged(scene: &Scene, carol_answers: bool, carols: &str) -> Outcome<Stage> {
     let alice = scene.caller(Make::Linphone).through(&server::uri(Side::A));
     let callee = || scene.callee(Make::Linphone).through(&server::uri(Side::B));
     let (bob, mut carol): (Setup, Setup) = (callee(), callee().carol());
     carol.answers = carol_answers;
+    carols.clone_into(&mut carol.more);
     // Everybody may call: the phone of whoever is handed on calls carol.
     let proxy = SocketAddr::new(Side::B.hub(), 5070);
     let mut config = Config::new(&format!("sip:{proxy}"));
@@ -194,6 +201,34 @@ fn attended(scene: &Scene, by: Side) -> Outcome {
         return Err(format!(
             "carol was told to replace {replaces}, which she does not have"
         ));
+    }
+    stage.server.finish()
+}
+
+/// Alice has talked to carol, who then declines to talk to bob instead: alice is told so, and has both of them still.
+fn attended_declined(scene: &Scene) -> Outcome {
+    let mut stage = staged(scene, false, "auto_answer_replacing_calls=0\n")?;
+    stage.alice.hold()?;
+    let before = stage.alice.ups();
+    stage.alice.dial(CAROL)?;
+    stage.carol.await_said("Receiving new incoming call", 1)?;
+    stage.carol.say("answer 1")?;
+    stage.alice.await_up(before)?;
+    stage.carol.await_call()?;
+    thread::sleep(Duration::from_secs(1));
+    stage.alice.say("transfer 1 --to-call 2")?;
+    stage.carol.await_said("Receiving new incoming call", 2)?;
+    stage.carol.say("terminate 2")?;
+    // Bob, who was held before, goes back to alice; she takes him back.
+    thread::sleep(Duration::from_secs(2));
+    stage.alice.say("terminate 2")?;
+    thread::sleep(Duration::from_secs(1));
+    stage.alice.resume()?;
+    talk(&mut stage.bob, tone::CALLER, &mut stage.alice, tone::CALLEE)?;
+    let (wire_a, _) = stage.captures.finish()?;
+    let told = told(&wire_a.messages, Side::A);
+    if !told.last().is_some_and(|last| last.starts_with("SIP/2.0 603")) {
+        return Err(format!("the transferor was told {told:?}, expected 603 at last"));
     }
     stage.server.finish()
 }
