@@ -6,7 +6,7 @@ use super::{
     template::{Incoming, address},
 };
 use b2bua::{
-    app::{EncryptionPolicy, Outgoing, Services},
+    app::{EncryptionPolicy, Outgoing, Services, Side},
     call::{
         Env,
         leg::{Leg, LegOutput, Profile, Reliability, SessionTimers},
@@ -153,6 +153,7 @@ fn invite(outgoing: &Outgoing, ids: &mut Ids, now: Instant) -> String {
         reliable: Reliability::default(),
     });
     let mut leg = Leg::dial(
+        Side::B,
         outgoing,
         Body::None,
         vec![target],

@@ -165,6 +165,8 @@ impl Application for SipBridge {
 
     async fn route(&self, course: &mut Course, invite: &Invite) -> Decision {
         let incoming = Incoming::of(invite);
+        // A transfer within a call is routed like a call of its own.
+        course.tried = Tried::default();
         let decision = match self.place(&incoming, &mut course.tried, now()) {
             Some(placed) => Decision::Bridge(vec![placed.outgoing]),
             None => Decision::Decline(refusal()),

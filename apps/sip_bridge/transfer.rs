@@ -20,7 +20,8 @@ impl Bridge {
         let refer_to = request
             .refer_to
             .as_ref()
-            .filter(|_| request.method == Method::Refer);
+            .filter(|_| request.method == Method::Refer && !request.executed);
+        // Of one that the server executes, the target is translated when it is called.
         let Some(refer_to) = refer_to else {
             return InCall::Forward;
         };

@@ -106,6 +106,17 @@ pub struct Attempt {
     pub failed: Option<(Status, Origin, Kind)>,
 }
 
+/// One transfer within a call (REFER).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Who wanted it.
+    pub by: Side,
+    /// To whom.
+    pub to: Text,
+    /// What became of it; `None`: nobody has said, or the call ended meanwhile.
+    pub status: Option<Status>,
+}
+
 /// What was agreed on for one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamTerms {
@@ -156,6 +167,8 @@ pub struct Summary {
     pub b: Option<Party>,
     /// Who was tried, in their order.
     pub attempts: Vec<Attempt>,
+    /// Who was to be talked to instead, in their order.
+    pub transfers: Vec<Transfer>,
     /// When the INVITE came.
     pub began: Instant,
     /// When the caller was first told of progress (180, 183 …).
@@ -188,6 +201,7 @@ impl Summary {
             a,
             b: None,
             attempts: Vec::new(),
+            transfers: Vec::new(),
             began,
             ringing: None,
             answered: None,

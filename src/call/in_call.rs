@@ -1,6 +1,6 @@
 //! A request inside a running call as applications see it: read-only.
 
-use super::{Side, signal::Payload};
+use super::{Side, TransferMode, signal::Payload};
 use crate::sip::{Headers, Method, ReferTo};
 use bytes::Bytes;
 
@@ -16,17 +16,20 @@ pub struct InCallRequest {
     pub headers: Headers,
     /// The body; empty for a session description, which does not cross so.
     pub body: Bytes,
+    /// A REFER that the server executes: its target is going to be routed like that of a call by this party.
+    pub executed: bool,
     /// Where a REFER points; the dialog that it may name is the transferor's.
     pub refer_to: Option<ReferTo>,
 }
 
 impl InCallRequest {
-    pub(super) fn of(side: Side, payload: &Payload, refer_to: Option<ReferTo>) -> Self {
+    pub(super) fn of(side: Side, payload: &Payload, refer_to: Option<ReferTo>, mode: TransferMode) -> Self {
         Self {
             side,
             method: payload.method.clone(),
             headers: payload.headers.clone(),
             body: payload.body.clone(),
+            executed: refer_to.is_some() && mode == TransferMode::Execute,
             refer_to,
         }
     }

@@ -9,13 +9,15 @@ pub enum TransferMode {
     /// The far end gets it and does it, as with Flexisip.
     #[default]
     Relay,
+    /// The server does it: it calls the target and joins it with the party that stays.
+    Execute,
     /// 603.
     Refuse,
 }
 
 /// A word that names no mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown transfer mode {0:?}: expected one of relay, refuse")]
+#[error("unknown transfer mode {0:?}: expected one of relay, execute, refuse")]
 pub struct UnknownTransferMode(pub String);
 
 impl FromStr for TransferMode {
@@ -23,6 +25,7 @@ impl FromStr for TransferMode {
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         match word {
             "relay" => Ok(Self::Relay),
+            "execute" => Ok(Self::Execute),
             "refuse" => Ok(Self::Refuse),
             other => Err(UnknownTransferMode(other.to_owned())),
         }
@@ -32,6 +35,7 @@ impl fmt::Display for TransferMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Relay => "relay",
+            Self::Execute => "execute",
             Self::Refuse => "refuse",
         })
     }

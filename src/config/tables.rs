@@ -285,12 +285,13 @@ const SERVER: &[Key] = &[
     },
     Key {
         name: "transfer-mode",
-        kind: Kind::OneOf(&["relay", "refuse"]),
+        kind: Kind::OneOf(&["relay", "execute", "refuse"]),
         default: "relay",
         help: "What becomes of a REFER, by which a party hands the other one on: relay passes it to that one, who calls the \
-               target itself; refuse answers 603.",
+               target itself; execute is for phones that cannot: the server calls the target, as if the one who refers \
+               had called, and joins it with the one who stays; refuse answers 603.",
         reload: true,
-        example: "refuse",
+        example: "execute",
     },
     Key {
         name: "drain-timeout",

@@ -76,6 +76,33 @@ impl Sdp {
             direction
         }
     }
+    /// The same, as if its writer held nobody: each stream that is not refused is `sendrecv`.
+    #[must_use]
+    pub fn resumed(&self) -> Self {
+        let resume = |lines: &[Line], held: bool| -> Vec<Line> {
+            let lines = lines.iter().filter(|line| Direction::of_line(line).is_none());
+            lines
+                .map(|line| match line.kind {
+                    // Anywhere: where the writer is, crosses to nobody.
+                    b'c' if held => Line::new(b'c', "IN IP4 127.0.0.1"),
+                    _ => line.clone(),
+                })
+                .collect()
+        };
+        let held = self.media.iter().any(|media| self.is_black_hole(media));
+        Self {
+            lines: resume(&self.lines, held),
+            media: self
+                .media
+                .iter()
+                .map(|media| Media {
+                    lines: resume(&media.lines, held),
+                    ..media.clone()
+                })
+                .collect(),
+            ..self.clone()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +136,23 @@ mod tests {
         assert_eq!(direction("c=IN IP4 0.0.0.0\n", "c=IN IP4 192.0.2.1\n"), SendRecv);
         assert_eq!(direction("c=IN IP6 ::\n", ""), SendOnly);
         assert_eq!(direction("c=IN IP6 hold.invalid\n", ""), SendOnly);
+    }
+    #[test]
+    fn who_resumes_holds_nobody() {
+        for (session, media) in [
+            ("c=IN IP4 192.0.2.1\n", "a=sendonly\na=ptime:20\n"),
+            ("c=IN IP4 192.0.2.1\na=inactive\n", "a=ptime:20\n"),
+            ("c=IN IP4 0.0.0.0\n", "a=ptime:20\n"),
+            (
+                "c=IN IP4 192.0.2.1\n",
+                "c=IN IP4 0.0.0.0\na=recvonly\na=ptime:20\n",
+            ),
+        ] {
+            let body = format!("v=0\no=- 1 1 IN IP4 192.0.2.1\n{session}m=audio 4000 RTP/AVP 0\n{media}");
+            let sdp = Sdp::parse(body.as_bytes()).unwrap().resumed();
+            assert_eq!(sdp.direction(&sdp.media[0]), SendRecv, "{body}");
+            assert!(sdp.media[0].attribute("ptime").is_some());
+        }
     }
     #[test]
     fn the_other_end_sees_it_reversed() {

@@ -13,7 +13,7 @@ pub struct Dialog {
     pub local_tag: Text,
     /// The peer's tag; `None` for a peer of RFC 2543 that sends none (RFC 3261 §12.1.1).
     pub remote_tag: Option<Text>,
-    /// Our From (or To), tag and all.
+    /// Who we are to the peer: From or To, with our tag.
     pub local: Text,
     /// The peer's.
     /// Who the peer is: From or To, with its tag.

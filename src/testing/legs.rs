@@ -125,7 +125,7 @@ impl Legs {
         let now = Instant::now();
         let mut ids = Ids::seeded(seed);
         let mut env = Env { now, ids: &mut ids };
-        let caller = Leg::dial(&plan(), body, vec![target(Side::A)], 70, own, &mut env);
+        let caller = Leg::dial(Side::B, &plan(), body, vec![target(Side::A)], 70, own, &mut env);
         let mut legs = Self {
             now,
             began: now,

@@ -3,7 +3,8 @@
 //! Identities (From and To) cross on purpose, and so do headers that an application passes on; all else of leg A stays on leg A, and
 //! of leg B on leg B.
 
-use crate::{call::Side, sdp::Sdp, sip::Message};
+use super::sim::Who;
+use crate::{sdp::Sdp, sip::Message};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
@@ -12,14 +13,16 @@ use std::collections::BTreeSet;
 pub struct Privacy {
     a: BTreeSet<String>,
     b: BTreeSet<String>,
+    c: BTreeSet<String>,
 }
 
 impl Privacy {
     /// Learns from a message on one leg, in either direction. Our own identifiers there count as well.
-    pub fn learn(&mut self, side: Side, message: &Message) {
-        let known = match side {
-            Side::A => &mut self.a,
-            Side::B => &mut self.b,
+    pub fn learn(&mut self, side: impl Into<Who>, message: &Message) {
+        let known = match side.into() {
+            Who::A => &mut self.a,
+            Who::B => &mut self.b,
+            Who::C => &mut self.c,
         };
         let headers = message.headers();
         let mut found = vec![headers.call_id().expect("Call-ID").to_str().into_owned()];
@@ -68,10 +71,12 @@ impl Privacy {
     }
 
     /// What of the other leg is in a message of this one.
-    pub fn leaks(&self, side: Side, bytes: &Bytes) -> Option<&str> {
-        let foreign = match side {
-            Side::A => &self.b,
-            Side::B => &self.a,
+    pub fn leaks(&self, side: impl Into<Who>, bytes: &Bytes) -> Option<&str> {
+        let side = side.into();
+        let (foreign, other, own) = match side {
+            Who::A => (&self.b, &self.c, &self.a),
+            Who::B => (&self.a, &self.c, &self.b),
+            Who::C => (&self.a, &self.b, &self.c),
         };
         // A redirection that is passed on says where to go instead: that is what it is for.
         let without_contact: Vec<u8>;
@@ -86,8 +91,14 @@ impl Privacy {
         } else {
             bytes
         };
+        // The party that a transfer leads to may be where another is: then it has our address there in common.
+        let met = |word: &&String| !own.contains(*word);
+        let foreign: Box<dyn Iterator<Item = &String>> = match side {
+            Who::C => Box::new(foreign.iter().chain(other).filter(met)),
+            Who::A | Who::B => Box::new(foreign.iter().chain(other.iter().filter(met))),
+        };
         foreign
-            .iter()
+            .into_iter()
             .find(|word| memchr::memmem::find(bytes, word.as_bytes()).is_some())
             .map(String::as_str)
     }

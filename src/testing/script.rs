@@ -1,12 +1,16 @@
 //! Call scripts: a call written down as what each party says and hears. The format is in `tests/calls/README.md`.
 
 mod check;
+mod media;
 
 use self::check::check;
-use super::{Sim, Verdicts};
+use super::{
+    Sim, Verdicts,
+    sim::{SERVER_A, SERVER_B, Who},
+};
 use crate::{
     call::{Cause, Command, Designation, Input, Origin, Side, bridge::CallSettings, failure::Kind},
-    media::{Connect, MediaEvent, Protection, StreamId},
+    media::{MediaEvent, StreamId},
     sip::{Message, NameAddr, Replaces, Status},
 };
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
@@ -187,8 +191,8 @@ impl Play<'_> {
                 self.sim()?.designations.insert(named, found);
                 Ok(())
             }
-            [who @ ("a" | "b"), ">", what, ref more @ ..] => self.say(side(who), what, more),
-            [who @ ("a" | "b"), "<", what, ref checks @ ..] => self.hear(side(who), what, checks),
+            [name @ ("a" | "b" | "c"), ">", what, ref more @ ..] => self.say(who(name), what, more),
+            [name @ ("a" | "b" | "c"), "<", what, ref checks @ ..] => self.hear(who(name), what, checks),
             [who @ ("a" | "b"), "silence"] => {
                 let event = MediaEvent::Silent {
                     side: side(who),
@@ -197,13 +201,16 @@ impl Play<'_> {
                 self.sim()?.feed(Input::Media(event));
                 Ok(())
             }
-            [who @ ("a" | "b"), "hears", "nothing"] => {
+            [name @ ("a" | "b" | "c"), "hears", "nothing"] => {
                 let sim = self.sim()?;
                 sim.run(Duration::from_millis(10));
-                match sim.peer(side(who)).inbox.first() {
+                match sim.party(who(name)).inbox.first() {
                     None => Ok(()),
-                    Some(message) => Err(format!("{who} was told {}", headline(message))),
+                    Some(message) => Err(format!("{name} was told {}", headline(message))),
                 }
+            }
+            ["media", name @ ("a" | "b" | "c"), "is", place @ ("a" | "b")] => {
+                self.media_is(who(name), side(place))
             }
             ["media", ref flows @ ..] => self.media(flows),
             ["time", time] => {
@@ -224,6 +231,21 @@ impl Play<'_> {
                 let fits = found.status.to_string() == code && (modes.is_empty() || legs == *modes);
                 fits.then_some(())
                     .ok_or_else(|| format!("the record says {} {}", found.status, legs.join(" ")))
+            }
+            ["transfers", ref expected @ ..] => {
+                let sim = self.sim()?;
+                let summary = sim.summary.as_ref().ok_or("the call is not over")?;
+                let found = summary.transfers.iter().map(|transfer| {
+                    let status = transfer
+                        .status
+                        .map_or("open".to_owned(), |status| status.to_string());
+                    let by = format!("{:?}", transfer.by).to_ascii_lowercase();
+                    format!("{by}:{}:{status}", transfer.to)
+                });
+                let found: Vec<String> = found.collect();
+                (found == expected)
+                    .then_some(())
+                    .ok_or_else(|| format!("the record has the transfers {found:?}"))
             }
             ["done"] => {
                 self.done = true;
@@ -253,6 +275,10 @@ impl Play<'_> {
                 };
                 list.push(codec);
             }
+            "carol-at" => {
+                let server = if value == "a" { SERVER_A } else { SERVER_B };
+                self.sim()?.c.server = server.parse().map_err(|_| "an address of ours".to_owned())?;
+            }
             "think" => self.sim()?.think = duration(value)?,
             "ports" => self.sim()?.relay.free = value.parse().map_err(|_| "expected a number".to_owned())?,
             "trusted" => self.sim()?.trusted = value == "true",
@@ -275,13 +301,14 @@ impl Play<'_> {
     }
 
     /// `a > INVITE sip:bob@example.org sdp audio header "Subject: x"`, `b > 180 fork x sdp audio`
-    fn say(&mut self, side: Side, what: &str, more: &[&str]) -> Result<(), String> {
+    fn say(&mut self, side: Who, what: &str, more: &[&str]) -> Result<(), String> {
         let (mut uri, mut body, mut headers, mut fork, mut method) =
             (None, String::new(), String::new(), "", None);
         let mut words = more.iter();
         let name = match side {
-            Side::A => "a",
-            Side::B => "b",
+            Who::A => "a",
+            Who::B => "b",
+            Who::C => "c",
         };
         while let Some(&word) = words.next() {
             let mut value = || {
@@ -301,7 +328,7 @@ impl Play<'_> {
             }
         }
         let sim = self.sim()?;
-        let peer = sim.peer(side);
+        let peer = sim.party(side);
         let bytes = match what.parse::<u16>() {
             Ok(code) => {
                 let method =
@@ -323,7 +350,7 @@ impl Play<'_> {
     }
 
     /// A body from its file, with what stands for the party filled in.
-    fn body(&mut self, side: Side, name: &str) -> Result<String, String> {
+    fn body(&mut self, side: Who, name: &str) -> Result<String, String> {
         let text = self
             .script
             .bodies
@@ -331,10 +358,11 @@ impl Play<'_> {
             .ok_or_else(|| format!("no sdp/{name}.sdp"))?
             .clone();
         let (ip, port, key) = match side {
-            Side::A => ("192.0.2.10", 30_000, "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxx"),
-            Side::B => ("192.0.2.200", 40_000, "BBBBsecretofbobbyxxxxxxxxxxxxxxxxxxxxxxx"),
+            Who::A => ("192.0.2.10", 30_000, "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxx"),
+            Who::B => ("192.0.2.200", 40_000, "BBBBsecretofbobbyxxxxxxxxxxxxxxxxxxxxxxx"),
+            Who::C => ("192.0.2.150", 50_000, "CCCCsecretofcarolxxxxxxxxxxxxxxxxxxxxxxx"),
         };
-        let user = self.sim()?.peer(side).user.clone();
+        let user = self.sim()?.party(side).user.clone();
         Ok(text
             .replace("{user}", &format!("{user}-login"))
             .replace("{ip}", ip)
@@ -348,11 +376,11 @@ impl Play<'_> {
     }
 
     /// `b < INVITE sdp ~ "RTP/SAVP" header From ~ "alice"`: the next message but 100s must be that one.
-    fn hear(&mut self, side: Side, what: &str, checks: &[&str]) -> Result<(), String> {
+    fn hear(&mut self, side: Who, what: &str, checks: &[&str]) -> Result<(), String> {
         let sim = self.sim()?;
         let end = sim.now + PATIENCE;
         let message = loop {
-            let inbox = &mut sim.peer(side).inbox;
+            let inbox = &mut sim.party(side).inbox;
             inbox.retain(|message| !matches!(message, Message::Response(response) if response.status == Status::TRYING));
             if !inbox.is_empty() {
                 break inbox.remove(0);
@@ -371,28 +399,13 @@ impl Play<'_> {
         }
         check(&message, checks)
     }
+}
 
-    /// `media both`, `media a>b`, `media b>a`, `media none`: what the relay would do with a packet of the first stream.
-    fn media(&mut self, flows: &[&str]) -> Result<(), String> {
-        let sim = self.sim()?;
-        sim.run(Duration::from_millis(10));
-        let goes = |from: Side| {
-            let (entry, exit) = (sim.relay.side(from, 0), sim.relay.side(from.other(), 0));
-            let enters = entry.is_some_and(|entry| entry.receive != Protection::Blocked);
-            let leaves = |exit: &Connect| exit.remote.rtp.is_some() && exit.send != Protection::Blocked;
-            enters && exit.is_some_and(leaves)
-        };
-        let found = match (goes(Side::A), goes(Side::B)) {
-            (true, true) => "both",
-            (true, false) => "a>b",
-            (false, true) => "b>a",
-            (false, false) => "none",
-        };
-        if flows == [found] {
-            Ok(())
-        } else {
-            Err(format!("media flows: {found}"))
-        }
+fn who(word: &str) -> Who {
+    match word {
+        "a" => Who::A,
+        "b" => Who::B,
+        _ => Who::C,
     }
 }
 

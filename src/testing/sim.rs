@@ -6,6 +6,7 @@ mod media;
 mod place;
 mod settings;
 
+pub use place::Who;
 pub use settings::settings;
 
 use super::{
@@ -21,7 +22,7 @@ use crate::{
     media::{MediaEvent, zrtp::Zid},
     sip::{
         Ids, Message, Replaces,
-        routing::{Destination, FlowId, NextHop, Source, Target, TransactionKey, Transport},
+        routing::{Destination, DialogKey, FlowId, NextHop, Source, Target, TransactionKey, Transport},
     },
 };
 use bytes::Bytes;
@@ -38,8 +39,8 @@ pub const ZID: Zid = Zid([0x5E; 12]);
 /// Something that is under way.
 #[derive(Debug)]
 enum Event {
-    ToServer(Side, Bytes),
-    ToPeer(Side, Message, SocketAddr),
+    ToServer(Who, Bytes),
+    ToPeer(Who, Message, SocketAddr),
     Lookup(Side, NextHop),
     Verdict(Verdict),
     Media(MediaEvent),
@@ -60,6 +61,8 @@ pub struct Sim {
     pub a: Peer,
     /// The callee (all forks of it).
     pub b: Peer,
+    /// Whom a transfer leads to.
+    pub c: Peer,
     /// The call; there after the INVITE has come.
     pub call: Option<Call>,
     /// The relay.
@@ -93,7 +96,9 @@ pub struct Sim {
     /// The last report of what there is.
     pub report: Option<Summary>,
     /// Each message that crossed a wire: when, which wire, towards the server or from it.
-    pub wire: Vec<(Instant, Side, bool, Bytes)>,
+    pub wire: Vec<(Instant, Who, bool, Bytes)>,
+    /// On which side of the call each dialog is.
+    dialogs: HashMap<DialogKey, Side>,
     verdicts: Verdicts,
     settings: Arc<CallSettings>,
     /// The weather's own, so that the server's identifiers do not depend on it.
@@ -127,6 +132,8 @@ impl Sim {
             ids: Ids::seeded(seed),
             a: Peer::new("alice", "192.0.2.10:5070", SERVER_A),
             b: Peer::new("bob", "192.0.2.200:5080", SERVER_B),
+            c: Peer::new("carol", "192.0.2.150:5090", SERVER_B),
+            dialogs: HashMap::new(),
             call: None,
             relay: FakeRelay::new(1_000),
             handshakes: FakeHandshakes::default(),
@@ -163,12 +170,13 @@ impl Sim {
         }
     }
     /// Puts a message of a party on its wire.
-    pub fn send(&mut self, side: Side, bytes: Bytes) {
+    pub fn send(&mut self, side: impl Into<Who>, bytes: Bytes) {
         let delay = self.delay;
         self.send_after(side, bytes, delay);
     }
     /// The same, under way for that long.
-    pub fn send_after(&mut self, side: Side, bytes: Bytes, delay: Duration) {
+    pub fn send_after(&mut self, side: impl Into<Who>, bytes: Bytes, delay: Duration) {
+        let side = side.into();
         for late in self.deliveries() {
             self.schedule(delay + late, Event::ToServer(side, bytes.clone()));
         }
@@ -242,16 +250,15 @@ impl Sim {
         match event {
             Event::ToPeer(side, message, address) => {
                 self.reached = address;
-                self.peer(side).receive(message);
-                return Some(side);
+                self.party(side).receive(message);
+                return side.side();
             }
             Event::ToServer(side, bytes) => self.receive(side, &bytes),
             Event::Lookup(side, hop) => {
                 let targets = self
                     .targets
                     .clone()
-                    .unwrap_or_else(|| Ok(vec![self.target(side)]));
-                let _ = hop;
+                    .unwrap_or_else(|| Ok(vec![self.target_of(self.found(side, &hop))]));
                 self.feed(Input::Targets(side, targets));
             }
             Event::Verdict(verdict) => {
@@ -272,13 +279,15 @@ impl Sim {
         None
     }
 
-    fn receive(&mut self, side: Side, bytes: &Bytes) {
-        self.wire.push((self.now, side, true, bytes.clone()));
+    fn receive(&mut self, who: Who, bytes: &Bytes) {
+        self.wire.push((self.now, who, true, bytes.clone()));
         let message = read(bytes);
-        self.privacy.learn(side, &message);
-        let peer = match side {
-            Side::A => &self.a,
-            Side::B => &self.b,
+        self.privacy.learn(who, &message);
+        let side = who.side().or_else(|| self.side_of(&message)).unwrap_or(Side::B);
+        let peer = match who {
+            Who::A => &self.a,
+            Who::B => &self.b,
+            Who::C => &self.c,
         };
         let incoming = Incoming {
             message,
@@ -286,16 +295,16 @@ impl Sim {
                 transport: Transport::Udp,
                 local: peer.server,
                 remote: peer.address,
-                flow: FlowId(side as u64),
+                flow: FlowId(who as u64),
             },
             sent_by: peer.server.to_string().into(),
             reached_by: Transport::Udp,
             trusted: self.trusted,
         };
         if self.summary.is_some() {
-            return self.afterwards(side, &incoming.message);
+            return self.afterwards(who, &incoming.message);
         }
-        if self.call.is_some() || side == Side::B {
+        if self.call.is_some() || who != Who::A {
             return self.feed(Input::Message(side, incoming));
         }
         let mut env = Env {
@@ -316,7 +325,10 @@ impl Sim {
             outputs += 1;
             assert!(outputs < 500, "one input made more than 500 outputs");
             match output {
-                Output::Transmit(side, transmit) => self.transmit(side, transmit),
+                Output::Transmit(side, transmit) => {
+                    let who = self.reached_by(side, &transmit);
+                    self.transmit(who, transmit);
+                }
                 Output::Lookup(side, hop) => self.schedule(self.think, Event::Lookup(side, hop)),
                 Output::Ask(question) => {
                     self.asking = true;
@@ -355,7 +367,9 @@ impl Sim {
                 }
                 Output::Designated(_, _, found) => self.designated = found.map(|found| *found),
                 Output::Report(summary) => self.report = Some(*summary),
-                Output::Dialog(..) => {}
+                Output::Dialog(side, key) => {
+                    self.dialogs.insert(key, side);
+                }
                 Output::Tombstone(key, words) => {
                     self.graves.insert(key, words);
                 }
@@ -373,7 +387,7 @@ impl Sim {
         }
     }
 
-    fn transmit(&mut self, side: Side, transmit: Transmit) {
+    fn transmit(&mut self, side: Who, transmit: Transmit) {
         let Transmit { bytes, to } = transmit;
         let address = match to {
             Destination::Target(target) => target.remote,

@@ -92,7 +92,7 @@ fn a_call_that_nobody_was_called_for_yet_is_refused_with_when_to_try_again() {
     scene.run(Duration::from_millis(2));
     scene.sim.command(Command::Drain);
     scene.run(Duration::from_secs(2));
-    let said = |(_, side, inwards, bytes): &(_, Side, bool, bytes::Bytes)| {
+    let said = |(_, side, inwards, bytes): &(_, b2bua::testing::Who, bool, bytes::Bytes)| {
         let text = String::from_utf8_lossy(bytes);
         *side == Side::A
             && !inwards

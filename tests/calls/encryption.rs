@@ -56,9 +56,10 @@ fn our_offers_inside_a_call_fit_into_a_datagram_whatever_suite_the_party_has() {
             assert!(scene.settle(Duration::from_secs(2)));
             scene.assert_media();
             assert!(scene.sim.relay.side(side, 1).is_some(), "{}", scene.sim.ladder());
-            let offers = scene.sim.wire.iter().filter(|(_, on, inwards, bytes)| {
-                (*on, *inwards) == (side, false) && bytes.starts_with(b"INVITE ")
-            });
+            let offers =
+                scene.sim.wire.iter().filter(|(_, on, inwards, bytes)| {
+                    *on == side && !inwards && bytes.starts_with(b"INVITE ")
+                });
             let sizes: Vec<usize> = offers.map(|(_, _, _, bytes)| bytes.len()).collect();
             let inside = if side == Side::B { &sizes[1..] } else { &sizes };
             assert_eq!(inside.len(), 3);

@@ -28,7 +28,7 @@ fn timed() -> CallSettings {
 }
 
 fn count(scene: &Scene, side: Side, start: &str) -> usize {
-    let sent = |(_, on, inwards, bytes): &&(_, Side, bool, bytes::Bytes)| {
+    let sent = |(_, on, inwards, bytes): &&(_, b2bua::testing::Who, bool, bytes::Bytes)| {
         *on == side && !inwards && bytes.starts_with(start.as_bytes())
     };
     scene.sim.wire.iter().filter(sent).count()

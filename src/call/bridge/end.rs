@@ -23,7 +23,7 @@ impl Call {
     /// The server goes down: who was not called yet is not called any more.
     pub(super) fn drain(&mut self, env: &mut Env<'_>) {
         self.draining = true;
-        self.b.iter_mut().for_each(|b| b.leg.stay());
+        self.members.iter_mut().for_each(|member| member.leg.stay());
         match self.phase {
             Phase::Identifying(..)
             | Phase::Routing
@@ -33,13 +33,14 @@ impl Call {
                 let failure = Failure::of(Kind::Shutdown, Origin::Local).with("Retry-After", "30");
                 self.fail(failure, env);
             }
-            Phase::Dialling | Phase::Up | Phase::Over => {}
+            Phase::Up => self.guest_is_not_called(env),
+            Phase::Dialling | Phase::Over => {}
         }
     }
 
     /// A leg has hung up (`by`), or the call is ended from outside: who does not know yet is told.
     pub(super) fn hang_up(&mut self, by: Option<Side>, cause: Cause, env: &mut Env<'_>) {
-        if matches!(self.phase, Phase::Over) {
+        if matches!(self.phase, Phase::Over) || by.is_some_and(|by| self.survives(by, &cause, env)) {
             return;
         }
         if self.record.answered.is_none() {
@@ -56,6 +57,7 @@ impl Call {
             self.tell(Side::A, Signal::Hangup(cause.clone()), env);
         }
         self.retire((by != Some(Side::B)).then(|| cause.clone()), env);
+        self.dismiss_others(&cause, env);
         self.record.cause = Some(cause);
         self.over(env);
     }
@@ -70,6 +72,7 @@ impl Call {
         self.exchange = None;
         self.requests.clear();
         self.transfers.clear();
+        self.rebridge = None;
         self.early = None;
         self.routes.clear();
         self.redirects = Redirects::default();
@@ -98,7 +101,7 @@ impl Call {
             let summary = self.summary(env.now);
             self.event(CallEvent::Ended(Box::new(summary)));
         }
-        if self.a_closed && self.b.iter().all(|b| b.closed) && !self.record.finished {
+        if self.members.iter().all(|member| member.closed) && !self.record.finished {
             self.record.finished = true;
             let summary = self.summary(env.now);
             self.put(Output::Finished(Box::new(summary)));

@@ -199,11 +199,11 @@ impl Call {
 
     /// The current leg B is no longer leg A's other end. With a cause it is hung up; it cleans up by itself.
     pub(super) fn retire(&mut self, cause: Option<Cause>, env: &mut Env<'_>) {
-        if let Some(b) = self.b.iter_mut().find(|b| b.current) {
-            b.current = false;
-            b.lease = None;
+        if let Some(member) = self.member_of(Side::B) {
+            member.place = Place::Former;
+            member.lease = None;
             if let Some(cause) = cause {
-                b.leg.handle_signal(Signal::Hangup(cause), env);
+                member.leg.handle_signal(Signal::Hangup(cause), env);
             }
         }
     }

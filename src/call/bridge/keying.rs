@@ -29,6 +29,8 @@ pub(super) struct Agreements {
     handshakes: u64,
     /// ZRTP streams without keys, and until when they may be.
     zrtp: BTreeMap<(Side, StreamId), Instant>,
+    /// Associations of a party whose place another has taken, who may come back.
+    aside: BTreeMap<(Side, StreamId), Dtls>,
 }
 
 /// The DTLS association of one stream.
@@ -183,13 +185,47 @@ impl Call {
         let Some(dtls) = self.agreements.dtls.remove(&place) else {
             return;
         };
+        self.end_handshakes(dtls);
+    }
+    fn end_handshakes(&mut self, dtls: Dtls) {
         for handshake in dtls.rtp.0.into_iter().chain(dtls.rtcp.0) {
             self.handshake(HandshakeCommand::End(handshake.id));
         }
     }
 
+    /// Another party takes a side's place: what its own has agreed on stays as it is, for when it comes back.
+    pub(super) fn put_agreements_aside(&mut self, side: Side) {
+        let all = std::mem::take(&mut self.agreements.dtls);
+        let (aside, stay) = all.into_iter().partition(|((whose, _), _)| *whose == side);
+        self.agreements.aside = aside;
+        self.agreements.dtls = stay;
+        self.agreements.zrtp.retain(|(whose, _), _| *whose != side);
+    }
+    /// It comes back.
+    pub(super) fn take_agreements_back(&mut self, side: Side) {
+        let of_side = |((whose, _), _): &(&(Side, StreamId), &Dtls)| *whose == side;
+        let places: Vec<_> = self
+            .agreements
+            .dtls
+            .iter()
+            .filter(of_side)
+            .map(|(place, _)| *place)
+            .collect();
+        places.into_iter().for_each(|place| self.end_association(place));
+        self.agreements.zrtp.retain(|(whose, _), _| *whose != side);
+        let aside = std::mem::take(&mut self.agreements.aside);
+        self.agreements.dtls.extend(aside);
+    }
+    /// It does not come back.
+    pub(super) fn forget_agreements_aside(&mut self) {
+        for dtls in std::mem::take(&mut self.agreements.aside).into_values() {
+            self.end_handshakes(dtls);
+        }
+    }
+
     /// The call is over.
     pub(super) fn end_agreements(&mut self) {
+        self.forget_agreements_aside();
         while let Some(place) = self.agreements.dtls.keys().next().copied() {
             self.end_association(place);
         }

@@ -15,6 +15,8 @@ pub(super) struct Lookups {
 pub(super) enum Asker {
     /// The next attempt.
     Setup,
+    /// Who is to take another's place.
+    Guest,
     /// A leg, by Call-ID.
     Leg(Text),
 }
@@ -50,12 +52,12 @@ impl Call {
         if let Some((_, hop)) = queue.front().cloned() {
             self.put(Output::Lookup(side, hop));
         }
-        match (asker, side) {
-            (Asker::Setup, _) => self.dial_targets(targets, env),
-            (Asker::Leg(_), Side::A) => self.a.handle_targets(targets, env),
-            (Asker::Leg(id), Side::B) => {
-                if let Some(b) = self.b.iter_mut().find(|b| *b.leg.call_id() == id) {
-                    b.leg.handle_targets(targets, env);
+        match asker {
+            Asker::Setup => self.dial_targets(targets, env),
+            Asker::Guest => self.guest_targets(targets, env),
+            Asker::Leg(id) => {
+                if let Some(member) = self.member(&id) {
+                    member.leg.handle_targets(targets, env);
                 }
             }
         }

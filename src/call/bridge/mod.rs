@@ -11,8 +11,10 @@
 //! | `keying`, `zrtp` | key agreements at the media's ports |
 //! | `requests` | what a party asks for in mid-call, and what the application says to it |
 //! | `transfer` | REFER, and what its sender is told of it |
+//! | `rebridge` | another party takes the place of one: dialled, joined with who stays, or all as it was |
 //! | `lookup`, `relay` | what is asked of DNS and of the relay, and their answers |
 //! | `record` | what the summary will say |
+//! | `members` | whose legs there are |
 //! | `end` | hanging up, and what is left to do after it |
 
 mod digits;
@@ -21,6 +23,8 @@ mod end;
 mod hunt;
 mod keying;
 mod lookup;
+mod members;
+mod rebridge;
 mod record;
 mod redirect;
 mod relay;
@@ -34,6 +38,8 @@ use self::{
     early::Early,
     keying::Agreements,
     lookup::{Asker, Lookups},
+    members::{Member, Place},
+    rebridge::Rebridge,
     record::Record,
     redirect::Redirects,
     relay::Relay,
@@ -93,12 +99,10 @@ const MAX_ATTEMPTS: u32 = 64;
 /// One call.
 pub struct Call {
     settings: Arc<CallSettings>,
-    a: Leg,
-    /// Where its INVITE came from.
+    /// Where the caller's INVITE came from.
     caller: IpAddr,
-    a_closed: bool,
-    /// The callee's leg, and former attempts that still clean up.
-    b: Vec<LegB>,
+    /// The caller's leg first, then the callee's and former attempts that still clean up.
+    members: Vec<Member>,
     phase: Phase,
     /// A question is open.
     asked: bool,
@@ -121,6 +125,8 @@ pub struct Call {
     transfers: Transfers,
     /// The dialog whose place this call is to take, as leg B is to be told.
     replaces: Option<Replaces>,
+    /// Another party is to take the place of one.
+    rebridge: Option<Rebridge>,
     /// No answer by then: the call fails.
     unanswered: Option<Instant>,
     /// The current route rings no longer than this.
@@ -131,17 +137,6 @@ pub struct Call {
     /// The server goes down: nobody is called any more.
     draining: bool,
     outputs: VecDeque<Output>,
-}
-
-/// A leg towards a callee.
-struct LegB {
-    leg: Leg,
-    /// Whether this is the leg that leg A is joined with.
-    current: bool,
-    /// Given back when the leg is hung up.
-    lease: Option<Lease>,
-    /// Nothing is left of it; it stays to answer what still comes.
-    closed: bool,
 }
 
 /// Where a call is.
@@ -187,11 +182,10 @@ impl Call {
     pub fn handle(&mut self, input: Input, env: &mut Env<'_>) {
         match input {
             Input::Message(side, incoming) => self.message(side, incoming, env),
-            Input::Undeliverable(Side::A, unsent) => self.a.handle_undeliverable(&unsent, env),
-            Input::Undeliverable(Side::B, unsent) => {
+            Input::Undeliverable(_, unsent) => {
                 // Not its other attempts, which may be at the same address.
-                if let Some(b) = self.b.iter_mut().find(|b| *b.leg.call_id() == unsent.call_id) {
-                    b.leg.handle_undeliverable(&unsent, env);
+                if let Some(member) = self.member(&unsent.call_id) {
+                    member.leg.handle_undeliverable(&unsent, env);
                 }
             }
             Input::Targets(side, targets) => self.targets(side, targets, env),
@@ -215,12 +209,9 @@ impl Call {
     pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
         let now = env.now;
         let is_due = |at: &mut Instant| *at <= now;
-        if !self.a_closed && self.a.poll_timeout().is_some_and(|at| at <= now) {
-            self.a.handle_timeout(env);
-        }
-        for b in self.b.iter_mut().filter(|b| !b.closed) {
-            if b.leg.poll_timeout().is_some_and(|at| at <= now) {
-                b.leg.handle_timeout(env);
+        for member in self.members.iter_mut().filter(|member| !member.closed) {
+            if member.leg.poll_timeout().is_some_and(|at| at <= now) {
+                member.leg.handle_timeout(env);
             }
         }
         // What a leg has to say at this very moment comes first: an answer in time is in time.
@@ -253,12 +244,8 @@ impl Call {
 
     /// When to call `handle_timeout`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let legs = self
-            .b
-            .iter()
-            .map(|b| &b.leg)
-            .chain((!self.a_closed).then_some(&self.a));
-        legs.filter_map(Leg::poll_timeout)
+        let open = self.members.iter().filter(|member| !member.closed);
+        open.filter_map(|member| member.leg.poll_timeout())
             .chain(self.unanswered)
             .chain(self.no_answer)
             .chain(self.too_long)
@@ -275,46 +262,27 @@ impl Call {
 
     /// What tells both parties that the call is over, should its task die: the BYE of each leg that has a dialog.
     pub fn farewells(&self) -> Vec<(Side, super::Transmit)> {
-        let a = (!self.a_closed).then(|| self.a.farewell()).flatten();
-        let open = self.b.iter().filter(|b| !b.closed);
-        let b = open.filter_map(|b| b.leg.farewell());
-        a.into_iter()
-            .map(|bye| (Side::A, bye))
-            .chain(b.map(|bye| (Side::B, bye)))
+        let open = self.members.iter().filter(|member| !member.closed);
+        open.filter_map(|member| Some((member.leg.side(), member.leg.farewell()?)))
             .collect()
     }
 
     fn message(&mut self, side: Side, incoming: Incoming, env: &mut Env<'_>) {
-        if let Some(address) = setup::media_source(side, &incoming, self.current.as_ref()) {
-            self.media.trust(side, address);
+        let call_id = incoming.message.headers().call_id().unwrap_or_default();
+        let Some(member) = self.member(&call_id) else {
+            return tracing::debug!("message for no leg of this call");
+        };
+        member.source = Some(incoming.source);
+        let (place, source) = (member.place, setup::media_source(&incoming, member.direct));
+        match (place, source) {
+            (Place::Current, Some(address)) => self.media.trust(side, address),
+            (Place::Guest, Some(address)) => self.guest_is_at(address),
+            _ => {}
         }
-        match side {
-            Side::A => self.a.handle_message(incoming, env),
-            Side::B => {
-                let call_id = incoming.message.headers().call_id().ok();
-                let leg = self
-                    .b
-                    .iter_mut()
-                    .find(|b| call_id.as_ref() == Some(b.leg.call_id()));
-                match leg {
-                    Some(b) => b.leg.handle_message(incoming, env),
-                    None => tracing::debug!("message for no leg of this call"),
-                }
-            }
-        }
-    }
-
-    /// Tells one side. A leg that is closed, or not there, has nobody to tell.
-    fn tell(&mut self, side: Side, signal: Signal, env: &mut Env<'_>) {
-        match side {
-            Side::A if !self.a_closed => self.a.handle_signal(signal, env),
-            Side::A => {}
-            Side::B => {
-                if let Some(b) = self.b.iter_mut().find(|b| b.current) {
-                    b.leg.handle_signal(signal, env);
-                }
-            }
-        }
+        self.member(&call_id)
+            .expect("it was there just now")
+            .leg
+            .handle_message(incoming, env);
     }
 
     fn put(&mut self, output: Output) {
@@ -331,42 +299,48 @@ impl Call {
     fn settle(&mut self, env: &mut Env<'_>) {
         loop {
             self.end_early(env);
-            if let Some(output) = self.a.poll_output() {
-                self.media.takes_infos(Side::A, self.a.takes_infos());
-                match output {
-                    LegOutput::Signal(signal) => self.heard_from_a(signal, env),
-                    LegOutput::Closed => self.a_closed = true,
-                    other => self.pass(Side::A, self.a.call_id().clone(), other),
+            let mut outputs = self.members.iter_mut().enumerate();
+            let next = outputs.find_map(|(index, member)| Some((index, member.leg.poll_output()?)));
+            let Some((index, output)) = next else {
+                if self.join_if_ready(env) {
+                    continue;
                 }
-                continue;
-            }
-            let next = self
-                .b
-                .iter_mut()
-                .enumerate()
-                .find_map(|(index, b)| Some((index, b.leg.poll_output()?)));
-            let Some((index, output)) = next else { break };
-            let (current, call_id) = (self.b[index].current, self.b[index].leg.call_id().clone());
-            if current {
-                self.media.takes_infos(Side::B, self.b[index].leg.takes_infos());
+                break;
+            };
+            let member = &mut self.members[index];
+            let side = member.leg.side();
+            if member.place == Place::Current {
+                self.media.takes_infos(side, member.leg.takes_infos());
             }
             match output {
-                LegOutput::Signal(signal) if current => self.heard_from_b(signal, env),
-                LegOutput::Signal(signal) => tracing::debug!(?signal, "a former attempt says"),
-                LegOutput::Closed => self.b[index].closed = true,
-                other => self.pass(Side::B, call_id, other),
+                LegOutput::Signal(signal) => match (member.place, side) {
+                    (Place::Current, Side::A) => self.heard_from_a(signal, env),
+                    (Place::Current, Side::B) => self.heard_from_b(signal, env),
+                    (Place::Guest, _) => self.heard_from_guest(signal, env),
+                    (Place::Leaving, _) => self.heard_from_leaving(index, signal, env),
+                    (Place::Former, _) => tracing::debug!(?signal, "a former attempt says"),
+                },
+                LegOutput::Closed => member.closed = true,
+                other => self.pass(index, other),
             }
         }
         self.finish_if_done(env);
     }
 
     /// Leg outputs that go straight out.
-    fn pass(&mut self, side: Side, call_id: Text, output: LegOutput) {
+    fn pass(&mut self, index: usize, output: LegOutput) {
+        let leg = &self.members[index].leg;
+        let side = leg.side();
         match output {
             LegOutput::Transmit(transmit) => self.put(Output::Transmit(side, transmit)),
             LegOutput::Dialog(key) => self.put(Output::Dialog(side, key)),
             LegOutput::Tombstone(key, transmit) => self.put(Output::Tombstone(key, transmit)),
-            LegOutput::Lookup(hop) => self.look_up(side, Asker::Leg(call_id), hop),
+            LegOutput::Lookup(hop) => {
+                // Where a caller is, is where it came from; whom we called is looked up like any callee.
+                let asked = if leg.has_called() { Side::B } else { side };
+                let asker = Asker::Leg(leg.call_id().clone());
+                self.look_up(asked, asker, hop);
+            }
             // Handled by the caller.
             LegOutput::Signal(_) | LegOutput::Closed => {}
         }

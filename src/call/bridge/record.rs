@@ -5,7 +5,7 @@ use super::{
     Text,
 };
 use crate::{
-    call::event::{Attempt, Party, Sas, Standing, StreamTerms},
+    call::event::{Attempt, Party, Sas, Standing, StreamTerms, Transfer},
     media::StreamStats,
 };
 
@@ -14,6 +14,8 @@ pub(super) struct Record {
     a: Party,
     pub(super) b: Option<Party>,
     attempts: Vec<Attempt>,
+    /// By their numbers.
+    transfers: Vec<(u32, Transfer)>,
     began: Instant,
     ringing: Option<Instant>,
     pub(super) answered: Option<Instant>,
@@ -37,6 +39,7 @@ impl Record {
             a,
             b: None,
             attempts: Vec::new(),
+            transfers: Vec::new(),
             began: now,
             ringing: None,
             answered: None,
@@ -57,6 +60,26 @@ impl Record {
     pub(super) fn tries(&mut self, target: Text) {
         if self.attempts.len() < MAX_ATTEMPTS as usize {
             self.attempts.push(Attempt { target, failed: None });
+        }
+    }
+
+    /// A party has referred the other. Of very many the first are written down.
+    pub(super) fn referred(&mut self, number: u32, by: Side, to: &str) {
+        if self.transfers.len() < MAX_ATTEMPTS as usize {
+            let transfer = Transfer {
+                by,
+                to: to.into(),
+                status: None,
+            };
+            self.transfers.push((number, transfer));
+        }
+    }
+
+    /// It is known what became of that.
+    pub(super) fn transferred(&mut self, number: u32, status: Status) {
+        let known = self.transfers.iter_mut().find(|(other, _)| *other == number);
+        if let Some((_, transfer)) = known {
+            transfer.status = Some(status);
         }
     }
 
@@ -132,6 +155,11 @@ impl Call {
             a: record.a.clone(),
             b: record.b.clone(),
             attempts: record.attempts.clone(),
+            transfers: record
+                .transfers
+                .iter()
+                .map(|(_, transfer)| transfer.clone())
+                .collect(),
             began: record.began,
             ringing: record.ringing,
             answered: record.answered,

@@ -1,6 +1,6 @@
 //! A callee that answers where else it can be found (RFC 3261 §8.1.3.4, §21.3).
 
-use super::{Call, Failure, Lease, Outgoing};
+use super::{Call, Failure, Lease, Outgoing, Side};
 use crate::sip::{Uri, uri::Scheme};
 
 /// Contacts that one call goes after, however many it is told of.
@@ -23,7 +23,7 @@ impl Call {
     }
     /// What the leg that leg A is joined with holds of an account.
     pub(super) fn take_lease(&mut self) -> Option<Lease> {
-        self.b.iter_mut().find(|b| b.current).and_then(|b| b.lease.take())
+        self.member_of(Side::B).and_then(|member| member.lease.take())
     }
     /// Puts the contacts of a redirection before the other routes. `false` where there are none that can be followed.
     ///

@@ -22,6 +22,12 @@ struct Waiting {
 }
 
 impl Requests {
+    /// Its party is gone. The first one is being asked about, and stays.
+    pub(super) fn forget(&mut self, side: Side) {
+        let mut first = true;
+        self.0
+            .retain(|waiting| std::mem::take(&mut first) || waiting.from != side);
+    }
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -41,6 +47,10 @@ impl Call {
             },
             _ => None,
         };
+        if self.leg_of(from.other()).is_none() {
+            let nobody = Failure::new(Status::TEMPORARILY_UNAVAILABLE, Origin::Local, Kind::Unreachable);
+            return self.refuse_request(from, &payload, &nobody, env);
+        }
         if self.requests.0.len() >= MOST_WAITING {
             let busy = Failure::of(Kind::Capacity, Origin::Local);
             return self.refuse_request(from, &payload, &busy, env);
@@ -50,15 +60,17 @@ impl Call {
             payload,
             refer_to,
         });
-        self.ask_about_request();
+        self.ask_next();
     }
     /// Asks about the next one, if nothing else is being asked.
-    pub(super) fn ask_about_request(&mut self) {
-        if self.asked || !matches!(self.phase, Phase::Up) {
+    pub(super) fn ask_next(&mut self) {
+        if self.asked || !matches!(self.phase, Phase::Up) || self.ask_for_guest() {
             return;
         }
         if let Some(waiting) = self.requests.0.front() {
-            let request = InCallRequest::of(waiting.from, &waiting.payload, waiting.refer_to.clone());
+            let refer_to = waiting.refer_to.clone();
+            let request =
+                InCallRequest::of(waiting.from, &waiting.payload, refer_to, self.settings.transfer);
             self.ask(Question::InCall(Box::new(request)));
         }
     }
@@ -82,7 +94,7 @@ impl Call {
             }
             (InCall::Forward, None) => self.forward(from, payload, env),
         }
-        self.ask_about_request();
+        self.ask_next();
     }
     /// Answers a request with a failure.
     pub(super) fn refuse_request(

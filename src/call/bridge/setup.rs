@@ -27,13 +27,11 @@ impl Call {
         env: &mut Env<'_>,
     ) -> Result<Self, Failure> {
         let view = Invite::of(&invite)?;
-        let source = media_source(Side::A, &invite, None);
+        let source = media_source(&invite, false);
         let caller = invite.source.remote.ip();
         let leg = Leg::accept(invite, settings.profile.clone(), env)?;
         let mut call = Self {
             caller,
-            a_closed: false,
-            b: Vec::new(),
             phase: Phase::Routing,
             asked: false,
             media: MediaPlan::new(&settings, zid),
@@ -51,24 +49,27 @@ impl Call {
             requests: Requests::default(),
             transfers: Transfers::default(),
             replaces: None,
+            rebridge: None,
             unanswered: Some(env.now + settings.profile.timers.unanswered),
             no_answer: None,
             too_long: None,
             record: Record::new(Party::of(&view, leg.call_id().clone()), env.now),
             draining: false,
             outputs: VecDeque::new(),
-            a: leg,
+            members: Vec::with_capacity(2),
             settings,
         };
-        call.begin(view, source, env);
+        call.begin((leg, view), source, env);
         call.settle(env);
         Ok(call)
     }
 
-    fn begin(&mut self, mut invite: Invite, source: Option<IpAddr>, env: &mut Env<'_>) {
-        let local = self.a.local_ip().unwrap_or(invite.source.local.ip());
+    fn begin(&mut self, (leg, mut invite): (Leg, Invite), source: Option<IpAddr>, env: &mut Env<'_>) {
+        let local = leg.local_ip().unwrap_or(invite.source.local.ip());
         self.media.begin(Side::A, local, env);
-        self.media.takes_infos(Side::A, self.a.takes_infos());
+        self.media.takes_infos(Side::A, leg.takes_infos());
+        let offered = leg.offer();
+        self.members.push(Member::caller(leg, invite.source));
         if let Some(source) = source {
             self.media.trust(Side::A, source);
         }
@@ -82,7 +83,7 @@ impl Call {
             Ok(None) | Err(_) => self.max_forwards = 70,
         }
         let mut session = Session::default();
-        let offer = match self.a.offer() {
+        let offer = match offered {
             Body::Offer(offer) => Some(offer),
             Body::None | Body::Answer(_) => None,
         };
@@ -139,7 +140,7 @@ impl Call {
             (Verdict::Route(_), Phase::Routing)
                 | (Verdict::Rescue(_), Phase::Rescuing(_))
                 | (Verdict::InCall(_), Phase::Up)
-        );
+        ) || self.awaits_route(&verdict);
         self.asked &= !awaited;
         match (verdict, &self.phase) {
             (Verdict::Route(Decision::Bridge(routes)), Phase::Routing) => {
@@ -166,6 +167,10 @@ impl Call {
                 }
             }
             (Verdict::InCall(decision), Phase::Up) => self.request_decided(decision, env),
+            (verdict @ (Verdict::Route(_) | Verdict::Rescue(_)), Phase::Up) => {
+                self.guest_decided(verdict, env);
+                self.ask_next();
+            }
             (verdict, phase) => tracing::debug!(?verdict, ?phase, "a verdict that nobody waits for"),
         }
     }
@@ -228,6 +233,7 @@ impl Call {
     }
 
     pub(super) fn dial(&mut self, targets: Vec<Target>, env: &mut Env<'_>) {
+        let reliable = self.leg_of(Side::A).is_some_and(Leg::is_reliable);
         let (Some(exchange), Some(route)) = (&mut self.exchange, &mut self.current) else {
             return;
         };
@@ -243,14 +249,18 @@ impl Call {
         }
         let mut profile = self.settings.profile.clone();
         // An offer in a reliable provisional response would need an answer before the caller could be told of it.
-        if exchange.offer.is_none() && !self.a.is_reliable() {
+        if exchange.offer.is_none() && !reliable {
             profile = Arc::new(Profile {
                 reliable: Reliability::Off,
                 ..(*profile).clone()
             });
         }
-        let leg = Leg::dial(route, body, targets, self.max_forwards, profile, env);
-        self.a.authenticate(route.caller_credentials.clone(), self.caller);
+        let leg = Leg::dial(Side::B, route, body, targets, self.max_forwards, profile, env);
+        let caller = self.caller;
+        let mut members = self.members.iter_mut();
+        if let Some(member) = members.find(|member| member.is_current(Side::A)) {
+            member.leg.authenticate(route.caller_credentials.clone(), caller);
+        }
         self.record.b = Some(Party {
             call_id: leg.call_id().clone(),
             from: route.from.to_text(),
@@ -259,12 +269,7 @@ impl Call {
         });
         self.no_answer = route.limits.no_answer.map(|after| env.now + after);
         let target = route.target.to_string();
-        self.b.push(LegB {
-            leg,
-            current: true,
-            lease: route.lease.take(),
-            closed: false,
-        });
+        self.members.push(Member::called(leg, Place::Current, route));
         self.event(CallEvent::Dialled { target });
     }
 
@@ -300,8 +305,9 @@ impl Call {
 }
 
 /// Where a phone's media may come from besides where its SDP says: the address that its SIP came from, as seen by the first
-/// hop (`received` of the bottom Via, believed from trusted proxies only), or by ourselves when no proxy is between.
-pub(super) fn media_source(side: Side, incoming: &Incoming, route: Option<&Outgoing>) -> Option<IpAddr> {
+/// hop (`received` of the bottom Via, believed from trusted proxies only), or by ourselves when no proxy is between. `direct`: we
+/// called it, and by no proxy.
+pub(super) fn media_source(incoming: &Incoming, direct: bool) -> Option<IpAddr> {
     let headers = incoming.message.headers();
     match &incoming.message {
         Message::Request(_) => {
@@ -315,8 +321,7 @@ pub(super) fn media_source(side: Side, incoming: &Incoming, route: Option<&Outgo
         }
         // A response bears only our own Via. It came straight from the phone if nobody stood in its way.
         Message::Response(response) => {
-            let direct = side == Side::B
-                && route.is_some_and(|route| route.route.is_empty())
+            let direct = direct
                 && !headers.contains("Record-Route")
                 && response.status != Status::TRYING
                 && !response.body.is_empty();

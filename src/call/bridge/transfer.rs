@@ -1,7 +1,8 @@
 //! REFER (RFC 3515, RFC 5589): what a party wants done with the other, and what it is told of it.
 //!
 //! The REFER is accepted at once, and its sender learns by NOTIFY what really became of it. With `transfer-mode=relay` the far end
-//! gets the REFER and does it: a dialog that it names is named as the far end's own target knows it.
+//! gets the REFER and does it: a dialog that it names is named as the far end's own target knows it. With `execute` we do it: see
+//! `rebridge`.
 
 use super::*;
 use crate::{
@@ -37,6 +38,8 @@ pub(super) struct Transfers {
 #[derive(Debug)]
 struct Transfer {
     by: Side,
+    /// The Call-ID of its leg.
+    leg: Text,
     number: u32,
     refer: Payload,
     refer_to: ReferTo,
@@ -50,6 +53,8 @@ struct Transfer {
 enum Stage {
     /// Whose the dialog in Refer-To is, is being asked until then.
     Identifying(Instant),
+    /// We do it.
+    Executed,
     /// The far end has the REFER; with this CSeq, once it has answered.
     Referred(Option<u32>),
 }
@@ -58,6 +63,16 @@ impl Transfers {
     pub(super) fn clear(&mut self) {
         self.under_way.clear();
     }
+    /// Whether one is under way.
+    pub(super) fn is_any(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+    /// Another party is there on that side: what the one before it wanted is its own affair.
+    pub(super) fn succeed(&mut self, side: Side, number: u32) {
+        self.under_way
+            .retain(|transfer| transfer.by != side || transfer.number == number);
+        self.referred[side as usize] = false;
+    }
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let subscriptions = self
             .under_way
@@ -65,7 +80,7 @@ impl Transfers {
             .filter_map(|transfer| transfer.subscription.poll_timeout());
         let identities = self.under_way.iter().filter_map(|transfer| match transfer.stage {
             Stage::Identifying(until) => Some(until),
-            Stage::Referred(_) => None,
+            Stage::Executed | Stage::Referred(_) => None,
         });
         subscriptions.chain(identities).min()
     }
@@ -79,7 +94,7 @@ impl Transfers {
         let id = event.id.as_ref().map(|id| id.to_str().parse::<u32>().ok());
         self.under_way.iter_mut().find(|transfer| {
             let fits = match (&transfer.stage, id) {
-                (Stage::Identifying(_), _) => false,
+                (Stage::Identifying(_) | Stage::Executed, _) => false,
                 // The NOTIFY has overtaken the answer to the REFER.
                 (Stage::Referred(None), _) | (Stage::Referred(Some(_)), None) => true,
                 (Stage::Referred(Some(cseq)), Some(id)) => id == Some(*cseq),
@@ -100,12 +115,16 @@ impl Call {
     ) {
         let refused = match self.settings.transfer {
             TransferMode::Refuse => Some(Failure::new(Status::DECLINE, Origin::Local, Kind::Declined)),
+            TransferMode::Execute => self.may_not_rebridge(&refer_to),
             TransferMode::Relay => (self.transfers.under_way.len() >= MOST)
                 .then(|| Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol)),
         };
         if let Some(failure) = refused {
             return self.refuse_request(by, &refer, &failure, env);
         }
+        let Some(leg) = self.leg_of(by).map(|leg| leg.call_id().clone()) else {
+            return;
+        };
         let silent = wants_no_subscription(&refer.headers);
         let mut accepted = refer.without_body();
         accepted.headers = Headers::default();
@@ -118,13 +137,13 @@ impl Call {
         let number = OURS + self.transfers.last;
         let mut subscription = Subscription::new(again.then_some(refer.number), silent, number, env.now);
         let trying = subscription.tell(Status::TRYING, None, env.now);
-        self.event(CallEvent::Referred {
-            by,
-            to: refer_to.target().to_string(),
-        });
+        let to = refer_to.target().to_string();
+        self.record.referred(number, by, &to);
+        self.event(CallEvent::Referred { by, to });
         let named = refer_to.replaces.clone();
         self.transfers.under_way.push(Transfer {
             by,
+            leg: leg.clone(),
             number,
             refer,
             refer_to,
@@ -132,10 +151,10 @@ impl Call {
             subscription,
             stage: Stage::Identifying(env.now + PATIENCE),
         });
-        self.notify(by, trying, env);
+        self.notify(&leg, trying, env);
         match named {
             Some(replaces) => self.put(Output::Identify(replaces)),
-            None => self.relay_refer(number, None, env),
+            None => self.go_about(number, None, env),
         }
     }
     /// It is known whose the dialog is that somebody named; `None`: of nobody here.
@@ -152,7 +171,22 @@ impl Call {
             .map(|transfer| transfer.number)
             .collect();
         for number in waiting {
-            self.relay_refer(number, found, env);
+            self.go_about(number, found, env);
+        }
+    }
+    /// It is known what the REFER names.
+    fn go_about(&mut self, number: u32, found: Option<&Designation>, env: &mut Env<'_>) {
+        match self.settings.transfer {
+            TransferMode::Execute => {
+                let Some(transfer) = self.transfers.find(number) else {
+                    return;
+                };
+                transfer.stage = Stage::Executed;
+                let (by, refer_to, aimed) = (transfer.by, transfer.refer_to.clone(), transfer.aimed);
+                let referred_by = transfer.refer.headers.get("Referred-By");
+                self.rebridge(number, by, (refer_to, referred_by), (found, aimed));
+            }
+            TransferMode::Relay | TransferMode::Refuse => self.relay_refer(number, found, env),
         }
     }
     /// The far end gets the REFER.
@@ -196,16 +230,13 @@ impl Call {
     }
     /// As whom the peer of that leg knows the other party.
     fn name_towards(&self, side: Side) -> Option<Text> {
-        let leg = match side {
-            Side::A => &self.a,
-            Side::B => self.b.iter().find(|b| b.current).map(|b| &b.leg)?,
-        };
+        let leg = self.leg_of(side)?;
         let name = NameAddr::parse(leg.dialog().local.clone()).ok()?;
         Some(NameAddr::of(name.uri.detached()).to_text())
     }
-    fn notify(&mut self, to: Side, payload: Option<Payload>, env: &mut Env<'_>) {
+    fn notify(&mut self, to: &Text, payload: Option<Payload>, env: &mut Env<'_>) {
         if let Some(payload) = payload {
-            self.tell(to, Signal::Request(payload), env);
+            self.tell_member(to, Signal::Request(payload), env);
         }
     }
     /// The answer to a request: to one of the bridge itself, or one that goes back to whose request it was.
@@ -233,8 +264,8 @@ impl Call {
                 // Nobody will tell us how it goes on.
                 if wants_no_subscription(&payload.headers) {
                     let last = transfer.subscription.end(env.now);
-                    let by = transfer.by;
-                    self.notify(by, last, env);
+                    let leg = transfer.leg.clone();
+                    self.notify(&leg, last, env);
                 }
             }
             _ => self.transfer_is(payload.number, status, None, env),
@@ -242,16 +273,26 @@ impl Call {
         self.forget_transfers();
     }
     /// A transfer has come so far.
-    fn transfer_is(&mut self, number: u32, status: Status, reason: Option<&Text>, env: &mut Env<'_>) {
+    pub(super) fn transfer_is(
+        &mut self,
+        number: u32,
+        status: Status,
+        reason: Option<&Text>,
+        env: &mut Env<'_>,
+    ) {
+        if status.is_final() {
+            self.record.transferred(number, status);
+        }
         let Some(transfer) = self.transfers.find(number) else {
             return;
         };
-        let by = transfer.by;
+        let (by, leg) = (transfer.by, transfer.leg.clone());
         let news = transfer.subscription.tell(status, reason, env.now);
         if status.is_final() {
             self.event(CallEvent::Transferred { by, status });
         }
-        self.notify(by, news, env);
+        self.notify(&leg, news, env);
+        self.forget_transfers();
     }
     /// A NOTIFY of the far end about the REFER that it got.
     pub(super) fn notified(&mut self, from: Side, payload: &Payload, env: &mut Env<'_>) {
@@ -263,7 +304,7 @@ impl Call {
             let gone = Failure::new(Status::CALL_DOES_NOT_EXIST, Origin::Local, Kind::Protocol);
             return self.refuse_request(from, payload, &gone, env);
         };
-        let (by, number) = (transfer.by, transfer.number);
+        let number = transfer.number;
         let mut accepted = payload.without_body();
         accepted.headers = Headers::default();
         self.tell(from, Signal::Response(Status::OK, accepted), env);
@@ -273,8 +314,8 @@ impl Call {
         if SubscriptionState::of(&payload.headers) == Some(SubscriptionState::Terminated)
             && let Some(transfer) = self.transfers.find(number)
         {
-            let last = transfer.subscription.end(env.now);
-            self.notify(by, last, env);
+            let (last, leg) = (transfer.subscription.end(env.now), transfer.leg.clone());
+            self.notify(&leg, last, env);
         }
         self.forget_transfers();
     }
@@ -292,14 +333,14 @@ impl Call {
                 unknown.push(transfer.number);
             }
             if let Some(last) = transfer.subscription.expire(env.now) {
-                over.push((transfer.by, last));
+                over.push((transfer.leg.clone(), last));
             }
         }
         for number in unknown {
-            self.relay_refer(number, None, env);
+            self.go_about(number, None, env);
         }
-        for (by, last) in over {
-            self.notify(by, Some(last), env);
+        for (leg, last) in over {
+            self.notify(&leg, Some(last), env);
         }
         self.forget_transfers();
     }
@@ -309,16 +350,16 @@ impl Call {
         if !matches!(self.phase, Phase::Up) {
             return None;
         }
-        let b = self.b.iter().find(|b| b.current).map(|b| &b.leg)?;
+        let (a, b) = (self.leg_of(Side::A)?, self.leg_of(Side::B)?);
         let is = |leg: &Leg| {
             let dialog = leg.dialog();
             dialog.call_id == replaces.call_id
                 && dialog.local_tag == replaces.to_tag
                 && dialog.remote_tag.as_ref() == Some(&replaces.from_tag)
         };
-        let other = match (is(&self.a), is(b)) {
+        let other = match (is(a), is(b)) {
             (true, _) => b.dialog(),
-            (_, true) => self.a.dialog(),
+            (_, true) => a.dialog(),
             (false, false) => return None,
         };
         Some(Designation {

@@ -40,12 +40,20 @@ impl Call {
             progress: None,
         };
         let Some(offer) = offer else {
+            if self.leg_of(from.other()).is_none() {
+                let pending = Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol);
+                return self.tell(from, Signal::Refuse(pending), env);
+            }
             self.exchange = Some(exchange);
             return self.tell(from.other(), Signal::Offer(None), env);
         };
         if let Some(answer) = self.media.refresh(from, &offer, env) {
             tracing::debug!(?from, "session refresh answered from what is agreed");
             return self.tell(from, Signal::Accept(answer), env);
+        }
+        if self.leg_of(from.other()).is_none() {
+            let pending = Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol);
+            return self.tell(from, Signal::Refuse(pending), env);
         }
         match self
             .media
@@ -105,6 +113,9 @@ impl Call {
     }
 
     pub(super) fn accepted(&mut self, from: Side, sdp: Sdp, env: &mut Env<'_>) {
+        if self.is_joining(from) {
+            return self.joined_by(from, &sdp, env);
+        }
         let Some(exchange) = &mut self.exchange else {
             return tracing::debug!(?from, "an answer that nobody waits for");
         };
@@ -189,6 +200,9 @@ impl Call {
         let Some(exchange) = &self.exchange else {
             return tracing::debug!(?from, "a refusal that nobody waits for");
         };
+        if self.is_joining(from) {
+            return self.join_refused(failure, env);
+        }
         if from != exchange.asker {
             return self.exchange_failed(failure, env);
         }
@@ -234,7 +248,7 @@ impl Call {
     }
 
     /// A leg has accepted what the other cannot have: there is no way back but to end the call. Never in clear instead.
-    fn cannot_go_on(&mut self, failure: &Failure, env: &mut Env<'_>) {
+    pub(super) fn cannot_go_on(&mut self, failure: &Failure, env: &mut Env<'_>) {
         tracing::info!(reason = ?failure.reason, "offer and answer do not fit, call ends");
         let cause = Cause {
             reasons: failure.reasons(),

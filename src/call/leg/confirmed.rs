@@ -312,6 +312,13 @@ impl Leg {
         self.hang_up(&cause, env);
         self.say(Signal::Hangup(cause));
     }
+    /// Whether all requests that it was told have been answered.
+    pub fn has_been_heard(&self) -> bool {
+        match &self.phase {
+            Phase::Up(up) => up.passing.is_none() && up.queue.is_empty(),
+            _ => true,
+        }
+    }
     /// Whether a 2xx of ours waits for its ACK.
     pub(super) fn is_unacknowledged(&self) -> bool {
         self.inbound.iter().any(Inbound::is_unacknowledged)

@@ -145,6 +145,8 @@ const fn is_last_word(signal: &Signal) -> bool {
 #[derive(Debug)]
 pub struct Leg {
     side: Side,
+    /// We called its peer: the Call-ID is ours.
+    has_called: bool,
     profile: Arc<Profile>,
     account: Option<Account>,
     out: VecDeque<LegOutput>,
@@ -360,6 +362,10 @@ impl Leg {
     /// Whether its peer has said that it takes INFO.
     pub fn takes_infos(&self) -> bool {
         self.session.takes_infos()
+    }
+    /// Whether we called its peer; otherwise its peer called us.
+    pub fn has_called(&self) -> bool {
+        self.has_called
     }
     /// Which side.
     pub fn side(&self) -> Side {

@@ -61,8 +61,9 @@ impl Calling {
 }
 
 impl Leg {
-    /// Leg B: sends an INVITE to the first of `targets`, to the next ones by RFC 3263 §4.3.
+    /// Calls a party for that side: sends an INVITE to the first of `targets`, to the next ones by RFC 3263 §4.3.
     pub fn dial(
+        side: Side,
         plan: &Outgoing,
         body: Body,
         targets: Vec<Target>,
@@ -97,7 +98,8 @@ impl Leg {
             .unwrap_or(profile.timers.unanswered)
             .min(profile.timers.unanswered);
         let mut leg = Self {
-            side: Side::B,
+            side,
+            has_called: true,
             offers: Offers::begin(position),
             reliable: Reliable::default(),
             local_ip: targets.first().map(|target| target.local),

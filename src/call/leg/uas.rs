@@ -91,6 +91,7 @@ impl Leg {
         };
         let mut leg = Self {
             side: Side::A,
+            has_called: false,
             offers: Offers::begin(position),
             reliable,
             contact: Some(from.contact.clone()),

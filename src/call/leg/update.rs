@@ -4,7 +4,7 @@
 //! After it ours go by re-INVITE: every phone knows that, and a user may have to be asked.
 
 use super::{
-    Env, Failure, Inbound, Leg, Matter, Origin, Phase, Position, Purpose, Side, Signal, content,
+    Env, Failure, Inbound, Leg, Matter, Origin, Phase, Position, Purpose, Signal, content,
     offer::{Turn, Wanted, Wish},
     wire::wire,
 };
@@ -331,7 +331,7 @@ impl Leg {
                     .and_then(|outbound| offer_of(&outbound.request));
                 self.offers.wanted = Some(Wanted {
                     sdp,
-                    not_before: Some(env.now + pause(self.side, env)),
+                    not_before: Some(env.now + pause(self.has_called, env)),
                 });
             }
             Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT if matches!(self.phase, Phase::Up(_)) => {
@@ -374,10 +374,11 @@ fn offer_of(invite: &Request) -> Option<Sdp> {
 }
 
 /// RFC 3261 §14.1: who made the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms.
-fn pause(side: Side, env: &mut Env<'_>) -> Duration {
-    let steps = match side {
-        Side::B => 210 + env.ids.below(191),
-        Side::A => env.ids.below(201),
+fn pause(is_ours: bool, env: &mut Env<'_>) -> Duration {
+    let steps = if is_ours {
+        210 + env.ids.below(191)
+    } else {
+        env.ids.below(201)
     };
     Duration::from_millis(steps * 10)
 }

@@ -12,8 +12,7 @@ impl MediaPlan {
     /// does. Ports of a former attempt are forgotten: the relay replaces them when they are opened again, so that nothing of
     /// the former callee comes through.
     pub fn begin(&mut self, side: Side, local: IpAddr, env: &mut Env<'_>) {
-        let family = |address: &&IpAddr| address.is_ipv4() == local.is_ipv4();
-        let address = self.configured.iter().find(family).copied().unwrap_or(local);
+        let address = self.home(local);
         // A number that RFC 8866 §5.2 allows and no client chokes on: below 2^62.
         let id = env.ids.below(1 << 62);
         *self.agreed.leg_mut(side) = LegState::default();
@@ -24,6 +23,11 @@ impl MediaPlan {
             version: 1,
             ..Voice::default()
         };
+    }
+    /// Where the media of a leg lives whose SIP lives there.
+    pub(super) fn home(&self, local: IpAddr) -> IpAddr {
+        let family = |address: &&IpAddr| address.is_ipv4() == local.is_ipv4();
+        self.configured.iter().find(family).copied().unwrap_or(local)
     }
     /// Sets how leg B is keyed. `session` holds what leg A asked for.
     ///
@@ -58,7 +62,14 @@ impl MediaPlan {
     }
     /// Further addresses that a leg's peer may send from.
     pub fn trust(&mut self, side: Side, address: IpAddr) {
-        let known = &mut self.voice_mut(side).also_from;
+        self.voice_mut(side).trust(address);
+    }
+}
+
+impl Voice {
+    /// A further address that its peer may send from.
+    pub(super) fn trust(&mut self, address: IpAddr) {
+        let known = &mut self.also_from;
         if !known.contains(&address) {
             // Two: a phone that moved, and where it was. The newest counts.
             if known.len() == 2 {

@@ -95,7 +95,7 @@ impl MediaPlan {
         commands.into_iter().filter(shut).collect()
     }
 
-    fn connect(&self, side: Side, index: usize, answered: bool) -> Option<Connect> {
+    pub(super) fn connect(&self, side: Side, index: usize, answered: bool) -> Option<Connect> {
         let (voice, leg) = (self.voice(side), self.agreed.leg(side));
         let stream = leg.streams.get(index)?;
         let heard = leg.heard.as_ref()?;

@@ -10,6 +10,7 @@ mod digits;
 mod dtls;
 mod flows;
 mod formats;
+mod guest;
 mod key_frames;
 mod keying;
 mod keyring;
@@ -20,6 +21,7 @@ mod zrtp;
 
 pub use dtls::{Association, Role};
 use formats::{Formats, Part};
+pub use guest::{Absent, Guest};
 use keying::Own;
 use keyring::Keyring;
 pub use keyring::Party;

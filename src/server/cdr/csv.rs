@@ -55,6 +55,13 @@ const COLUMNS: &[Column] = &[
         let all: Vec<_> = record.attempts.iter().map(attempt).collect();
         all.join(" | ")
     }),
+    ("transfers", |record| {
+        let transfer = |transfer: &super::TransferRecord| {
+            format!("{} {} {}", transfer.by, transfer.target, text(transfer.status))
+        };
+        let all: Vec<_> = record.transfers.iter().map(transfer).collect();
+        all.join(" | ")
+    }),
     ("streams", |record| record.streams.len().to_string()),
     ("a_codec", |record| voice(record, true, |side| side.codec.clone())),
     ("a_received", |record| {

@@ -13,10 +13,11 @@ use super::plain::plain;
 use crate::{
     call::{
         Encryption, Origin, Sas, Side, Standing, Summary,
-        event::{self, StreamTerms},
+        event::{self, StreamTerms, Transfer},
         failure::Kind,
     },
     media::StreamStats,
+    sip::Status,
 };
 use serde::Serialize;
 use std::{
@@ -62,6 +63,8 @@ pub struct Cdr {
     pub b: Option<LegRecord>,
     /// Who was tried.
     pub attempts: Vec<AttemptRecord>,
+    /// Who was to be talked to instead.
+    pub transfers: Vec<TransferRecord>,
     /// What was agreed on and carried.
     pub streams: Vec<StreamRecord>,
 }
@@ -117,6 +120,31 @@ pub struct SasRecord {
     pub verified: bool,
     /// Somebody is in the middle, or the peer lost its cache.
     pub mismatch: bool,
+}
+
+/// One transfer within the call.
+#[derive(Clone, Debug, Serialize)]
+pub struct TransferRecord {
+    /// Who wanted it: `leg_a`, `leg_b`.
+    pub by: &'static str,
+    /// To whom.
+    pub target: String,
+    /// The code of the call to the target; none where nobody has said.
+    pub status: Option<u16>,
+}
+
+impl TransferRecord {
+    fn of(transfer: &Transfer) -> Self {
+        let by = match transfer.by {
+            Side::A => Origin::LegA,
+            Side::B => Origin::LegB,
+        };
+        Self {
+            by: by.label(),
+            target: plain(transfer.to.as_bytes()),
+            status: transfer.status.map(Status::code),
+        }
+    }
 }
 
 /// One attempt at a callee.
@@ -201,6 +229,7 @@ impl Cdr {
             a: LegRecord::a(summary),
             b: LegRecord::b(summary),
             attempts: summary.attempts.iter().map(AttemptRecord::of).collect(),
+            transfers: summary.transfers.iter().map(TransferRecord::of).collect(),
             streams: streams(&summary.streams, &summary.media),
         }
     }

@@ -67,6 +67,11 @@ fn answered() -> Summary {
         target: "sip:bob@example.org".into(),
         failed: None,
     }];
+    summary.transfers = vec![event::Transfer {
+        by: Side::A,
+        to: "sip:carol@example.org".into(),
+        status: Status::new(486),
+    }];
     summary.streams = vec![Some(StreamTerms {
         kind: "audio".into(),
         codecs: (Some("opus/48000/2".into()), Some("pcmu/8000".into())),
@@ -106,6 +111,9 @@ fn a_record_says_what_happened_in_both_formats() {
         ("/a/sas/text", "abcd".into()),
         ("/b/call_id", "c".into()),
         ("/attempts/0/target", "sip:bob@example.org".into()),
+        ("/transfers/0/by", "leg_a".into()),
+        ("/transfers/0/target", "sip:carol@example.org".into()),
+        ("/transfers/0/status", 486.into()),
         ("/streams/0/a/codec", "opus/48000/2".into()),
         ("/streams/0/b/lost", 50.into()),
         ("/streams/0/b/jitter_ms", 1.5.into()),
@@ -292,6 +300,7 @@ proptest! {
         summary.a = Party { call_id: text(0), from: text(1), to: text(2), uri: text(3) };
         summary.b = Some(Party { call_id: text(3), from: text(2), to: text(1), uri: text(0) });
         summary.attempts[0].target = text(4);
+        summary.transfers[0].to = text(4);
         summary.cause = Some(Cause { reasons: vec![text(5)], ..Cause::bye(Origin::LegA) });
         let kind = String::from_utf8_lossy(&words[4]).into_owned();
         summary.streams = vec![Some(StreamTerms { kind: kind.clone(), codecs: (Some(kind.clone()), Some(kind)) })];

@@ -1,8 +1,8 @@
 //! What the dispatcher does with messages of a call that has gone: its tombstones speak.
 
-use super::Sim;
+use super::{Sim, Who};
 use crate::{
-    call::{Side, Transmit},
+    call::Transmit,
     sip::{
         Message, Method, Request, Status,
         routing::{Destination, TransactionKey},
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Sim {
-    pub(super) fn afterwards(&mut self, side: Side, message: &Message) {
+    pub(super) fn afterwards(&mut self, side: Who, message: &Message) {
         let key = match message {
             Message::Request(request) => TransactionKey::of(request),
             Message::Response(response) => TransactionKey::of_response(response),
@@ -32,9 +32,9 @@ impl Sim {
             (Message::Request(request), None) => self.answer(side, request, Status::CALL_DOES_NOT_EXIST),
         }
     }
-    fn answer(&mut self, side: Side, request: &Request, status: Status) {
+    fn answer(&mut self, side: Who, request: &Request, status: Status) {
         let bytes = request.respond(status, None).to_bytes();
-        let to = Destination::Target(self.target(side));
+        let to = Destination::Target(self.target_of(side));
         self.transmit(side, Transmit { bytes, to });
     }
 }

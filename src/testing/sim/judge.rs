@@ -1,7 +1,7 @@
 //! What a [`Sim`] has seen, told and judged.
 
-use super::Sim;
-use crate::call::{Call, CallEvent, Side};
+use super::{Sim, Who};
+use crate::call::{Call, CallEvent};
 
 impl Sim {
     /// Asserts that the call is over and nothing of it is left.
@@ -47,10 +47,12 @@ impl Sim {
                 .find(|line| line.starts_with("CSeq"))
                 .unwrap_or_default();
             let arrow = match (side, inwards) {
-                (Side::A, true) => "a ->      ",
-                (Side::A, false) => "a <-      ",
-                (Side::B, true) => "      <- b",
-                (Side::B, false) => "      -> b",
+                (Who::A, true) => "a ->      ",
+                (Who::A, false) => "a <-      ",
+                (Who::B, true) => "      <- b",
+                (Who::B, false) => "      -> b",
+                (Who::C, true) => "            <- c",
+                (Who::C, false) => "            -> c",
             };
             let ms = at.duration_since(self.began).as_millis();
             out.push_str(&format!("{ms:>8} ms {arrow} {first} ({cseq})\n"));

@@ -2,13 +2,86 @@
 
 use super::{SERVER_A, SERVER_B, Sim};
 use crate::{
-    call::{Input, Side, Unsent},
-    sip::routing::{Destination, Target, Transport},
-    testing::peer::read,
+    call::{Input, Side, Transmit, Unsent},
+    sip::{
+        Message,
+        routing::{Destination, DialogKey, NextHop, Target, Transport},
+    },
+    testing::{Peer, peer::read},
 };
 use std::net::{IpAddr, SocketAddr};
 
+/// Who speaks to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The caller.
+    A,
+    /// The callee.
+    B,
+    /// Whom a transfer leads to.
+    C,
+}
+
+impl From<Side> for Who {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::A => Self::A,
+            Side::B => Self::B,
+        }
+    }
+}
+
+impl PartialEq<Side> for Who {
+    fn eq(&self, other: &Side) -> bool {
+        *self == Self::from(*other)
+    }
+}
+
+impl Who {
+    /// On which side it has been from the beginning.
+    pub const fn side(self) -> Option<Side> {
+        match self {
+            Self::A => Some(Side::A),
+            Self::B => Some(Side::B),
+            Self::C => None,
+        }
+    }
+}
+
 impl Sim {
+    /// One of all parties.
+    pub fn party(&mut self, who: Who) -> &mut Peer {
+        match who {
+            Who::A => &mut self.a,
+            Who::B => &mut self.b,
+            Who::C => &mut self.c,
+        }
+    }
+    /// On which side of the call a message belongs, by its dialog.
+    pub(super) fn side_of(&self, message: &Message) -> Option<Side> {
+        let key = match message {
+            Message::Request(request) => DialogKey::of_request(request)?,
+            Message::Response(response) => DialogKey::of_response(response)?,
+        };
+        self.dialogs.get(&key).copied()
+    }
+    /// Whom a message of a side reaches.
+    pub(super) fn reached_by(&self, side: Side, transmit: &Transmit) -> Who {
+        let address = match &transmit.to {
+            Destination::Target(target) => target.remote,
+            Destination::Reply { address, .. } => *address,
+        };
+        [(Who::A, &self.a), (Who::B, &self.b), (Who::C, &self.c)]
+            .into_iter()
+            .find(|(_, peer)| peer.address == address)
+            .map_or(side.into(), |(who, _)| who)
+    }
+    /// Who is found where a request goes.
+    pub(super) fn found(&self, side: Side, hop: &NextHop) -> Who {
+        let uri = hop.0.to_string();
+        let is_third = uri.contains(&self.c.user) || uri.contains(&self.c.address.to_string());
+        if is_third { Who::C } else { side.into() }
+    }
     /// The last message on a wire that begins like this could not be sent. What is under way is not taken back.
     ///
     /// # Panics
@@ -24,11 +97,16 @@ impl Sim {
     }
     /// Where a party is, as a lookup finds it.
     pub fn target(&self, side: Side) -> Target {
-        let (peer, ours) = match side {
-            Side::A => (&self.a, SERVER_A),
-            Side::B => (&self.b, SERVER_B),
+        self.target_of(side.into())
+    }
+    /// The same of any party.
+    pub fn target_of(&self, who: Who) -> Target {
+        let peer = match who {
+            Who::A => &self.a,
+            Who::B => &self.b,
+            Who::C => &self.c,
         };
-        let ours: SocketAddr = ours.parse().expect("our own address");
+        let ours = peer.server;
         Target {
             transport: Transport::Udp,
             remote: peer.address,

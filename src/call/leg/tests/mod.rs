@@ -16,7 +16,7 @@ mod weather;
 
 use crate::{
     call::{
-        Body, Env, Incoming, Leg, LookupError, Outgoing, Signal, Transmit, Unsent,
+        Body, Env, Incoming, Leg, LookupError, Outgoing, Side, Signal, Transmit, Unsent,
         failure::Kind,
         leg::{LegOutput, Profile, Reliability, SessionTimers},
     },
@@ -135,7 +135,7 @@ impl One {
     fn dial_with(plan: &Outgoing, body: Body, targets: Vec<Target>, profile: Arc<Profile>) -> Self {
         let (now, mut ids) = (start(), Ids::seeded(7));
         let mut env = Env { now, ids: &mut ids };
-        let leg = Leg::dial(plan, body, targets, 69, profile, &mut env);
+        let leg = Leg::dial(Side::B, plan, body, targets, 69, profile, &mut env);
         Self::with(leg, now, ids)
     }
     /// Leg B on its way to bob, of a server with that profile.

@@ -1,0 +1,191 @@
+//! A party that is to take the place of another: what is said to it while the other is still there, and how the two change
+//! places. It is offered the ports of whose place it takes, which carry the other's media until then.
+
+use super::{By, LegState, MediaPlan, NatLatching, Session, Side, Voice, formats::Part, not_acceptable};
+use crate::{
+    call::{Encryption, EncryptionPolicy, Env, Failure, MediaPolicy},
+    media::{MediaCommand, Protection, Suite},
+    sdp::Sdp,
+};
+use std::net::IpAddr;
+
+/// A party that is to take a leg's place.
+#[derive(Debug)]
+pub struct Guest {
+    side: Side,
+    voice: Voice,
+    session: Session,
+    latching: NatLatching,
+    yields: bool,
+    /// What the party that stays was said to say.
+    promised: Sdp,
+}
+
+/// A party whose place another has taken: all that lets it come back.
+#[derive(Debug)]
+pub struct Absent {
+    side: Side,
+    voice: Voice,
+    agreed: Session,
+    latching: NatLatching,
+    yields: bool,
+}
+
+impl Guest {
+    /// Whose place it is to take.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+    /// What it knows of the party that stays.
+    pub fn promised(&self) -> &Sdp {
+        &self.promised
+    }
+    /// A further address that it may send from.
+    pub fn trust(&mut self, address: IpAddr) {
+        self.voice.trust(address);
+    }
+}
+
+impl MediaPlan {
+    /// A party is going to be called for a leg's place: what it is offered, which is what the party that stays said last, but
+    /// that nobody is on hold. `local`: our address on the way to it.
+    ///
+    /// # Errors
+    /// 488 when there is nothing that it could be offered, or not as `policy` wants it keyed.
+    pub fn invite_guest(
+        &mut self,
+        side: Side,
+        local: IpAddr,
+        (policy, suites): (&MediaPolicy, &[Suite]),
+        env: &mut Env<'_>,
+    ) -> Result<(Guest, Sdp), Failure> {
+        let refuse = |why: &str| Err(not_acceptable(By::Local, why));
+        let Some(promised) = self.agreed.leg(side.other()).heard.as_ref().map(Sdp::resumed) else {
+            return refuse("nothing is agreed that could be offered");
+        };
+        let former = self.voice(side);
+        if former.address != Some(self.home(local)) {
+            return refuse("its media would live at another address than the ports have");
+        }
+        let mut voice = Voice {
+            address: former.address,
+            id: env.ids.below(1 << 62),
+            version: 1,
+            ports: former.ports.clone(),
+            ..Voice::default()
+        };
+        let mut session = self.agreed.clone();
+        session.forget(side);
+        let mode = match policy.encryption {
+            EncryptionPolicy::AsCaller => session.leg(side.other()).mode,
+            EncryptionPolicy::Only(mode) => Some(mode),
+        };
+        if mode == Some(Encryption::DtlsSrtp) && self.fingerprint.is_none() {
+            return refuse("there is no certificate for DTLS-SRTP");
+        }
+        let suites = if policy.suites.is_empty() {
+            suites
+        } else {
+            &policy.suites
+        };
+        *session.leg_mut(side) = LegState::new(mode, suites.to_vec());
+        session.leg_mut(side).avpf = policy.avpf;
+        std::mem::swap(self.voice_mut(side), &mut voice);
+        let offer = self.offer_to(&mut session, side, &promised, env);
+        std::mem::swap(self.voice_mut(side), &mut voice);
+        if !offer.media.iter().any(crate::sdp::Media::is_active) {
+            return refuse("no stream is left that could be offered");
+        }
+        let guest = Guest {
+            side,
+            voice,
+            session,
+            latching: policy.latching,
+            yields: policy.clear_without_zrtp,
+            promised,
+        };
+        Ok((guest, offer))
+    }
+
+    /// Takes the answer of a party that was called for a leg's place.
+    ///
+    /// # Errors
+    /// 488 when it is not keyed as it was offered.
+    pub fn guest_answers(&mut self, guest: &mut Guest, answer: &Sdp) -> Result<(), Failure> {
+        std::mem::swap(self.voice_mut(guest.side), &mut guest.voice);
+        let taken = self.take_answer(&mut guest.session, guest.side, answer);
+        std::mem::swap(self.voice_mut(guest.side), &mut guest.voice);
+        taken
+    }
+
+    /// The one that was called takes its place: what it sends and is sent goes through the ports from now on, and nothing of the
+    /// other's does.
+    pub fn seat(&mut self, guest: Guest) -> (Absent, Vec<MediaCommand>) {
+        let Guest {
+            side,
+            mut voice,
+            mut session,
+            ..
+        } = guest;
+        let stays = side.other();
+        // Who stays may have said something since.
+        match &self.agreed.leg(stays).heard {
+            Some(heard) if session.leg(stays).heard.as_ref() != Some(heard) => {
+                session.hear(stays, heard, Part::Offer);
+            }
+            _ => {}
+        }
+        *session.leg_mut(stays) = self.agreed.leg(stays).clone();
+        voice.ports = self.voice(side).ports.clone();
+        let absent = Absent {
+            side,
+            voice: std::mem::replace(self.voice_mut(side), voice),
+            agreed: std::mem::replace(&mut self.agreed, session),
+            latching: std::mem::replace(&mut self.latching, guest.latching),
+            yields: std::mem::replace(&mut self.yields, guest.yields),
+        };
+        (absent, self.present())
+    }
+
+    /// It came to nothing: whose place it was takes it again.
+    pub fn unseat(&mut self, absent: Absent) -> Vec<MediaCommand> {
+        *self.voice_mut(absent.side) = absent.voice;
+        self.agreed = absent.agreed;
+        self.latching = absent.latching;
+        self.yields = absent.yields;
+        self.present()
+    }
+
+    /// What is agreed, for the relay; no port is closed.
+    fn present(&self) -> Vec<MediaCommand> {
+        let streams = 0..self.agreed.a.streams.len();
+        let active = |&index: &usize| self.agreed.a.is_active(index) && self.agreed.b.is_active(index);
+        streams
+            .filter(active)
+            .flat_map(|index| [Side::A, Side::B].map(|side| self.connect(side, index, true)))
+            .flatten()
+            .map(|connect| MediaCommand::Connect(Box::new(connect)))
+            .collect()
+    }
+
+    /// Nobody is at one end for now: it is sent nothing, and nothing is taken from there.
+    pub fn mute(&self, side: Side) -> Vec<MediaCommand> {
+        let streams = 0..self.agreed.leg(side).streams.len();
+        let active = |&index: &usize| self.agreed.a.is_active(index) && self.agreed.b.is_active(index);
+        streams
+            .filter(active)
+            .filter_map(|index| self.connect(side, index, false))
+            .map(|mut connect| {
+                connect.remote.rtp = None;
+                connect.remote.rtcp = None;
+                connect.remote.also_from.clear();
+                connect.remote.latch_any = false;
+                connect.receive = Protection::Blocked;
+                connect.send = Protection::Blocked;
+                connect.rtcp = None;
+                connect.agreement = None;
+                MediaCommand::Connect(Box::new(connect))
+            })
+            .collect()
+    }
+}
