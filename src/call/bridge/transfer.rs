@@ -65,7 +65,8 @@ impl Transfers {
     }
     /// Whether one is under way.
     pub(super) fn is_any(&self) -> bool {
-        !self.under_way.is_empty()
+        let mut under_way = self.under_way.iter();
+        under_way.any(|transfer| !transfer.subscription.has_ended())
     }
     /// Another party is there on that side: what the one before it wanted is its own affair.
     pub(super) fn succeed(&mut self, side: Side, number: u32) {
@@ -255,9 +256,9 @@ impl Call {
         };
         match payload.method {
             Method::Notify => {
-                let by = transfer.by;
+                let leg = transfer.leg.clone();
                 let next = transfer.subscription.answered(status, env.now);
-                self.notify(by, next, env);
+                self.notify(&leg, next, env);
             }
             Method::Refer if status.is_success() => {
                 transfer.stage = Stage::Referred(Some(payload.cseq));

@@ -67,7 +67,7 @@ fn answered() -> Summary {
         target: "sip:bob@example.org".into(),
         failed: None,
     }];
-    summary.transfers = vec![event::Transfer {
+    summary.transfers = vec![Transfer {
         by: Side::A,
         to: "sip:carol@example.org".into(),
         status: Status::new(486),

@@ -198,7 +198,11 @@ impl Call {
         let leg = self.members[index].leg.call_id().clone();
         match signal {
             Signal::Hangup(_) | Signal::Fail(_) => self.guest_is_gone(&leg),
-            Signal::Response(..) => self.see_off(&leg, env),
+            Signal::Response(status, payload) => {
+                let side = self.members[index].leg.side();
+                self.request_answered(side, status, payload, env);
+                self.see_off(&leg, env);
+            }
             Signal::Offer(_) => {
                 let pending = Failure::new(Status::REQUEST_PENDING, Origin::Local, Kind::Protocol);
                 self.tell_member(&leg, Signal::Refuse(pending), env);
