@@ -30,6 +30,7 @@ const BOTH: &str = r#"{
 fn refer(method: Method, refer_to: &str) -> InCallRequest {
     InCallRequest {
         side: Side::A,
+        executed: false,
         refer_to: (method == Method::Refer).then(|| ReferTo::parse(refer_to).expect("a Refer-To")),
         method,
         headers: Headers::default(),
@@ -107,6 +108,15 @@ fn a_transfer_takes_no_line_and_is_made_by_the_calls_own_account_where_any_would
     }
     assert!(matches!(
         ready(app.in_call(&mut course, &refer(Method::Info, ""))),
+        InCall::Forward
+    ));
+    // One that the server executes is translated when its target is called.
+    let executed = InCallRequest {
+        executed: true,
+        ..refer(Method::Refer, "<sip:+332@in.example>")
+    };
+    assert!(matches!(
+        ready(app.in_call(&mut course, &executed)),
         InCall::Forward
     ));
     let lines = &app.bridge.pools[0];

@@ -69,8 +69,7 @@ impl Call {
         }
         if let Some(waiting) = self.requests.0.front() {
             let refer_to = waiting.refer_to.clone();
-            let request =
-                InCallRequest::of(waiting.from, &waiting.payload, refer_to, self.settings.transfer);
+            let request = InCallRequest::of(waiting.from, &waiting.payload, refer_to, self.settings.transfer);
             self.ask(Question::InCall(Box::new(request)));
         }
     }
