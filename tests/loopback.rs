@@ -13,6 +13,7 @@ mod loopback {
     mod calls;
     pub(crate) mod carriers;
     pub(crate) mod dns;
+    mod exhausted;
     mod faults;
     mod formats;
     mod keyed;

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Where its HTTP is answered.
-fn http(server: &Server) -> SocketAddr {
+pub(super) fn http(server: &Server) -> SocketAddr {
     let output = server.service.output();
     let after = output.split("metrics and calls at http://").nth(1);
     let address = after.and_then(|after| after.split('/').next()?.parse().ok());
@@ -30,7 +30,7 @@ fn ask(at: SocketAddr, request: &str) -> String {
     answer
 }
 
-fn get(at: SocketAddr, path: &str) -> String {
+pub(super) fn get(at: SocketAddr, path: &str) -> String {
     ask(
         at,
         &format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n"),
@@ -41,7 +41,7 @@ fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_default()
 }
 
-fn records(server: &Server, count: usize) -> Vec<serde_json::Value> {
+pub(super) fn records(server: &Server, count: usize) -> Vec<serde_json::Value> {
     let end = Instant::now() + PATIENCE;
     loop {
         let text = fs::read_to_string(server.service.file("cdr")).expect("the records");
@@ -56,7 +56,7 @@ fn records(server: &Server, count: usize) -> Vec<serde_json::Value> {
 }
 
 /// A server that keeps records in its own folder.
-fn server(proxy: &str, more: &str) -> Server {
+pub(super) fn server(proxy: &str, more: &str) -> Server {
     // The folder is known only when it runs: a reload names the file.
     let config = format!("outbound-proxy={proxy}\nhttp-listen=127.0.0.1:0\n{more}");
     let server = Server::start(proxy, &format!("http-listen=127.0.0.1:0\n{more}"));
