@@ -108,8 +108,7 @@ fn without_descriptors_calls_are_refused_and_come_again_with_them() {
         current: Some(3),
         maximum: Some(1_024),
     };
-    let former =
-        prlimit(Some(server.service.pid()), Resource::Nofile, none.clone()).expect("a process of ours");
+    let former = prlimit(Some(server.service.pid()), Resource::Nofile, none).expect("a process of ours");
     for _ in 0..3 {
         refused(&server, &mut callee);
     }

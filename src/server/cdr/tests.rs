@@ -289,6 +289,53 @@ async fn each_call_has_one_record_however_it_ends() {
     assert_eq!(desk.gauges.post_dial_delay.read().0.iter().sum::<u64>(), 1);
 }
 
+/// A clock that somebody sets while calls run.
+#[derive(Debug, Default)]
+struct Jumping(std::sync::atomic::AtomicI64);
+
+impl WallClock for Jumping {
+    fn now(&self) -> SystemTime {
+        let off = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_262_400);
+        let jump = Duration::from_secs(off.unsigned_abs());
+        if off < 0 { noon - jump } else { noon + jump }
+    }
+}
+
+/// Goal R8: the machine's clock jumps by an hour while a call runs.
+#[tokio::test]
+async fn a_clock_that_jumps_makes_no_call_longer_or_shorter() {
+    for jump in [3_600, -3_600] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("cdr");
+        let clock = Arc::new(Jumping::default());
+        let desk = Desk {
+            clock: clock.clone(),
+            ..desk(&path)
+        };
+        let mut before = opened(&desk);
+        clock.0.store(jump, std::sync::atomic::Ordering::Relaxed);
+        let mut after = opened(&desk);
+        for receipt in [&mut before, &mut after] {
+            receipt.note(&CallEvent::Answered);
+            receipt.note(&CallEvent::Ended(Box::new(answered())));
+        }
+        drop((before, after));
+        desk.ledger.finish(PATIENCE);
+        let lines = lines(&path);
+        let times: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                [&line["began"], &line["answered"], &line["ended"]].map(|it| it.as_str().unwrap_or(""))
+            })
+            .collect();
+        let hour = if jump > 0 { "13" } else { "11" };
+        let of = |hour: &str| ["00", "02", "22"].map(|second| format!("2026-11-21T{hour}:00:{second}.000Z"));
+        assert_eq!(times, [of("12"), of(hour)]);
+        assert!(lines.iter().all(|line| line["seconds"] == 20.0), "{lines:#?}");
+    }
+}
+
 use crate::call::CallEvent;
 
 proptest! {
