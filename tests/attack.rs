@@ -11,6 +11,8 @@
     reason = "a process and its sockets, in real time"
 )]
 
+#[path = "attack/bounds.rs"]
+mod bounds;
 #[path = "loopback/carriers.rs"]
 mod carriers;
 #[path = "attack/dribble.rs"]

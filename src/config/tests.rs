@@ -46,6 +46,20 @@ fn an_empty_file_is_all_defaults() {
     assert_eq!(server.max_calls, 500);
     assert_eq!(server.nat_latching, crate::call::NatLatching::Signalled);
     assert!(server.trusted_hosts.contain([127, 0, 0, 1].into()));
+    for stranger in [
+        "127.0.0.2",
+        "0.0.0.0",
+        "192.0.2.1",
+        "10.0.0.1",
+        "::",
+        "2001:db8::1",
+    ] {
+        let stranger = stranger.parse().unwrap();
+        assert!(
+            !server.trusted_hosts.contain(stranger),
+            "closed by default: {stranger}"
+        );
+    }
     let global = config.global().expect("table and struct fit");
     assert_eq!(global.log_level, LogLevel::Message);
     assert_eq!(global.log_directory, None);

@@ -1,6 +1,7 @@
 //! All connections of stream transports: who may have how many, and which of them carries a message.
 
 mod connect;
+mod limits;
 mod table;
 
 pub(super) use connect::connect;

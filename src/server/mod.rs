@@ -41,6 +41,7 @@ use cdr::{Desk, RunningCall};
 use dispatch::{Control, Dispatcher};
 use maps::{Census, Maps};
 use recent::Recent;
+use rustix::process::{Resource, getrlimit};
 use standalone::Answerer;
 use std::{
     io,
@@ -126,10 +127,11 @@ impl Server {
         let (events, incoming) = sync::mpsc::channel(QUEUE);
         let (control, orders) = sync::mpsc::unbounded_channel();
         let (census_sender, census) = sync::watch::channel(Census::default());
+        let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let net = Net::bind(
             &settings.listen,
             &settings.name_servers,
-            Limits::default(),
+            Limits::default().within(open_files),
             events,
         )
         .await

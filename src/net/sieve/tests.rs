@@ -235,3 +235,63 @@ fn where_the_kernel_takes_no_filter_it_is_asked_once() {
         0
     );
 }
+
+/// Datagrams that have come.
+fn come(socket: &std::net::UdpSocket) -> usize {
+    let mut buffer = [0; 64];
+    std::iter::from_fn(|| socket.recv_from(&mut buffer).ok()).count()
+}
+
+#[test]
+fn the_kernel_keeps_strangers_out_and_lets_through_who_is_known() {
+    for (ours, trusted, stranger) in [
+        ("127.0.0.1:0", "127.0.0.2:0", Some("127.0.0.3:0")),
+        // Loopback has one address of IPv6 alone.
+        ("[::1]:0", "[::1]:0", None),
+    ] {
+        let socket = std::net::UdpSocket::bind(ours).expect("a free port");
+        socket.set_nonblocking(true).expect("a socket");
+        let to = socket.local_addr().expect("bound");
+        let send = |from: &str, count| {
+            let sender = std::net::UdpSocket::bind(from).expect("a free port");
+            for _ in 0..count {
+                sender.send_to(b"OPTIONS", to).expect("sent");
+            }
+        };
+        let known = trusted.parse::<std::net::SocketAddr>().expect("an address").ip();
+        let filter = socket2::SockRef::from(&socket);
+        // One in 2^31: none of a hundred.
+        let sift = |networks: &[(IpAddr, u8)], hosts: &[IpAddr]| {
+            let program = program(to.is_ipv6(), 31, networks, hosts);
+            filter.attach_filter(&program).expect("the kernel takes it");
+        };
+        sift(&[(known, if to.is_ipv6() { 64 } else { 31 })], &[]);
+        send(trusted, 100);
+        assert_eq!(come(&socket), 100, "{trusted}, of a trusted network");
+        sift(&[], &[known]);
+        send(trusted, 100);
+        assert_eq!(come(&socket), 100, "{trusted}, a host that was called");
+        if let Some(stranger) = stranger {
+            send(stranger, 100);
+            assert_eq!(come(&socket), 0, "{stranger}");
+        }
+        sift(&[], &[]);
+        send(trusted, 100);
+        assert_eq!(come(&socket), 0, "{trusted} as a stranger");
+        // The largest program, and half of what comes.
+        let many: Vec<IpAddr> = (0..5_000_u32)
+            .map(|number| IpAddr::from(number.to_be_bytes()))
+            .collect();
+        let largest = program(to.is_ipv6(), 1, &[], &many);
+        filter.attach_filter(&largest).expect("the kernel takes it");
+        filter
+            .attach_filter(&largest)
+            .expect("and its successor beside it");
+        send(trusted, 100);
+        let half = come(&socket);
+        assert!((20..=80).contains(&half), "{half} of 100");
+        filter.detach_filter().expect("there is one");
+        send(trusted, 100);
+        assert_eq!(come(&socket), 100, "everybody");
+    }
+}
