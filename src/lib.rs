@@ -20,6 +20,7 @@ pub mod control;
 pub mod media;
 pub mod net;
 pub mod phone;
+pub mod qualification;
 pub mod registration;
 pub mod sdp;
 pub mod server;

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "app",
             "net",
             "media",
+            "qualification",
             "registration",
             "call",
             "sdp",
@@ -27,9 +28,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // Tables and news of accounts: rows of text.
     ("accounts", &[]),
-    ("app", &["registration", "call", "media", "sip", "config"]),
+    (
+        "app",
+        &["qualification", "registration", "call", "media", "sip", "config"],
+    ),
     ("net", &["call", "sip"]),
     ("media", &["call", "sdp", "sip"]),
+    ("qualification", &["call", "sip"]),
     ("registration", &["call", "sip"]),
     ("call", &["media", "sdp", "sip"]),
     ("config", &["call", "sdp", "sip"]),
@@ -49,6 +54,7 @@ const NO_TOKIO: &[&str] = &[
     "sip",
     "sdp",
     "call",
+    "qualification",
     "registration",
     "app",
     "config",
@@ -60,13 +66,14 @@ const NO_TOKIO: &[&str] = &[
     "media/zrtp",
 ];
 
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 14] = [
     "control",
     "accounts",
     "server",
     "app",
     "net",
     "media",
+    "qualification",
     "registration",
     "call",
     "config",

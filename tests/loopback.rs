@@ -10,6 +10,7 @@ mod process;
 
 mod loopback {
     mod answers;
+    mod bridge;
     mod calls;
     pub(crate) mod carriers;
     pub(crate) mod dns;

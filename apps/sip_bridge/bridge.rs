@@ -1,7 +1,7 @@
 //! The call algorithm: providers in their order, each trigger, account, INVITE.
 
 use super::{
-    lines::{Lines, NoLine},
+    lines::{Held, Lines, NoLine},
     model::{Account, Document, InvitePlan, NotFound, Provider, Trigger},
     number::Dialled,
     template::{Identity, Incoming, Scope, Template, address},
@@ -10,11 +10,19 @@ use super::{
 use b2bua::{
     app::{
         Encryption, EncryptionPolicy, Invite, Lease, Limits, MediaPolicy, NatLatching, Outgoing,
-        Registrations, RelayChoice,
+        Registrations, RelayChoice, Trunks,
     },
     sip::{Headers, NameAddr, Text, Uri, auth::Credentials},
 };
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Accounts whose way is down that are passed over in one search.
+const MOST_DOWN: usize = 16;
 
 /// All providers and pools, at work.
 #[derive(Debug)]
@@ -22,6 +30,8 @@ pub(super) struct Bridge {
     pub(super) providers: Vec<Working>,
     pub(super) pools: Vec<Arc<Lines>>,
     latching: NatLatching,
+    /// Which of the ways are down.
+    trunks: Trunks,
 }
 
 /// A provider at work.
@@ -41,6 +51,8 @@ pub(super) enum Reason {
     Template(&'static str, String),
     /// A destination that it may not call, or a cap.
     Limit(String),
+    /// Its way does not answer OPTIONS: which, and what it does instead.
+    Down(String, String),
 }
 
 impl fmt::Display for Reason {
@@ -48,6 +60,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Trigger(what) | Self::Limit(what) => f.write_str(what),
             Self::Account(what) => what.fmt(f),
+            Self::Down(way, what) => write!(f, "the trunk {way} is down: {what}"),
             Self::Template(which, what) => {
                 write!(f, "outgoingInvite.{which} makes an invalid address: {what}")
             }
@@ -192,7 +205,39 @@ impl Bridge {
                 })
                 .collect(),
             latching,
+            trunks: registrations.map(|all| all.trunks().clone()).unwrap_or_default(),
         }
+    }
+
+    /// The ways that are to be asked whether they are there, each as often as the most impatient provider wants.
+    pub(super) fn ways(&self) -> Vec<(Uri, Duration)> {
+        let mut all: HashMap<Uri, Duration> = HashMap::new();
+        for provider in &self.providers {
+            let Some(interval) = provider.plan.qualify else {
+                continue;
+            };
+            let mut add = |uri: &Uri| {
+                let known = all.entry(uri.clone()).or_insert(interval);
+                *known = interval.min(*known);
+            };
+            match &provider.plan.invite.outbound_proxy {
+                Some(proxy) => add(proxy),
+                None => {
+                    let pool = self.pools.get(provider.plan.pool);
+                    let lines = pool.map(|pool| pool.all()).unwrap_or_default();
+                    lines.iter().for_each(|line| add(&line.account.route));
+                }
+            }
+        }
+        all.into_iter().collect()
+    }
+
+    /// Why a way is down, for a provider that wants to know.
+    fn down(&self, plan: &Provider, way: &Uri) -> Option<Reason> {
+        let _ = plan.qualify?;
+        self.trunks
+            .down(way)
+            .map(|why| Reason::Down(way.to_string(), why))
     }
 
     /// Takes over from an earlier configuration what its calls hold.
@@ -257,11 +302,22 @@ impl Bridge {
         let Some(pool) = self.pools.get(plan.pool) else {
             return absent(Reason::Account(NoLine::Empty));
         };
-        let (account, line) = match pool.choose(&plan.strategy, (incoming, &plan.numbers), random, tried) {
+        if let Some(down) = plan
+            .invite
+            .outbound_proxy
+            .as_ref()
+            .and_then(|way| self.down(plan, way))
+        {
+            return Word::Next(down);
+        }
+        let chosen = self.choose(pool, (plan, incoming), random, tried);
+        let (account, line) = match chosen {
             Ok(chosen) => chosen,
-            Err(why) if why.is_not_found() => return absent(Reason::Account(why)),
+            // Whatever becomes of calls for which there is no account: here there is one, and nobody at its other end.
+            Err((_, Some(down))) => return Word::Next(down),
+            Err((why, None)) if why.is_not_found() => return absent(Reason::Account(why)),
             // As upstream: an account that is found and cannot be used ends the search.
-            Err(why) => return Word::Refuse(Reason::Account(why)),
+            Err((why, None)) => return Word::Refuse(Reason::Account(why)),
         };
         let mut outgoing = match self.outgoing(plan, incoming, (pool, &account)) {
             Ok(outgoing) => outgoing,
@@ -278,6 +334,37 @@ impl Bridge {
             Err(what) => return absent(Reason::Limit(what)),
         }
         Word::Place(Box::new(Placed { outgoing, account }))
+    }
+
+    /// An account with a line, of those whose way is not down.
+    ///
+    /// # Errors
+    /// Why there is none, and the way that was down last.
+    fn choose(
+        &self,
+        pool: &Lines,
+        (plan, incoming): (&Provider, &Incoming),
+        random: u64,
+        tried: &[String],
+    ) -> Result<(Arc<Account>, Held), (NoLine, Option<Reason>)> {
+        let mut passed = tried.to_vec();
+        let mut down = None;
+        for _ in 0..MOST_DOWN {
+            let asked = (incoming, &plan.numbers);
+            let (account, line) = match pool.choose(&plan.strategy, asked, random, &passed) {
+                Ok(chosen) => chosen,
+                Err(why) => return Err((why, down)),
+            };
+            let own = plan.invite.outbound_proxy.is_none();
+            match self.down(plan, &account.route).filter(|_| own) {
+                None => return Ok((account, line)),
+                Some(why) => {
+                    passed.push(account.uri.uri.as_str().to_owned());
+                    down = Some(why);
+                }
+            }
+        }
+        Err((NoLine::NoneAvailable, down))
     }
 
     /// The way of an account's requests, and what it answers challenges with there. A route of the provider's own stands for

@@ -261,8 +261,10 @@ impl SipBridge {
             }
         }
         register(&document, &services.registrations);
+        let bridge = Bridge::new(document, services.latching, Some(&services.registrations));
+        services.registrations.trunks().watch(bridge.ways());
         Self {
-            bridge: Bridge::new(document, services.latching, Some(&services.registrations)),
+            bridge,
             ids: Mutex::new(ids),
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Provider {
     pub(super) numbers: Numbers,
     pub(super) destinations: Destinations,
     pub(super) limits: ProviderLimits,
+    /// How often the way of its calls is asked whether it is there.
+    pub(super) qualify: Option<Duration>,
     /// Refusals after which the next account, then the next provider, is tried.
     pub(super) failover: Codes,
 }

@@ -89,6 +89,7 @@ fn provider(node: &Node<'_>, pools: Option<&[&str]>) -> Option<Provider> {
             "numbers",
             "destinations",
             "limits",
+            "qualify",
             "failover",
         ],
         Unknown::Remarked,
@@ -118,6 +119,7 @@ fn provider(node: &Node<'_>, pools: Option<&[&str]>) -> Option<Provider> {
     let numbers = optional(&table, "numbers", numbers);
     let destinations = optional(&table, "destinations", destinations);
     let limits = optional(&table, "limits", limits);
+    let qualify = optional(&table, "qualify", qualify);
     let failover = optional(&table, "failover", failover);
     Some(Provider {
         name: name?.to_owned(),
@@ -130,6 +132,7 @@ fn provider(node: &Node<'_>, pools: Option<&[&str]>) -> Option<Provider> {
         numbers: numbers?.unwrap_or_default(),
         destinations: destinations?.unwrap_or_default(),
         limits: limits?.unwrap_or_default(),
+        qualify: qualify?,
         failover: failover?.unwrap_or_default(),
     })
 }
@@ -400,6 +403,13 @@ fn destinations(node: &Node<'_>) -> Option<Destinations> {
         allowed: allowed?.unwrap_or_default(),
         denied: denied?.unwrap_or_default(),
     })
+}
+
+/// The time between two questions.
+fn qualify(node: &Node<'_>) -> Option<Duration> {
+    let table = node.table(&["interval"], Unknown::Refused)?;
+    let seconds = table.required("interval")?.integer(5, 86_400)?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 fn limits(node: &Node<'_>) -> Option<ProviderLimits> {

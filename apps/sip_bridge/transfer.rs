@@ -1,11 +1,12 @@
 //! Where a REFER points, in the words of whom it goes to.
 
 use super::{
-    bridge::{Bridge, Tried},
+    bridge::{Bridge, Tried, Working},
+    lines::Line,
     template::{Identity, Incoming, Scope, address},
 };
 use b2bua::{
-    app::{InCall, InCallRequest},
+    app::{InCall, InCallRequest, Side},
     sip::{Method, NameAddr, ReferTo, Uri, uri::Scheme},
 };
 
@@ -25,6 +26,12 @@ impl Bridge {
         let Some(refer_to) = refer_to else {
             return InCall::Forward;
         };
+        if self.goes_outside(tried, request.side)
+            && let Some(uri) = self.uri_of(&refer_to.target())
+        {
+            tracing::info!(from = %refer_to.target(), to = %uri, "a transfer's target is a local user, and called by its account");
+            return InCall::Rewrite(refer_to.aimed_at(&uri));
+        }
         match self.referred((incoming, tried), refer_to, random) {
             Some((provider, target)) => {
                 tracing::info!(provider, from = %refer_to.target(), to = %target, "a transfer's target is translated");
@@ -35,6 +42,28 @@ impl Bridge {
                 InCall::Forward
             }
         }
+    }
+
+    /// Whether what a party asks for goes to the provider: it is at the end of the account's own way.
+    fn goes_outside(&self, tried: &Tried, by: Side) -> bool {
+        let own_way = |provider: &Working| provider.plan.invite.outbound_proxy.is_none();
+        match by {
+            Side::A => self.providers.get(tried.provider).is_some_and(own_way),
+            Side::B => !self.providers.get(tried.provider).is_some_and(own_way),
+        }
+    }
+
+    /// The account of which that is the alias, as the outside calls it. Upstream leaves such a target to its templates, which have no
+    /// name for somebody else's account.
+    fn uri_of(&self, alias: &Uri) -> Option<Uri> {
+        let is_it = |line: &Line| {
+            line.account
+                .alias
+                .as_ref()
+                .is_some_and(|known| known.equivalent(alias))
+        };
+        let mut lines = self.pools.iter().flat_map(|pool| pool.all());
+        lines.find(is_it).map(|line| line.account.uri.uri.clone())
     }
 
     /// The target that the first provider makes which matches the call's Request-URI and finds an account with the new target as

@@ -165,6 +165,38 @@ mod tests {
         }
     }
 
+    /// S7: a stolen account cannot pass its cap by one call, however many it makes at the same time.
+    #[test]
+    fn no_thread_gets_past_the_cap_of_calls_at_once() {
+        let trunk = Trunk::default();
+        let limits = ProviderLimits {
+            concurrent_calls: Some(100),
+            ..ProviderLimits::default()
+        };
+        let now = any_moment();
+        for _ in 0..20 {
+            let held: Vec<Held> = std::thread::scope(|scope| {
+                let takers: Vec<_> = (0..8)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            (0..50)
+                                .filter_map(|_| trunk.take(&limits, now).ok())
+                                .collect::<Vec<_>>()
+                        })
+                    })
+                    .collect();
+                takers
+                    .into_iter()
+                    .flat_map(|taker| taker.join().expect("no panic"))
+                    .collect()
+            });
+            assert_eq!(held.len(), 100);
+            assert!(trunk.take(&limits, now).is_err());
+        }
+        // All of them have been given back, each time.
+        assert!(trunk.take(&limits, now).is_ok());
+    }
+
     #[test]
     fn a_call_over_the_rate_holds_nothing() {
         let trunk = Trunk::default();

@@ -85,6 +85,7 @@ fn entry(node: &Node<'_>, index: usize) -> Option<(Provider, Pool)> {
         numbers: Numbers::default(),
         destinations: Destinations::default(),
         limits: ProviderLimits::default(),
+        qualify: None,
         failover: Codes::default(),
     };
     let pool = Pool {

@@ -4,6 +4,7 @@ mod header_list;
 pub mod registrations;
 pub mod registry;
 pub mod services;
+pub mod trunks;
 
 pub use crate::call::failure::Kind as FailureKind;
 pub use crate::call::{
@@ -15,6 +16,7 @@ pub use header_list::{HeaderList, HeaderListError};
 pub use registrations::{AccountKey, RegistrationPlan, RegistrationStatus, Registrations};
 pub use registry::{Bound, CallState, Registered};
 pub use services::{Services, SystemClock, WallClock};
+pub use trunks::{TrunkState, Trunks};
 
 use serde::de::DeserializeOwned;
 use std::future::Future;

@@ -2,6 +2,7 @@
 
 pub use crate::registration::{AccountKey, Binding, RegistrationPlan, RegistrationStatus, View};
 
+use super::Trunks;
 use crate::sip::Uri;
 use std::{
     collections::HashMap,
@@ -33,6 +34,7 @@ pub struct Registrations(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
+    trunks: Trunks,
     orders: Mutex<Orders>,
     accounts: RwLock<HashMap<AccountKey, View>>,
     /// How many accounts are registered there.
@@ -62,6 +64,10 @@ impl Registrations {
     /// There are no other pools than these: the bindings of all others are removed.
     pub fn retain(&self, pools: impl IntoIterator<Item = Arc<str>>) {
         self.order(Order::Retain(pools.into_iter().collect()));
+    }
+    /// The trunks that the same server asks whether they are there.
+    pub fn trunks(&self) -> &Trunks {
+        &self.0.trunks
     }
     /// How far an account is; `None` when it is not known (yet).
     pub fn status(&self, key: &AccountKey) -> Option<RegistrationStatus> {

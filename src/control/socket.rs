@@ -114,10 +114,10 @@ async fn accept(listener: UnixListener, server: Arc<Server>) {
 }
 
 async fn serve(mut stream: UnixStream, server: &Server) -> io::Result<()> {
-    let mut request = vec![0; LONGEST + 1];
-    let mut length = 0;
-    // Who ends no line has said all with the first word that comes.
-    length += stream.read(request.get_mut(length..).unwrap_or_default()).await?;
+    // More than is taken, so that who says too much is told so: a socket that is closed with bytes unread takes the answer with it.
+    let mut request = vec![0; 8 * LONGEST];
+    // There need be no line end: the first that comes is all.
+    let length = stream.read(&mut request).await?;
     let answer = match request.get(..length).map(std::str::from_utf8) {
         Some(Ok(text)) if length <= LONGEST => answer(text, server.report().as_ref()),
         _ => format!("Error - A command is text of at most {LONGEST} bytes"),

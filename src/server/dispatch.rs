@@ -76,6 +76,8 @@ pub(super) struct Dispatcher {
     pub(super) cache: Arc<ZidCache>,
     pub(super) registrations: Registrations,
     pub(super) mailbox: Mailbox,
+    /// To whoever asks trunks whether they are there.
+    pub(super) trunks: super::qualification::Mailbox,
     pub(super) ids: Ids,
     pub(super) control: mpsc::UnboundedSender<Control>,
     pub(super) census: watch::Sender<Census>,
@@ -404,12 +406,13 @@ impl Dispatcher {
         if let Some((number, side)) = found {
             return self.deliver(number, side, response.into(), source);
         }
-        if response
-            .headers
-            .cseq()
-            .is_ok_and(|cseq| cseq.method == Method::Register)
-        {
-            if !self.mailbox.response(response) {
+        let taken = match response.headers.cseq().map(|cseq| cseq.method) {
+            Ok(Method::Register) => Some(self.mailbox.response(response.clone())),
+            Ok(Method::Options) => Some(self.trunks.response(response.clone())),
+            Ok(_) | Err(_) => None,
+        };
+        if let Some(taken) = taken {
+            if !taken {
                 self.gauges.dropped.add();
             }
             return;
@@ -452,8 +455,14 @@ impl Dispatcher {
         let (Some(unsent), Some(local_tag)) = (Unsent::of(&message, transmit.to.clone()), tag) else {
             return;
         };
-        if matches!(&message, Message::Request(request) if request.method == Method::Register) {
-            return self.mailbox.undeliverable(unsent);
+        match &message {
+            Message::Request(request) if request.method == Method::Register => {
+                return self.mailbox.undeliverable(unsent);
+            }
+            Message::Request(request) if request.method == Method::Options => {
+                return self.trunks.undeliverable(unsent);
+            }
+            Message::Request(_) | Message::Response(_) => {}
         }
         let key = DialogKey {
             call_id: unsent.call_id.clone(),

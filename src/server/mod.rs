@@ -11,6 +11,7 @@ mod inbox;
 mod maps;
 mod passage;
 pub mod plain;
+mod qualification;
 mod recent;
 mod redact;
 mod registrations;
@@ -103,12 +104,14 @@ pub struct Server {
     app: RwLock<Option<Bound>>,
     dispatcher: JoinHandle<()>,
     registrar: JoinHandle<()>,
+    watcher: JoinHandle<()>,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.dispatcher.abort();
         self.registrar.abort();
+        self.watcher.abort();
     }
 }
 
@@ -160,6 +163,13 @@ impl Server {
             profile.timers,
             ids.fork(),
         );
+        let (trunks, watcher) = qualification::start(
+            net.clone(),
+            settings.registrations.trunks().clone(),
+            profile.user_agent.clone(),
+            profile.timers,
+            ids.fork(),
+        );
         let dispatcher = Dispatcher {
             net: net.clone(),
             relay: relay.clone(),
@@ -176,6 +186,7 @@ impl Server {
             cache,
             registrations: settings.registrations.clone(),
             mailbox: mailbox.clone(),
+            trunks,
             ids,
             control: control.clone(),
             census: census_sender,
@@ -194,6 +205,7 @@ impl Server {
             app: RwLock::new(Some(app)),
             dispatcher: tokio::spawn(dispatcher.run(incoming, orders)),
             registrar,
+            watcher,
         })
     }
     /// Where it listens, with the ports that the kernel chose.
@@ -304,6 +316,7 @@ mod tests {
             net,
             mailbox,
             registrar,
+            watcher: tokio::spawn(std::future::pending()),
             relay: Arc::new(relay.expect("threads")),
             dtls: Dtls::new(crate::media::dtls::Limits::default()),
             gauges: Arc::default(),

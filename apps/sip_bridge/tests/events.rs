@@ -85,6 +85,11 @@ fn a_transfer_points_where_the_other_side_can_call() {
         referred(&app, &inward, "<sip:+332@itsp.example>").as_deref(),
         Some("<sip:carol@in.example>")
     );
+    // To whom is outside a local user is a number.
+    assert_eq!(
+        referred(&app, &out, "<sip:carol@in.example>").as_deref(),
+        Some("<sip:+332@itsp.example>")
+    );
     // A target of which no provider knows anything stays what it is.
     assert_eq!(referred(&app, &inward, "<sip:eve@elsewhere.example>"), None);
 }

@@ -82,3 +82,66 @@ fn a_call_that_went_nowhere_is_not_rescued() {
     assert!(rescued(&app, &mut course, 503).is_none());
     assert!(rescued(&app, &mut Course::default(), 503).is_none());
 }
+
+/// A trunk that does not answer OPTIONS is passed over, whatever becomes of calls without an account; and comes back.
+#[test]
+fn a_trunk_that_is_down_is_passed_over_until_it_is_back() {
+    let text = TWO_WAYS;
+    let services = services();
+    let app = SipBridge::of(document(text), &services, Ids::seeded(1));
+    let trunks = services.registrations.trunks();
+    let way = |text: &str| Uri::parse(text.to_owned()).expect("a URI");
+    let host = |count: usize| {
+        let mut hosts: Vec<String> = (0..count)
+            .filter_map(|_| routed(&app, &dialled("sip:+331@b2bua")))
+            .map(|out| out.route[0].host().to_owned())
+            .collect();
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    };
+    assert_eq!(host(40), ["one.example", "two.example"]);
+    trunks.publish(
+        way("sip:one.example"),
+        b2bua::app::TrunkState::Down("silence".into()),
+    );
+    assert_eq!(host(40), ["two.example"]);
+    trunks.publish(
+        way("sip:two.example"),
+        b2bua::app::TrunkState::Down("silence".into()),
+    );
+    assert_eq!(host(40), ["spare.example"]);
+    // Nobody asks whether the spare one is there.
+    trunks.publish(
+        way("sip:spare.example"),
+        b2bua::app::TrunkState::Down("silence".into()),
+    );
+    assert_eq!(host(40), ["spare.example"]);
+    trunks.publish(way("sip:one.example"), b2bua::app::TrunkState::Up);
+    assert_eq!(host(40), ["one.example"]);
+    let mut ways: Vec<_> = app
+        .bridge
+        .ways()
+        .into_iter()
+        .map(|(way, at)| (way.to_string(), at.as_secs()))
+        .collect();
+    ways.sort();
+    assert_eq!(
+        ways,
+        [
+            ("sip:one.example".to_owned(), 30),
+            ("sip:two.example".to_owned(), 30)
+        ]
+    );
+}
+
+const TWO_WAYS: &str = r#"{"schemaVersion": 2, "providers": [
+    {"name": "both", "accountPool": "both", "triggerCondition": {"strategy": "Always"}, "accountToUse": {"strategy": "Random"},
+     "onAccountNotFound": "decline", "outgoingInvite": {"to": "sip:{incoming.to.user}@{account.uri.hostport}"},
+     "qualify": {"interval": 30}},
+    {"name": "spare", "accountPool": "spare", "triggerCondition": {"strategy": "Always"}, "accountToUse": {"strategy": "Random"},
+     "onAccountNotFound": "decline", "outgoingInvite": {"to": "sip:{incoming.to.user}@{account.uri.hostport}"}}],
+  "accountPools": {
+    "both": {"registrationRequired": false, "maxCallsPerLine": 100,
+             "loader": [{"uri": "sip:a@one.example"}, {"uri": "sip:a@two.example"}]},
+    "spare": {"registrationRequired": false, "maxCallsPerLine": 100, "loader": [{"uri": "sip:a@spare.example"}]}}}"#;

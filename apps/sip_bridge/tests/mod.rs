@@ -31,12 +31,24 @@
 //! | `sip-bridge :: mwiBridging` | [`events`]`::a_subscription_goes_out_under_the_accounts_name_to_where_it_was_meant` |
 //! | `sip-bridge :: cli` | [`events`]`::what_is_said_of_accounts_is_what_upstream_says`, `control::styled::tests`, `control::socket::tests` |
 //! | `sip-bridge :: dtmfForwarding` | `tests/calls/` (`digits`) and `tests/loopback/formats.rs`: no application has a part in it |
-//! | `callTransfer :: blindCallTransferSuccessful`, `…Declined` | [`events`]`::a_transfer_points_where_the_other_side_can_call`; the course of it `tests/calls/sip-bridge-transfer.call`, `tests/calls/transfer-*.call`, `tests/interop/transfer.rs` |
+//! | `callTransfer :: blindCallTransferSuccessful`, `…Declined` | [`events`]`::a_transfer_points_where_the_other_side_can_call`; the course of it `tests/calls/sip-bridge-transfer*.call`, `tests/calls/transfer-*.call`, `tests/interop/transfer.rs` |
 //! | `callTransfer :: attendedCallTransferSuccessful_*`, `…Declined_*` | the same with Replaces: `tests/calls/transfer-attended*.call` |
 //! | `account::AccountPool :: accountRegistrationThrottling` | `registration::tests::accounts` |
 //! | `account::AccountPool :: accountRegistrationOnAuthInfoUpdate` | `registration::tests::digest::changed_credentials_are_tried_at_once_and_once` |
 //! | `account::AccountPool :: authInfoDeletionOnAccountRemoval` | `registration::tests::happy::a_removed_account_is_unregistered_with_authentication_and_forgotten` |
 //! | `sip-bridge :: parseRegisterAuthenticate` (unusable accounts) | [`calls`]`::an_account_that_must_be_registered_and_is_not_is_not_used` |
+//!
+//! Rows of the acceptance list and where they are tried:
+//!
+//! | row | tests |
+//! |---|---|
+//! | 21 registration | `registration::tests::weather` (a registrar that drops, delays, asks anew, finds the time too brief, says 503, restarts), `digest`, `tests/registrations/` |
+//! | 22 identity | [`trunks`]`::each_recipe_makes_the_invite_that_stands_beside_it`, [`calls`]`::nothing_of_the_inside_goes_out_that_no_template_names` |
+//! | 23 numbers and trunk match | [`calls`]`::all_forms_of_a_number_reach_the_same_route`, `number`, [`trunks`]`::a_refusal_is_explained_provider_by_provider` |
+//! | 25 REGISTER | `registration::tests::weather::of_three_members_the_good_one_is_reached_in_under_3_s_and_the_dead_one_is_noted` |
+//! | 27 inside and outside | `tests/calls/sip-bridge-transfers-outgoing.call`, `tests/calls/sip-bridge-transfers-incoming.call` |
+//! | S7 closed, and caps | `trunk::tests::no_thread_gets_past_the_cap_of_calls_at_once`, `no_second_has_more_calls_than_its_cap`, [`calls`]`::denied_destinations_cannot_be_reached_in_any_form`, `tests/loopback/answers.rs` |
+//! | S8 digest | `call::leg::tests::digest`, `tests/calls/sip-bridge-digest.call`, [`events`]`::a_caller_is_answered_as_the_account_where_it_is_the_accounts_server`, `tests/interop/trunk.rs` |
 //!
 //! Not here yet: `loadAccountsFromSQL`, `mwiB2buaSubscription`, `oneConnectionPerAccount`, `SQLAccountLoader`, the rest of `AccountPool`.
 
