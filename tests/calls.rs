@@ -21,6 +21,8 @@ mod dtls;
 mod duo;
 #[path = "calls/encryption.rs"]
 mod encryption;
+#[path = "calls/executed.rs"]
+mod executed;
 #[path = "calls/fax.rs"]
 mod fax;
 #[path = "calls/feedback.rs"]
