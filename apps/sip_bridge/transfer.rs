@@ -26,6 +26,10 @@ impl Bridge {
         let Some(refer_to) = refer_to else {
             return InCall::Forward;
         };
+        // Our own Contact, as phones name who is to be replaced: whose dialog it is says who is meant.
+        if refer_to.target().user().is_none() {
+            return InCall::Forward;
+        }
         if self.goes_outside(tried, request.side)
             && let Some(uri) = self.uri_of(&refer_to.target())
         {

@@ -90,6 +90,15 @@ fn a_transfer_points_where_the_other_side_can_call() {
         referred(&app, &out, "<sip:carol@in.example>").as_deref(),
         Some("<sip:+332@itsp.example>")
     );
+    // Our own Contact names nobody: the call finds out who is meant by the dialog.
+    assert_eq!(
+        referred(
+            &app,
+            &out,
+            "<sip:192.0.2.1:5060?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>"
+        ),
+        None
+    );
     // A target of which no provider knows anything stays what it is.
     assert_eq!(referred(&app, &inward, "<sip:eve@elsewhere.example>"), None);
 }

@@ -32,7 +32,7 @@
 //! | `sip-bridge :: cli` | [`events`]`::what_is_said_of_accounts_is_what_upstream_says`, `control::styled::tests`, `control::socket::tests` |
 //! | `sip-bridge :: dtmfForwarding` | `tests/calls/` (`digits`) and `tests/loopback/formats.rs`: no application has a part in it |
 //! | `callTransfer :: blindCallTransferSuccessful`, `…Declined` | [`events`]`::a_transfer_points_where_the_other_side_can_call`; the course of it `tests/calls/sip-bridge-transfer*.call`, `tests/calls/transfer-*.call`, `tests/interop/transfer.rs` |
-//! | `callTransfer :: attendedCallTransferSuccessful_*`, `…Declined_*` | the same with Replaces: `tests/calls/transfer-attended*.call` |
+//! | `callTransfer :: attendedCallTransferSuccessful_*`, `…Declined_*` | the same with Replaces: `tests/calls/sip-bridge-transfer-attended.call`, `tests/calls/transfer-attended*.call` |
 //! | `account::AccountPool :: accountRegistrationThrottling` | `registration::tests::accounts` |
 //! | `account::AccountPool :: accountRegistrationOnAuthInfoUpdate` | `registration::tests::digest::changed_credentials_are_tried_at_once_and_once` |
 //! | `account::AccountPool :: authInfoDeletionOnAccountRemoval` | `registration::tests::happy::a_removed_account_is_unregistered_with_authentication_and_forgotten` |
