@@ -1,4 +1,4 @@
-//! The server's registrations on the wire: at a registrar of our own that thousands register at, and at Kamailio.
+//! The server's registrations on the wire: at a registrar of our own, and at Kamailio. Thousands register in `tests/pools.rs`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -9,8 +9,6 @@
 mod bridge;
 #[path = "registrations/kamailio.rs"]
 mod kamailio;
-#[path = "registrations/many.rs"]
-mod many;
 #[path = "registrations/peers.rs"]
 mod peers;
 #[path = "registrations/registrar.rs"]

@@ -1,12 +1,13 @@
 //! Account pools and accounts of the providers file.
 
 use super::{
-    model::{Account, Loader, Pool, PoolDefaults, Protocol, RawAccount, SecretType, SqlBackend, SqlLoader},
+    model::{Account, Loader, Pool, PoolDefaults, Protocol, RawAccount, SecretType},
     report::{Node, Table, Unknown},
     schema::{all, optional, proxy},
     value::Value,
 };
-use std::{sync::Arc, time::Duration};
+use b2bua::accounts::{Backend, SqlSettings};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// One entry of `accountPools`.
 pub(super) fn pool(name: &str, node: &Node<'_>) -> Option<Pool> {
@@ -61,6 +62,7 @@ pub(super) fn pool(name: &str, node: &Node<'_>) -> Option<Pool> {
         throttle: Duration::from_millis(throttle?.unwrap_or(0).into()),
         message_waiting: message_waiting?,
         unregister: unregister?.unwrap_or(true),
+        defaults,
         loader: loader?,
     })
 }
@@ -181,7 +183,7 @@ pub(super) fn made(
     }
 }
 
-fn sql(node: &Node<'_>) -> Option<SqlLoader> {
+fn sql(node: &Node<'_>) -> Option<SqlSettings> {
     let known = [
         "dbBackend",
         "initQuery",
@@ -191,9 +193,9 @@ fn sql(node: &Node<'_>) -> Option<SqlLoader> {
     ];
     let table = node.table(&known, Unknown::Remarked)?;
     let backends = [
-        ("sqlite3", SqlBackend::Sqlite),
-        ("mysql", SqlBackend::MySql),
-        ("postgresql", SqlBackend::PostgreSql),
+        ("sqlite3", Backend::Sqlite),
+        ("mysql", Backend::MySql),
+        ("postgresql", Backend::Postgres),
     ];
     let backend = table
         .required("dbBackend")
@@ -201,11 +203,12 @@ fn sql(node: &Node<'_>) -> Option<SqlLoader> {
     let word = |name: &str| table.required(name).and_then(|node| node.word());
     let (init, update, connection) = (word("initQuery"), word("updateQuery"), word("connection"));
     let connections = optional(&table, "threadPoolSize", |node| node.integer(1, 1000));
-    Some(SqlLoader {
+    Some(SqlSettings {
         backend: backend?,
         init_query: init?.to_owned(),
         update_query: update?.to_owned(),
         connection: connection?.to_owned(),
+        directory: PathBuf::new(),
         connections: connections?.unwrap_or(50),
     })
 }

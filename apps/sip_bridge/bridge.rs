@@ -1,7 +1,7 @@
 //! The call algorithm: providers in their order, each trigger, account, INVITE.
 
 use super::{
-    lines::{Held, Lines, NoLine},
+    lines::{Lines, NoLine, Taken},
     model::{Account, Document, InvitePlan, NotFound, Provider, Trigger},
     number::Dialled,
     template::{Identity, Incoming, Scope, Template, address},
@@ -256,22 +256,17 @@ impl Bridge {
     }
 
     /// Asks the providers in their order, from the one that `tried` names. Each word that was said is told to `hear`.
-    pub(super) fn place(
+    pub(super) async fn place(
         &self,
         incoming: &Incoming,
         tried: &Tried,
-        mut random: impl FnMut() -> u64,
+        random: &mut (dyn FnMut() -> u64 + Send),
         now: Instant,
-        mut hear: impl FnMut(usize, &Word),
+        hear: &mut (dyn FnMut(usize, &Word) + Send),
     ) -> Option<(usize, Placed)> {
         for (index, provider) in self.providers.iter().enumerate().skip(tried.provider) {
-            let word = self.ask(
-                provider,
-                incoming,
-                (tried.of(index), tried.is_again()),
-                random(),
-                now,
-            );
+            let again = (tried.of(index), tried.is_again());
+            let word = self.ask(provider, incoming, again, random(), now).await;
             hear(index, &word);
             match word {
                 Word::Next(_) => {}
@@ -282,7 +277,7 @@ impl Bridge {
         None
     }
 
-    fn ask(
+    async fn ask(
         &self,
         working: &Working,
         incoming: &Incoming,
@@ -311,7 +306,7 @@ impl Bridge {
             return Word::Next(down);
         }
         let chosen = self.choose(pool, (plan, incoming), random, tried);
-        let (account, line) = match chosen {
+        let (account, line) = match chosen.await {
             Ok(chosen) => chosen,
             // Whatever becomes of calls for which there is no account: here there is one, and nobody at its other end.
             Err((_, Some(down))) => return Word::Next(down),
@@ -340,18 +335,19 @@ impl Bridge {
     ///
     /// # Errors
     /// Why there is none, and the way that was down last.
-    fn choose(
+    async fn choose(
         &self,
         pool: &Lines,
         (plan, incoming): (&Provider, &Incoming),
         random: u64,
         tried: &[String],
-    ) -> Result<(Arc<Account>, Held), (NoLine, Option<Reason>)> {
+    ) -> Result<(Arc<Account>, Taken), (NoLine, Option<Reason>)> {
         let mut passed = tried.to_vec();
         let mut down = None;
         for _ in 0..MOST_DOWN {
             let asked = (incoming, &plan.numbers);
-            let (account, line) = match pool.choose(&plan.strategy, asked, random, &passed) {
+            let chosen = pool.choose(&plan.strategy, asked, random, &passed);
+            let (account, line) = match chosen.await {
                 Ok(chosen) => chosen,
                 Err(why) => return Err((why, down)),
             };

@@ -3,9 +3,12 @@
 use super::{
     SipBridge,
     bridge::{Bridge, Tried, Word},
+    roster::Roster,
+    sources::{self, News},
     template::{Incoming, address},
 };
 use b2bua::{
+    accounts::{Event, Source},
     app::{EncryptionPolicy, Outgoing, Services, Side},
     call::{
         Env,
@@ -18,7 +21,12 @@ use b2bua::{
         timers::Timers,
     },
 };
-use std::{fmt::Write, net::Ipv4Addr, sync::Arc, time::Instant};
+use std::{
+    fmt::Write,
+    net::Ipv4Addr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A call that nobody makes.
 pub(crate) struct Question<'a> {
@@ -67,23 +75,56 @@ impl SipBridge {
     ///
     /// # Errors
     /// All that is wrong with the file or the question.
-    pub(crate) fn explain(
+    pub(crate) async fn explain(
         providers: &str,
         services: &Services,
         question: &Question<'_>,
     ) -> Result<Explanation, Vec<String>> {
         let incoming = question.incoming().map_err(|fault| vec![fault])?;
-        let document = super::read(&services.directory.join(providers), |_| ())?;
+        let path = services.directory.join(providers);
+        let mut document = super::read(&path, |_| ())?;
+        let pools = document.pools.clone();
+        let sources = sources::open(
+            &mut document.pools,
+            &services.directory,
+            &News::Poll(Duration::ZERO),
+            |_| (),
+        );
+        let name = path.display();
+        let sources = sources.await.map_err(|faults| {
+            faults
+                .iter()
+                .map(|what| format!("{name}: {what}"))
+                .collect::<Vec<_>>()
+        })?;
         let bridge = Bridge::new(document, services.latching, None);
-        Ok(explain(&bridge, &incoming, &mut Ids::from_system(), super::now()))
+        let rosters = Roster::all(pools, &bridge.pools, None);
+        for (pool, source) in sources {
+            if let (Some(roster), Source::Sql(accounts, _)) = (rosters.get(pool), source) {
+                let records = accounts.all().await;
+                let fault = |error| {
+                    vec![format!(
+                        "{name}: accountPools[{:?}].loader: {error}",
+                        roster.pool.name
+                    )]
+                };
+                roster.hear(Event::All(records.map_err(fault)?));
+            }
+        }
+        Ok(explain(&bridge, &incoming, &mut Ids::from_system(), super::now()).await)
     }
 }
 
 /// The same of providers at work.
-pub(super) fn explain(bridge: &Bridge, incoming: &Incoming, ids: &mut Ids, now: Instant) -> Explanation {
+pub(super) async fn explain(
+    bridge: &Bridge,
+    incoming: &Incoming,
+    ids: &mut Ids,
+    now: Instant,
+) -> Explanation {
     let mut text = String::new();
     let mut asked = 0;
-    let hear = |index: usize, word: &Word| {
+    let mut hear = |index: usize, word: &Word| {
         asked = index + 1;
         let name = bridge
             .providers
@@ -97,8 +138,10 @@ pub(super) fn explain(bridge: &Bridge, incoming: &Incoming, ids: &mut Ids, now: 
         // Into a String there is no failure.
         let _ = writeln!(text, "provider {name:?}: {said}");
     };
-    let random = || ids.below(u64::MAX);
-    let placed = bridge.place(incoming, &Tried::default(), random, now, hear);
+    let mut random = || ids.below(u64::MAX);
+    let placed = bridge
+        .place(incoming, &Tried::default(), &mut random, now, &mut hear)
+        .await;
     for provider in bridge.providers.iter().skip(asked) {
         let _ = writeln!(text, "provider {:?}: not asked any more", provider.plan.name);
     }

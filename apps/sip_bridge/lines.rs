@@ -3,9 +3,11 @@
 use super::{
     model::{Account, Strategy},
     number::{Form, Numbers},
+    sharing::Sharing,
     template::{Identity, Incoming, Scope, Template},
 };
 use b2bua::{
+    accounts::Slot,
     app::{AccountKey, RegistrationStatus, Registrations},
     sip::Uri,
 };
@@ -14,7 +16,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -48,6 +50,16 @@ impl Drop for Held {
     }
 }
 
+/// A call on a line: here, and where lines are counted with other servers.
+#[derive(Debug)]
+pub(super) struct Taken {
+    _here: Held,
+    _shared: Option<Slot>,
+}
+
+/// Lines that are asked for together.
+const CANDIDATES: usize = 64;
+
 /// An account and the calls that it has. An update replaces the account and leaves it its calls.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
@@ -55,6 +67,8 @@ pub(super) struct Line {
     calls: Arc<Count>,
     /// What its registration goes by.
     registration: AccountKey,
+    /// What other servers know it by.
+    name: Arc<str>,
 }
 
 impl Line {
@@ -77,11 +91,13 @@ impl Line {
 /// The accounts of a pool.
 #[derive(Debug)]
 pub(super) struct Lines {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// Calls at once for each account.
     limit: u32,
     /// Where accounts must be registered to be used.
     registrations: Option<Registrations>,
+    /// Where calls of other servers count too.
+    sharing: OnceLock<Sharing>,
     now: RwLock<Arc<Listed>>,
     /// What accounts are looked up by, each an index.
     templates: Vec<Template>,
@@ -91,6 +107,8 @@ pub(super) struct Lines {
 #[derive(Debug, Default)]
 struct Listed {
     lines: Vec<Line>,
+    /// No longer of the pool, and still with calls: should they come back, these count.
+    gone: Vec<Line>,
     by: HashMap<Template, HashMap<Vec<u8>, usize>>,
 }
 
@@ -111,12 +129,17 @@ pub(super) enum NoLine {
     Unregistered { account: String, status: String },
     /// `FindInPool` found one that was tried before.
     Tried(String),
+    /// What other servers have is not known, and none may be placed then.
+    Uncounted,
 }
 
 impl NoLine {
     /// Whether the search found nobody, as opposed to somebody who cannot be used.
     pub(super) fn is_not_found(&self) -> bool {
-        !matches!(self, Self::Busy { .. } | Self::Unregistered { .. })
+        !matches!(
+            self,
+            Self::Busy { .. } | Self::Unregistered { .. } | Self::Uncounted
+        )
     }
 }
 
@@ -133,6 +156,9 @@ impl fmt::Display for NoLine {
             Self::Unregistered { account, status } => {
                 write!(f, "the account {account} is not registered: {status}")
             }
+            Self::Uncounted => f.write_str(
+                "the calls of other servers are not known while Redis is gone, and lines-without-redis is refuse",
+            ),
             Self::Tried(account) => write!(f, "the account {account} has been tried"),
         }
     }
@@ -148,9 +174,10 @@ impl Lines {
         registrations: Option<Registrations>,
     ) -> Self {
         let lines = Self {
-            name: name.to_owned(),
+            name: name.into(),
             limit,
             registrations,
+            sharing: OnceLock::new(),
             now: RwLock::default(),
             templates,
         };
@@ -158,12 +185,18 @@ impl Lines {
         lines
     }
 
+    /// Calls of other servers count too, from now on.
+    pub(super) fn share(&self, sharing: Sharing) {
+        // A pool is shared once, when its configuration comes into force.
+        let _ = self.sharing.set(sharing);
+    }
+
     /// The way that a registrar told calls of this account to take (RFC 3608), or nothing.
     pub(super) fn service_route(&self, account: &Account) -> Arc<[Uri]> {
         let Some(registrations) = &self.registrations else {
             return Arc::default();
         };
-        registrations.service_route(&AccountKey::new(self.name.as_str(), account.uri.uri.as_str()))
+        registrations.service_route(&AccountKey::new(self.name.clone(), account.uri.uri.as_str()))
     }
 
     /// Whether that host is a server of the account: one that it is registered through, or whose address its route names.
@@ -174,7 +207,7 @@ impl Lines {
             name.parse::<IpAddr>()
                 .is_ok_and(|named| named.to_canonical() == host)
         };
-        let key = AccountKey::new(self.name.as_str(), account.uri.uri.as_str());
+        let key = AccountKey::new(self.name.clone(), account.uri.uri.as_str());
         let view = self.registrations.as_ref().and_then(|all| all.view(&key));
         let peers = view.and_then(|view| view.binding).map(|binding| binding.peers);
         peers.is_some_and(|peers| peers.iter().any(|peer| peer.to_canonical() == host))
@@ -220,24 +253,29 @@ impl Lines {
     /// Takes other accounts. Those that were there before keep their calls.
     pub(super) fn replace(&self, accounts: &[Arc<Account>]) {
         let before = self.listed();
-        let calls: HashMap<&str, &Arc<Count>> = before
+        let mut calls: HashMap<&str, &Arc<Count>> = before
             .lines
             .iter()
+            .chain(&before.gone)
             .map(|line| (line.key(), &line.calls))
             .collect();
-        let pool: Arc<str> = self.name.as_str().into();
-        let line = |account: &Arc<Account>| Line {
-            registration: AccountKey::new(pool.clone(), account.uri.uri.as_str()),
-            calls: calls
-                .get(account.uri.uri.as_str())
-                .map(|count| Arc::clone(count))
-                .unwrap_or_default(),
-            account: account.clone(),
+        let line = |account: &Arc<Account>| {
+            let registration = AccountKey::new(self.name.clone(), account.uri.uri.as_str());
+            let calls = calls.remove(account.uri.uri.as_str());
+            Line {
+                name: registration.to_string().into(),
+                registration,
+                calls: calls.cloned().unwrap_or_default(),
+                account: account.clone(),
+            }
         };
         let lines: Vec<Line> = accounts.iter().map(line).collect();
+        let all = before.lines.iter().chain(&before.gone);
+        let gone = all.filter(|line| calls.contains_key(line.key()) && line.calls() > 0);
+        let gone = gone.cloned().collect();
         let index = |template: &Template| (template.clone(), self.index(template, &lines));
         let by = self.templates.iter().map(index).collect();
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Listed { lines, by });
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Listed { lines, gone, by });
     }
 
     /// Takes over the calls of accounts that an earlier configuration had.
@@ -266,7 +304,7 @@ impl Lines {
             if let Some(first) = index.get(&key) {
                 let first: &Line = &lines[*first];
                 tracing::warn!(
-                    pool = self.name,
+                    pool = &*self.name,
                     "the accounts {} and {} have the same key, and the first is the one that is found",
                     first.key(),
                     line.key()
@@ -282,13 +320,13 @@ impl Lines {
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn choose(
+    pub(super) async fn choose(
         &self,
         strategy: &Strategy,
         (incoming, numbers): (&Incoming, &Numbers),
         start: u64,
         tried: &[String],
-    ) -> Result<(Arc<Account>, Held), NoLine> {
+    ) -> Result<(Arc<Account>, Taken), NoLine> {
         if self.limit == 0 {
             return Err(NoLine::NotForCalls);
         }
@@ -296,18 +334,33 @@ impl Lines {
         let count = listed.lines.len();
         let is_tried = |line: &Line| tried.iter().any(|key| key == line.key());
         let is_out = |line: &Line| is_tried(line) || self.unregistered(line).is_some();
-        let take = |line: &Line| Some((line.account.clone(), line.calls.take(self.limit)?));
         match strategy {
             Strategy::Random => {
-                let Ok(count @ 1..) = u64::try_from(count) else {
+                let Ok(all @ 1..) = u64::try_from(count) else {
                     return Err(NoLine::Empty);
                 };
-                let start = usize::try_from(start % count).unwrap_or(0);
-                let (after, before) = (listed.lines.get(start..), listed.lines.get(..start));
-                let mut circle = after.into_iter().chain(before).flatten();
-                circle
-                    .find_map(|line| if is_out(line) { None } else { take(line) })
-                    .ok_or(NoLine::NoneAvailable)
+                let start = usize::try_from(start % all).unwrap_or(0);
+                let mut asked = 0;
+                while asked < count {
+                    // Those that may have a place, in a circle from there; without other servers the first that has one will do.
+                    let mut some = Vec::new();
+                    while asked < count && some.len() < CANDIDATES {
+                        let line = &listed.lines[(start + asked) % count];
+                        asked += 1;
+                        if line.calls() < self.limit && !is_out(line) {
+                            if self.sharing.get().is_none()
+                                && let Some(taken) = self.taken(line, None)
+                            {
+                                return Ok(taken);
+                            }
+                            some.push(line);
+                        }
+                    }
+                    if let Some(taken) = self.take(&some).await? {
+                        return Ok(taken);
+                    }
+                }
+                Err(NoLine::NoneAvailable)
             }
             Strategy::FindInPool { by, source } => {
                 let scope = Scope {
@@ -328,12 +381,41 @@ impl Lines {
                     let account = line.key().to_owned();
                     return Err(NoLine::Unregistered { account, status });
                 }
-                take(line).ok_or_else(|| NoLine::Busy {
+                let taken = self.take(&[line]).await?;
+                taken.ok_or_else(|| NoLine::Busy {
                     account: line.key().to_owned(),
                     calls: line.calls(),
                 })
             }
         }
+    }
+
+    /// A place on the first of these that has one.
+    async fn take(&self, mut lines: &[&Line]) -> Result<Option<(Arc<Account>, Taken)>, NoLine> {
+        let Some(sharing) = self.sharing.get() else {
+            return Ok(lines.iter().find_map(|line| self.taken(line, None)));
+        };
+        while !lines.is_empty() {
+            let names: Vec<_> = lines.iter().map(|line| line.name.clone()).collect();
+            let answer = sharing.take(&names, self.limit).await;
+            let Some((index, slot)) = answer.map_err(|_| NoLine::Uncounted)? else {
+                return Ok(None);
+            };
+            // Another call of ours may have been quicker, or Redis may not know all of ours.
+            let chosen = lines.get(index).and_then(|line| self.taken(line, Some(slot)));
+            if chosen.is_some() {
+                return Ok(chosen);
+            }
+            lines = lines.get(index + 1..).unwrap_or_default();
+        }
+        Ok(None)
+    }
+    fn taken(&self, line: &Line, slot: Option<Slot>) -> Option<(Arc<Account>, Taken)> {
+        let taken = Taken {
+            _here: line.calls.take(self.limit)?,
+            _shared: slot,
+        };
+        Some((line.account.clone(), taken))
     }
 }
 

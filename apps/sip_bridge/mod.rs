@@ -14,7 +14,10 @@ mod lines;
 mod model;
 mod number;
 mod report;
+mod roster;
 mod schema;
+mod sharing;
+mod sources;
 mod template;
 mod transfer;
 mod trunk;
@@ -22,23 +25,27 @@ mod v1;
 mod value;
 
 use b2bua::{
+    accounts::{Source, Watch},
     app::{
-        AccountKey, Application, BuildError, Decision, Encryption, Failure, InCall, InCallRequest, Invite,
-        Origin, RegistrationPlan, Registrations, Rescue, Services, Standalone,
+        Application, BuildError, Decision, Encryption, Failure, InCall, InCallRequest, Invite, Origin,
+        Registrations, Rescue, Services, Standalone,
     },
     call::failure::Kind as FailureKind,
-    config::{Key, Kind},
+    config::{Key, Kind, Seconds, parsed},
     sip::{Ids, Status},
 };
 pub(crate) use explain::Question;
 
 use bridge::{Bridge, Placed, Tried, Word};
-use model::{Document, Loader};
+use model::Document;
 use report::Report;
+use roster::Roster;
 use serde::Deserialize;
+use sharing::{Sharing, SharingPlan, Without};
+use sources::News;
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 use template::Incoming;
@@ -46,6 +53,16 @@ use template::Incoming;
 /// The application.
 pub(crate) struct SipBridge {
     bridge: Bridge,
+    /// One for each pool, in the order of the file.
+    rosters: Vec<Arc<Roster>>,
+    registrations: Registrations,
+    /// Databases that are not read yet, each with the index of its pool.
+    sources: Vec<(usize, Source)>,
+    /// Those that are. They end when another configuration is in force, though calls keep this one.
+    watches: Mutex<Vec<Watch>>,
+    /// Where lines are to be counted with other servers, and where they are.
+    share: Option<SharingPlan>,
+    sharing: Option<Sharing>,
     ids: Mutex<Ids>,
 }
 
@@ -54,6 +71,10 @@ pub(crate) struct SipBridge {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
     providers: String,
+    accounts_poll_interval: Seconds,
+    line_lease: Seconds,
+    #[serde(deserialize_with = "parsed")]
+    lines_without_redis: Without,
 }
 
 impl Config {
@@ -63,15 +84,47 @@ impl Config {
     }
 }
 
-const KEYS: &[Key] = &[Key {
-    name: "providers",
-    kind: Kind::Text,
-    default: "providers.json",
-    help: "The file with providers and their accounts, beside this one unless the path is absolute: Flexisip's JSON \
-           (an object of schema 2 or an array of schema 1), or the same as TOML when it ends in .toml.",
-    reload: true,
-    example: "/etc/b2bua/providers.json",
-}];
+const KEYS: &[Key] = &[
+    Key {
+        name: "providers",
+        kind: Kind::Text,
+        default: "providers.json",
+        help: "The file with providers and their accounts, beside this one unless the path is absolute: Flexisip's JSON \
+               (an object of schema 2 or an array of schema 1), or the same as TOML when it ends in .toml.",
+        reload: true,
+        example: "/etc/b2bua/providers.json",
+    },
+    Key {
+        name: "accounts-poll-interval",
+        kind: Kind::Seconds,
+        default: "300",
+        help: "How often databases of accounts are read again where there is no Redis ([module::Registrar] \
+               redis-server-domain) that publishes their changes. Changes alone are registered anew. 0: at start and at a \
+               reload only.",
+        reload: true,
+        example: "30",
+    },
+    Key {
+        name: "line-lease",
+        kind: Kind::PositiveSeconds,
+        default: "30",
+        help: "With Redis, maxCallsPerLine counts the calls of all servers that name the same Redis, pool and account. What a \
+               server held that has died falls back after this time; a server that lives renews it three times in it.",
+        reload: true,
+        example: "",
+    },
+    Key {
+        name: "lines-without-redis",
+        kind: Kind::OneOf(Without::WORDS),
+        default: "count-own",
+        help: "New calls while Redis does not answer. count-own: they go on, and each server counts its own alone, so that a \
+               line may have as many calls as there are servers, times maxCallsPerLine. refuse: there are none, \
+               where no line may have one call too many. Calls that are there go on in either case, and no call \
+               waits for Redis for more than a quarter of a second.",
+        reload: true,
+        example: "refuse",
+    },
+];
 
 /// What is remembered of a call: enough to try another account.
 #[derive(Debug, Default)]
@@ -120,9 +173,6 @@ fn unavailable(document: &Document) -> Vec<String> {
                 pool.name
             ));
         };
-        if matches!(pool.loader, Loader::Sql(_)) {
-            lacks("loader", "a database of accounts");
-        }
         if pool.message_waiting.is_some() {
             lacks("mwiServerUri", "a subscription to message waiting");
         }
@@ -148,7 +198,7 @@ impl Application for SipBridge {
                     .collect(),
             )
         };
-        let document = read(&path, |remark| tracing::warn!("{remark}")).map_err(refuse)?;
+        let mut document = read(&path, |remark| services.remarks.add(remark)).map_err(refuse)?;
         let lacking = unavailable(&document);
         if !lacking.is_empty() {
             let name = path.display();
@@ -156,18 +206,68 @@ impl Application for SipBridge {
                 lacking.iter().map(|what| format!("{name}: {what}")).collect(),
             ));
         }
-        Ok(Self::of(document, services, Ids::from_system()))
+        let name = path.display();
+        let remark = |what: String| services.remarks.add(format!("{name}: {what}"));
+        let redis = services.redis.as_ref().map(sources::redis);
+        let share = redis.clone().map(|redis| SharingPlan {
+            redis,
+            lease: config.line_lease.0,
+            without: config.lines_without_redis,
+        });
+        let news = redis.map_or(News::Poll(config.accounts_poll_interval.0), News::Redis);
+        let sources = sources::open(&mut document.pools, &services.directory, &news, remark).await;
+        let sources = sources
+            .map_err(|faults| refuse(faults.iter().map(|what| format!("{name}: {what}")).collect()))?;
+        Ok(Self {
+            sources,
+            share,
+            ..Self::of(document, services, Ids::from_system())
+        })
     }
 
-    fn inherit(&mut self, before: &Self) {
-        self.bridge.inherit(&before.bridge);
+    fn take_over(&mut self, before: Option<&Self>) {
+        if let Some(before) = before {
+            self.bridge.inherit(&before.bridge);
+            before.watches().clear();
+        }
+        if let Some(plan) = self.share.take() {
+            let server = self.ids.get_mut().unwrap_or_else(PoisonError::into_inner).tag();
+            let before = before.and_then(|before| before.sharing.as_ref());
+            let sharing = Sharing::start(plan, before, &server);
+            self.bridge
+                .pools
+                .iter()
+                .for_each(|lines| lines.share(sharing.clone()));
+            self.sharing = Some(sharing);
+        }
+        let registered = self
+            .rosters
+            .iter()
+            .filter(|roster| roster.pool.registration_required);
+        self.registrations
+            .retain(registered.map(|roster| roster.lines.name.clone()));
+        self.registrations.trunks().watch(self.bridge.ways());
+        for roster in &self.rosters {
+            let before = before.and_then(|before| {
+                let mut rosters = before.rosters.iter();
+                rosters.find(|old| old.pool.name == roster.pool.name)
+            });
+            roster.enter(before.map(|before| &**before));
+        }
+        for (pool, source) in std::mem::take(&mut self.sources) {
+            if let Some(roster) = self.rosters.get(pool).cloned() {
+                let name = roster.pool.name.clone();
+                let watch = Watch::start(&name, source, move |event| roster.hear(event));
+                self.watches().push(watch);
+            }
+        }
     }
 
     async fn route(&self, course: &mut Course, invite: &Invite) -> Decision {
         let incoming = Incoming::of(invite);
         // A transfer within a call is routed like a call of its own.
         course.tried = Tried::default();
-        let decision = match self.place(&incoming, &mut course.tried, now()) {
+        let decision = match self.place(&incoming, &mut course.tried, now()).await {
             Some(placed) => Decision::Bridge(vec![placed.outgoing]),
             None => Decision::Decline(refusal()),
         };
@@ -186,7 +286,7 @@ impl Application for SipBridge {
             return Rescue::Relay;
         }
         tracing::info!(provider = provider.plan.name, status = %failure.status, "the call failed, tried elsewhere");
-        let placed = self.place(&incoming, &mut course.tried, now());
+        let placed = self.place(&incoming, &mut course.tried, now()).await;
         course.incoming = Some(incoming);
         placed.map_or(Rescue::Relay, |placed| Rescue::Try(vec![placed.outgoing]))
     }
@@ -208,35 +308,6 @@ impl Application for SipBridge {
     }
 }
 
-/// Orders the registration of all accounts of pools that want it, and the end of those of other pools.
-fn register(document: &Document, registrations: &Registrations) {
-    let pools = document.pools.iter().filter(|pool| pool.registration_required);
-    for pool in pools.clone() {
-        let Loader::Static(accounts) = &pool.loader else {
-            continue;
-        };
-        let name: Arc<str> = pool.name.as_str().into();
-        let plan = |account: &Arc<model::Account>| {
-            let aor = account.uri.uri.clone();
-            let key = AccountKey::new(name.clone(), aor.as_str());
-            let plan = RegistrationPlan {
-                // Where both are the same there is no proxy on the way.
-                route: if account.route == account.registrar {
-                    Vec::new()
-                } else {
-                    vec![account.route.clone()]
-                },
-                throttle: pool.throttle,
-                unregister: pool.unregister,
-                ..RegistrationPlan::new(aor, account.registrar.clone(), account.credentials.clone())
-            };
-            (key, plan)
-        };
-        registrations.set(name.clone(), accounts.iter().map(plan).collect());
-    }
-    registrations.retain(pools.map(|pool| pool.name.as_str().into()));
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "callsPerSecond is by the clock; what judges it takes the time as an argument"
@@ -254,19 +325,29 @@ impl SipBridge {
     fn of(document: Document, services: &Services, ids: Ids) -> Self {
         for provider in &document.providers {
             if matches!(provider.invite.encryption, None | Some(Encryption::None)) {
-                tracing::warn!(
-                    provider = provider.name,
-                    "calls through it carry their media in clear; outgoingInvite.mediaEncryption says how to encrypt it"
-                );
+                services.remarks.add(format!(
+                    "provider {:?}: calls through it carry their media in clear; outgoingInvite.mediaEncryption says how to \
+                     encrypt it",
+                    provider.name
+                ));
             }
         }
-        register(&document, &services.registrations);
-        let bridge = Bridge::new(document, services.latching, Some(&services.registrations));
-        services.registrations.trunks().watch(bridge.ways());
+        let pools = document.pools.clone();
+        let registrations = services.registrations.clone();
+        let bridge = Bridge::new(document, services.latching, Some(&registrations));
         Self {
+            rosters: Roster::all(pools, &bridge.pools, Some(&registrations)),
             bridge,
+            registrations,
+            sources: Vec::new(),
+            watches: Mutex::default(),
+            share: None,
+            sharing: None,
             ids: Mutex::new(ids),
         }
+    }
+    fn watches(&self) -> MutexGuard<'_, Vec<Watch>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn random(&self) -> u64 {
@@ -275,8 +356,8 @@ impl SipBridge {
     }
 
     /// The next way for a call. `tried` takes note of it.
-    fn place(&self, incoming: &Incoming, tried: &mut Tried, now: Instant) -> Option<Placed> {
-        let hear = |index: usize, word: &Word| {
+    async fn place(&self, incoming: &Incoming, tried: &mut Tried, now: Instant) -> Option<Placed> {
+        let mut hear = |index: usize, word: &Word| {
             let provider = self
                 .bridge
                 .providers
@@ -290,7 +371,10 @@ impl SipBridge {
                 }
             }
         };
-        let (provider, placed) = self.bridge.place(incoming, tried, || self.random(), now, hear)?;
+        let (provider, placed) = self
+            .bridge
+            .place(incoming, tried, &mut || self.random(), now, &mut hear)
+            .await?;
         if provider != tried.provider {
             tried.accounts.clear();
         }

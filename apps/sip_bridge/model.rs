@@ -2,6 +2,7 @@
 
 use super::{number::Numbers, template::Template};
 use b2bua::{
+    accounts::SqlSettings,
     app::Encryption,
     config::Expression,
     sip::{
@@ -138,6 +139,7 @@ pub(super) struct Pool {
     pub(super) throttle: Duration,
     pub(super) message_waiting: Option<Uri>,
     pub(super) unregister: bool,
+    pub(super) defaults: PoolDefaults,
     pub(super) loader: Loader,
 }
 
@@ -145,34 +147,8 @@ pub(super) struct Pool {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Loader {
     Static(Vec<Arc<Account>>),
-    Sql(SqlLoader),
-}
-
-/// Accounts in a database.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct SqlLoader {
-    pub(super) backend: SqlBackend,
-    pub(super) init_query: String,
-    pub(super) update_query: String,
-    /// May hold a password.
-    pub(super) connection: String,
-    pub(super) connections: u32,
-}
-
-impl std::fmt::Debug for SqlLoader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqlLoader")
-            .field("backend", &self.backend)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A kind of database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SqlBackend {
-    Sqlite,
-    MySql,
-    PostgreSql,
+    /// In a database, whose file lies beside the configuration where its path is relative.
+    Sql(SqlSettings),
 }
 
 /// An identity on an external domain.
@@ -221,7 +197,7 @@ pub(super) enum Protocol {
 }
 
 /// What a pool says for all of its accounts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PoolDefaults {
     pub(super) outbound_proxy: Option<Uri>,
     pub(super) registrar: Option<Uri>,

@@ -95,6 +95,7 @@ fn entry(node: &Node<'_>, index: usize) -> Option<(Provider, Pool)> {
         throttle: Duration::ZERO,
         message_waiting: None,
         unregister: true,
+        defaults,
         loader: Loader::Static(accounts?.unwrap_or_default()),
     };
     Some((provider, pool))

@@ -44,6 +44,8 @@ fn services(proxy: Option<&str>) -> Services {
         clock: Arc::new(SystemClock),
         directory: Default::default(),
         registrations: Registrations::default(),
+        redis: None,
+        remarks: b2bua::app::Remarks::default(),
     }
 }
 

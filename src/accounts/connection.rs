@@ -5,7 +5,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
     sqlite::SqliteConnectOptions,
 };
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, path::Path, str::FromStr, time::Duration};
 
 /// A kind of database; `FromStr` takes the words of `dbBackend`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,20 +67,20 @@ pub(super) enum Options {
 }
 
 impl Options {
-    /// Reads a connection string.
+    /// Reads a connection string. A file lies below `directory` where its path is relative.
     ///
     /// # Errors
     /// When it cannot be read, or has a word that the backend does not know.
-    pub(super) fn parse(backend: Backend, text: &str) -> Result<Self, ConnectionError> {
+    pub(super) fn parse(backend: Backend, text: &str, directory: &Path) -> Result<Self, ConnectionError> {
         match backend {
-            Backend::Sqlite => sqlite(text).map(Box::new).map(Self::Sqlite),
+            Backend::Sqlite => sqlite(text, directory).map(Box::new).map(Self::Sqlite),
             Backend::Postgres => postgres(text).map(Box::new).map(Self::Postgres),
             Backend::MySql => mysql(text).map(Box::new).map(Self::MySql),
         }
     }
 }
 
-fn sqlite(text: &str) -> Result<SqliteConnectOptions, ConnectionError> {
+fn sqlite(text: &str, directory: &Path) -> Result<SqliteConnectOptions, ConnectionError> {
     const WORDS: &str = "a path, or db=PATH timeout=SECONDS";
     let mut options = SqliteConnectOptions::new().busy_timeout(Duration::from_secs(5));
     let mut path = None;
@@ -112,7 +112,7 @@ fn sqlite(text: &str) -> Result<SqliteConnectOptions, ConnectionError> {
         }
     }
     match path.filter(|path| !path.is_empty()) {
-        Some(path) => Ok(options.filename(path).create_if_missing(false)),
+        Some(path) => Ok(options.filename(directory.join(path)).create_if_missing(false)),
         None => Err(wrong("no file", WORDS)),
     }
 }

@@ -5,6 +5,7 @@ mod connection;
 pub mod news;
 mod query;
 mod record;
+pub mod shared;
 pub mod source;
 pub mod sql;
 #[cfg(test)]
@@ -13,5 +14,6 @@ mod tests;
 pub use connection::{Backend, ConnectionError};
 pub use news::{Link, RedisSettings, Tidings};
 pub use record::Record;
+pub use shared::{Gone, SharedLines, Slot};
 pub use source::{Event, Source, Watch};
 pub use sql::{SqlAccounts, SqlError, SqlSettings};

@@ -166,7 +166,8 @@ async fn answered<T>(asked: impl Future<Output = Result<T, RedisError>>) -> Resu
     Ok(answer.map_err(|_| NewsError::Silent)??)
 }
 
-fn client(settings: &RedisSettings) -> Result<Client, NewsError> {
+/// How to reach that Redis.
+pub(super) fn client(settings: &RedisSettings) -> Result<Client, NewsError> {
     let (host, port) = (settings.host.clone(), settings.port);
     let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let redis = RedisConnectionInfo {

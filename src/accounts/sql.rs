@@ -10,7 +10,7 @@ use sqlx::{
     SqlitePool, Statement as _, Type, mysql::MySqlPoolOptions, postgres::PgPoolOptions,
     sqlite::SqlitePoolOptions,
 };
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -26,6 +26,8 @@ pub struct SqlSettings {
     pub backend: Backend,
     /// `connection`: of SOCI, or a URL.
     pub connection: String,
+    /// Where a database that is a file lies when its path is relative.
+    pub directory: PathBuf,
     /// `initQuery`: all accounts.
     pub init_query: String,
     /// `updateQuery`: the account of `:identifier`.
@@ -78,6 +80,27 @@ pub enum SqlError {
     NoIdentifier,
 }
 
+impl SqlError {
+    /// Whether another try would be in vain: the configuration is at fault, not the day.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Silent(_) => false,
+            // The class 42 of SQLSTATE: what the query says is not there, or is no SQL, or not allowed. SQLite has codes of its own:
+            // the same (1), no such file (14), no database in it (26).
+            Self::Database(sqlx::Error::Database(error)) => {
+                let code = error.code().unwrap_or_default();
+                code.starts_with("42") || ["1", "14", "26"].contains(&code.as_ref())
+            }
+            Self::Database(_) => false,
+            Self::Connection(_)
+            | Self::NoColumn(_)
+            | Self::NoText { .. }
+            | Self::Empty(_)
+            | Self::NoIdentifier => true,
+        }
+    }
+}
+
 impl From<sqlx::Error> for SqlError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error)
@@ -126,7 +149,7 @@ impl SqlAccounts {
     /// When the connection string cannot be read, or the update query has no `:identifier`.
     pub fn new(settings: &SqlSettings) -> Result<Self, SqlError> {
         let most = settings.connections.max(1);
-        let pool = match Options::parse(settings.backend, &settings.connection)? {
+        let pool = match Options::parse(settings.backend, &settings.connection, &settings.directory)? {
             Options::Sqlite(options) => {
                 let pool = SqlitePoolOptions::new()
                     .max_connections(most)
@@ -178,6 +201,15 @@ impl SqlAccounts {
             }
         }
         self.rows(query, None).await.map(drop)
+    }
+    /// The same, for no longer than `most`.
+    ///
+    /// # Errors
+    /// As [`Self::validate`], or that there was no answer in time.
+    pub async fn validate_within(&self, most: Duration) -> Result<(), SqlError> {
+        #[expect(clippy::disallowed_methods, reason = "a start waits for no database for long")]
+        let answer = timeout(most, self.validate()).await;
+        answer.unwrap_or(Err(SqlError::Silent(most)))
     }
     /// All accounts. A row that cannot be used is left out, and the log says why.
     ///

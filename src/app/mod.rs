@@ -14,8 +14,8 @@ pub use crate::call::{
 };
 pub use header_list::{HeaderList, HeaderListError};
 pub use registrations::{AccountKey, RegistrationPlan, RegistrationStatus, Registrations};
-pub use registry::{Bound, CallState, Registered};
-pub use services::{Services, SystemClock, WallClock};
+pub use registry::{Bound, Built, CallState, Registered};
+pub use services::{Remarks, Services, SystemClock, WallClock};
 pub use trunks::{TrunkState, Trunks};
 
 use serde::de::DeserializeOwned;
@@ -36,13 +36,15 @@ pub trait Application: Sized + Send + Sync + 'static {
     /// What this application remembers about one call. Dropped with the call.
     type Call: Default + Send + 'static;
 
-    /// Makes the application. Called once at start and again at each reload.
+    /// Makes the application. Called once at start and again at each reload, which may be refused after it: nothing that reaches
+    /// beyond this value begins here, but in [`Self::take_over`].
     fn build(
         config: Self::Config,
         services: &Services,
     ) -> impl Future<Output = Result<Self, BuildError>> + Send;
-    /// After [`Self::build`] at a reload: takes over what calls of the earlier one still hold, so that they go on to count.
-    fn inherit(&mut self, before: &Self) {
+    /// Its configuration is in force from now on: registrations are ordered here, and tasks begin, within the server's runtime.
+    /// At a reload it takes over from the one before what its calls still hold, so that they go on to count. Must not block.
+    fn take_over(&mut self, before: Option<&Self>) {
         let _ = before;
     }
     /// A call arrived: where should it go?

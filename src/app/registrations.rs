@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     task::{Context, Poll, Waker},
 };
 
@@ -28,9 +28,16 @@ pub(crate) enum Order {
 /// The registrations of the server at other people's registrars. Cheap to clone; all clones are one. Orders are taken from the
 /// moment that the server runs, and return at once.
 ///
+/// Each configuration has a handle of its own: what is ordered through one whose configuration is not in force is void, so that
+/// registrations follow the one that is.
+///
 /// While an account is registered, its registrar and the proxies on the way there may place calls, as `trusted-hosts` may.
 #[derive(Clone, Default)]
-pub struct Registrations(Arc<Shared>);
+pub struct Registrations {
+    shared: Arc<Shared>,
+    /// The configuration that this handle is of.
+    turn: u64,
+}
 
 #[derive(Default)]
 struct Shared {
@@ -43,11 +50,25 @@ struct Shared {
 
 #[derive(Default)]
 struct Orders {
+    /// The configuration in force.
+    turn: u64,
     waiting: Vec<Order>,
     waker: Option<Waker>,
 }
 
 impl Registrations {
+    /// For a configuration that may come into force after the present one.
+    pub fn successor(&self) -> Self {
+        let present = self.orders().turn;
+        Self {
+            shared: self.shared.clone(),
+            turn: present + 1,
+        }
+    }
+    /// The configuration of this handle is in force.
+    pub fn enter(&self) {
+        self.orders().turn = self.turn;
+    }
     /// These are all accounts of `pool`: new ones are registered, vanished ones unregistered, changed ones registered anew; the others
     /// are left alone. A list that comes while the one before is worked off replaces it.
     pub fn set(&self, pool: impl Into<Arc<str>>, accounts: Vec<(AccountKey, RegistrationPlan)>) {
@@ -67,7 +88,7 @@ impl Registrations {
     }
     /// The trunks that the same server asks whether they are there.
     pub fn trunks(&self) -> &Trunks {
-        &self.0.trunks
+        &self.shared.trunks
     }
     /// How far an account is; `None` when it is not known (yet).
     pub fn status(&self, key: &AccountKey) -> Option<RegistrationStatus> {
@@ -75,7 +96,11 @@ impl Registrations {
     }
     /// All that is known of an account.
     pub fn view(&self, key: &AccountKey) -> Option<View> {
-        let accounts = self.0.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let accounts = self
+            .shared
+            .accounts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         accounts.get(key).cloned()
     }
     /// The way that calls of this account are to take (RFC 3608 §6.1), before whatever else is their route; empty where its registrar
@@ -86,17 +111,23 @@ impl Registrations {
     }
     /// Whether an account is registered through that host.
     pub fn is_peer(&self, host: IpAddr) -> bool {
-        let peers = self.0.peers.read().unwrap_or_else(PoisonError::into_inner);
+        let peers = self.shared.peers.read().unwrap_or_else(PoisonError::into_inner);
         peers.contains_key(&host.to_canonical())
     }
     /// All those hosts.
     pub(crate) fn peers(&self) -> Vec<IpAddr> {
-        let peers = self.0.peers.read().unwrap_or_else(PoisonError::into_inner);
+        let peers = self.shared.peers.read().unwrap_or_else(PoisonError::into_inner);
         peers.keys().copied().collect()
     }
 
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.shared.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
     fn order(&self, order: Order) {
-        let mut orders = self.0.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orders = self.orders();
+        if orders.turn != self.turn {
+            return;
+        }
         orders.waiting.push(order);
         if let Some(waker) = orders.waker.take() {
             waker.wake();
@@ -104,7 +135,7 @@ impl Registrations {
     }
     /// What has been ordered since the last time.
     pub(crate) fn poll_orders(&self, context: &Context<'_>) -> Poll<Vec<Order>> {
-        let mut orders = self.0.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orders = self.orders();
         if orders.waiting.is_empty() {
             orders.waker = Some(context.waker().clone());
             return Poll::Pending;
@@ -118,7 +149,11 @@ impl Registrations {
             binding.map(|binding| binding.peers.clone()).unwrap_or_default()
         };
         let came = peers(&view);
-        let mut accounts = self.0.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self
+            .shared
+            .accounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let before = match view {
             Some(view) => accounts.insert(key, view),
             None => accounts.remove(&key),
@@ -126,7 +161,7 @@ impl Registrations {
         drop(accounts);
         let went = peers(&before);
         if came != went {
-            let mut all = self.0.peers.write().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.shared.peers.write().unwrap_or_else(PoisonError::into_inner);
             for peer in came.iter() {
                 *all.entry(*peer).or_default() += 1;
             }
@@ -145,7 +180,11 @@ impl Registrations {
 
 impl fmt::Debug for Registrations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let accounts = self.0.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let accounts = self
+            .shared
+            .accounts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         write!(f, "Registrations({})", accounts.len())
     }
 }
@@ -188,6 +227,26 @@ mod tests {
             registrations.status(&two).unwrap().to_string(),
             "Registration failed: x"
         );
+    }
+
+    #[test]
+    fn what_a_configuration_orders_that_is_not_in_force_is_void() {
+        let first = Registrations::default();
+        let context = Context::from_waker(Waker::noop());
+        let ordered = |registrations: &Registrations| match registrations.poll_orders(&context) {
+            Poll::Ready(orders) => orders.len(),
+            Poll::Pending => 0,
+        };
+        let refused = first.successor();
+        refused.set("p", Vec::new());
+        assert_eq!(ordered(&first), 0, "it may never come into force");
+        let second = first.successor();
+        second.enter();
+        first.set("p", Vec::new());
+        assert_eq!(ordered(&first), 0, "what was in force before");
+        second.set("p", Vec::new());
+        second.clone().retain([]);
+        assert_eq!(ordered(&first), 2);
     }
 
     #[test]

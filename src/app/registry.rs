@@ -1,6 +1,6 @@
 //! The object-safe twin of [`super::Application`], by which the server holds any of them.
 
-use super::{Application, BuildError, CallEvent, Decision, Services, Standalone};
+use super::{Application, BuildError, CallEvent, Decision, Registrations, Services, Standalone};
 use crate::{
     call::{Question, Verdict},
     config::{Config, ConfigErrors, Key, Problem},
@@ -21,8 +21,7 @@ pub struct Registered {
     build: Build,
 }
 
-type Build =
-    for<'a> fn(&'a Config, &'a Services, Option<&'a Bound>) -> Boxed<'a, Result<Bound, ConfigErrors>>;
+type Build = for<'a> fn(&'a Config, &'a Services) -> Boxed<'a, Result<Built, ConfigErrors>>;
 
 impl Registered {
     /// The entry of an application.
@@ -31,24 +30,19 @@ impl Registered {
             name: A::NAME,
             help: A::HELP,
             keys: A::KEYS,
-            build: |config, services, before| Box::pin(build::<A>(config, services, before)),
+            build: |config, services| Box::pin(build::<A>(config, services)),
         }
     }
     /// The name of its section: `b2bua-server::NAME`.
     pub fn section(&self) -> String {
         section(self.name)
     }
-    /// Makes the application from its section. At a reload it takes over from `before` what running calls hold.
+    /// Makes the application from its section. Nothing begins before it is in force ([`Built::take_over`]).
     ///
     /// # Errors
     /// All that is wrong with the section, each with its line.
-    pub async fn build(
-        &self,
-        config: &Config,
-        services: &Services,
-        before: Option<&Bound>,
-    ) -> Result<Bound, ConfigErrors> {
-        (self.build)(config, services, before).await
+    pub async fn build(&self, config: &Config, services: &Services) -> Result<Built, ConfigErrors> {
+        (self.build)(config, services).await
     }
 }
 
@@ -62,21 +56,14 @@ fn section(name: &str) -> String {
     format!("b2bua-server::{name}")
 }
 
-async fn build<A: Application>(
-    config: &Config,
-    services: &Services,
-    before: Option<&Bound>,
-) -> Result<Bound, ConfigErrors> {
+async fn build<A: Application>(config: &Config, services: &Services) -> Result<Built, ConfigErrors> {
     let section = section(A::NAME);
     let settings = config.section::<A::Config>(&section)?;
     match A::build(settings, services).await {
-        Ok(mut app) => {
-            // Another application has nothing that this one could take over.
-            if let Some(before) = before.and_then(|before| before.0.as_any().downcast_ref::<A>()) {
-                app.inherit(before);
-            }
-            Ok(Bound::new(app))
-        }
+        Ok(app) => Ok(Built {
+            app: Box::new(app),
+            registrations: services.registrations.clone(),
+        }),
         Err(BuildError(faults)) => {
             let problems: Vec<Problem> = faults
                 .iter()
@@ -84,6 +71,48 @@ async fn build<A: Application>(
                 .collect();
             Err(ConfigErrors::new(config.path(), problems))
         }
+    }
+}
+
+/// An application that is made and not in force yet. Dropping it leaves no trace.
+pub struct Built {
+    app: Box<dyn Entering>,
+    registrations: Registrations,
+}
+
+impl Built {
+    /// It is in force from now on, in the place of `before`: what that one has registered goes, unless both are the same
+    /// application, and what it still orders is void. To be called within the server's runtime.
+    pub fn take_over(self, before: Option<&Bound>) -> Bound {
+        self.registrations.enter();
+        if before.is_some_and(|before| before.name() != self.app.name()) {
+            self.registrations.retain([]);
+            self.registrations.trunks().watch(Vec::new());
+        }
+        self.app.take_over(before)
+    }
+}
+
+impl fmt::Debug for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Built").field(&self.app.name()).finish()
+    }
+}
+
+trait Entering: Send {
+    fn name(&self) -> &'static str;
+    fn take_over(self: Box<Self>, before: Option<&Bound>) -> Bound;
+}
+
+impl<A: Application> Entering for A {
+    fn name(&self) -> &'static str {
+        A::NAME
+    }
+    fn take_over(mut self: Box<Self>, before: Option<&Bound>) -> Bound {
+        // Another application has nothing that this one could take over.
+        let before = before.and_then(|before| before.0.as_any().downcast_ref::<A>());
+        A::take_over(&mut self, before);
+        Bound::new(*self)
     }
 }
 

@@ -2,7 +2,11 @@
 
 use super::Registrations;
 use crate::sip::Uri;
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 /// What an application may use of the server. Grows with the applications (DNS, databases, registrations).
 #[derive(Clone, Debug)]
@@ -17,6 +21,26 @@ pub struct Services {
     pub directory: std::path::PathBuf,
     /// Registrations at other people's registrars.
     pub registrations: Registrations,
+    /// Redis, where the configuration names one.
+    pub redis: Option<crate::config::Redis>,
+    /// Where an application puts what is odd about its configuration, and no reason to refuse it.
+    pub remarks: Remarks,
+}
+
+/// What is worth saying about a configuration although it is good: a line each. All clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Remarks(Arc<Mutex<Vec<String>>>);
+
+impl Remarks {
+    /// One more.
+    pub fn add(&self, line: impl Into<String>) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(line.into());
+    }
+    /// All of them, which are then forgotten.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// The time of day, which may jump.

@@ -85,6 +85,11 @@ impl Check<'_> {
     fn section(&mut self, section: &Section, table: &Table) {
         for (index, item) in section.items.iter().enumerate() {
             let name = format!("{}/{}", table.name, item.key.to_ascii_lowercase());
+            // What is not ours is not ours to judge.
+            if table.key(&item.key).is_none() && upstream::is_foreign(&table.name) {
+                self.unused.push(name);
+                continue;
+            }
             let same = |earlier: &&Item| earlier.key.eq_ignore_ascii_case(&item.key);
             if let Some(first) = section.items[..index].iter().find(same) {
                 let found = match first.place {

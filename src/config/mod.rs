@@ -11,6 +11,7 @@ mod dump;
 mod error;
 mod ini;
 mod key;
+mod redis;
 mod regex_table;
 mod settings;
 mod tables;
@@ -26,6 +27,7 @@ pub use codecs::{AudioCodecs, VideoCodecs};
 pub use dump::Format;
 pub use error::{ConfigErrors, Problem};
 pub use key::{Key, Kind, Schema, Table, checked, parsed};
+pub use redis::Redis;
 pub use regex_table::{Expression, RegexTable};
 pub use settings::{CONTROL_SOCKET, CdrFormat, Global, HTTP_LISTEN, LogLevel, NOTHING_KEPT, Server};
 pub use tree::{Item, Place, Section, Tree};
@@ -138,6 +140,25 @@ impl Config {
     /// As [`Self::section`].
     pub fn server(&self) -> Result<Server, ConfigErrors> {
         self.section("b2bua-server")
+    }
+
+    /// Redis, where the file names one.
+    ///
+    /// # Errors
+    /// As [`Self::section`], or when TLS is to have a certificate and no file is named.
+    pub fn redis(&self) -> Result<Option<Redis>, ConfigErrors> {
+        let redis: Redis = self.section(redis::SECTION)?;
+        if redis.connection == "tls-mutual" && (redis.certificate.is_empty() || redis.key.is_empty()) {
+            let key = "redis-connection";
+            let expected = "redis-tls-certificate and redis-tls-key beside it";
+            return Err(self.refuse(
+                redis::SECTION,
+                key,
+                "tls-mutual without a certificate of ours",
+                expected,
+            ));
+        }
+        Ok(Some(redis).filter(|redis| !redis.host.is_empty()))
     }
 
     /// Keys whose value differs between the two and takes a restart: `section/key`, in the order of the reference.

@@ -20,6 +20,7 @@ pub(super) fn tables() -> Vec<Table> {
             help: "The server: where it listens, whom it trusts, and the limits of its calls.",
             keys: SERVER,
         },
+        super::redis::table(),
     ]
 }
 

@@ -140,7 +140,7 @@ fn what_only_upstream_uses_is_named_once() {
     for name in [
         "global/aliases",
         "global/sofia-level",
-        "[module::Registrar]",
+        "module::Registrar/anything",
         "[cluster]",
         "enable-keepalive",
     ] {

@@ -52,7 +52,11 @@ impl Reader<'_> {
 
     fn section(&mut self, name: &str, offset: usize, table: &DeTable<'_>) {
         let place = self.place(offset);
-        self.tree.open(name, place);
+        // What has nothing but others in it is part of their names.
+        let is_part = !table.is_empty() && table.values().all(|it| matches!(it.get_ref(), DeValue::Table(_)));
+        if !is_part {
+            self.tree.open(name, place);
+        }
         for (key, value) in table {
             let word = key.get_ref();
             if let DeValue::Table(inner) = value.get_ref() {

@@ -64,6 +64,11 @@ pub(super) fn knows_section(name: &str) -> bool {
         || name.to_ascii_lowercase().starts_with("module::")
 }
 
+/// Whether a section of ours is another server's too, whose keys we do not know.
+pub(super) fn is_foreign(section: &str) -> bool {
+    section == super::redis::SECTION
+}
+
 /// Whether upstream knows a key, in a section of ours, that we have no use for.
 pub(super) fn knows_key(section: &str, key: &str) -> bool {
     let keys = match section {

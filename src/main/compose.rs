@@ -1,7 +1,7 @@
 //! From the configuration to what the server and the applications are made of.
 
 use b2bua::{
-    app::{Bound, Registered, Registrations, Services, SystemClock},
+    app::{Built, Registered, Registrations, Remarks, Services, SystemClock},
     call::{
         bridge::CallSettings,
         leg::{Profile, SessionTimers},
@@ -31,18 +31,26 @@ use std::{
 };
 
 /// What applications are lent.
-pub(crate) fn services(config: &Config, server: &config::Server, registrations: &Registrations) -> Services {
-    Services {
+///
+/// # Errors
+/// What of it cannot be had as the configuration says.
+pub(crate) fn services(
+    config: &Config,
+    server: &config::Server,
+    registrations: &Registrations,
+) -> Result<Services, ConfigErrors> {
+    Ok(Services {
         outbound_proxy: server.outbound_proxy.0.clone(),
         latching: server.nat_latching,
         clock: Arc::new(SystemClock),
         directory: config.path().parent().unwrap_or(Path::new("")).to_owned(),
         registrations: registrations.clone(),
-    }
+        redis: config.redis()?,
+        remarks: Remarks::default(),
+    })
 }
 
-/// The application that the configuration names, made from its section. At a reload it takes over from `before` what
-/// running calls hold.
+/// The application that the configuration names, made from its section, and what it remarks on.
 ///
 /// # Errors
 /// All that is wrong with the section.
@@ -50,14 +58,14 @@ pub(crate) async fn application(
     known: &[Registered],
     config: &Config,
     server: &config::Server,
-    before: Option<&Bound>,
     registrations: &Registrations,
-) -> Result<Bound, ConfigErrors> {
-    let services = services(config, server, registrations);
-    match known.iter().find(|entry| entry.name == server.application) {
-        Some(entry) => entry.build(config, &services, before).await,
-        None => Err(config.refuse("b2bua-server", "application", "there is no such application", "")),
-    }
+) -> Result<(Built, Vec<String>), ConfigErrors> {
+    let services = services(config, server, registrations)?;
+    let Some(entry) = known.iter().find(|entry| entry.name == server.application) else {
+        return Err(config.refuse("b2bua-server", "application", "there is no such application", ""));
+    };
+    let built = entry.build(config, &services).await?;
+    Ok((built, services.remarks.take()))
 }
 
 /// Session timers; what is longer than a number of seconds can say is as good as never.

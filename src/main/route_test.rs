@@ -12,6 +12,7 @@ use b2bua::{
 };
 use clap::Parser;
 use std::{path::PathBuf, process::ExitCode};
+use tokio::runtime;
 
 /// Says which provider, account and INVITE a call would get, and why the others would not take it. Accounts count as registered
 /// and free. Ends with 0 where somebody would be called, with 1 where nobody would.
@@ -46,7 +47,7 @@ pub(crate) fn run(options: &Options, schema: &Schema) -> ExitCode {
         let server = config.server()?;
         let section = config.section::<<SipBridge as Application>::Config>("b2bua-server::sip-bridge")?;
         Ok((
-            compose::services(&config, &server, &Registrations::default()),
+            compose::services(&config, &server, &Registrations::default())?,
             section,
         ))
     });
@@ -60,7 +61,14 @@ pub(crate) fn run(options: &Options, schema: &Schema) -> ExitCode {
         request_uri: options.request_uri.as_deref(),
         headers: &options.header,
     };
-    match SipBridge::explain(section.providers(), &services, &question) {
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("b2bua: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(SipBridge::explain(section.providers(), &services, &question)) {
         Ok(explanation) => {
             print!("{}", explanation.text);
             if explanation.placed {

@@ -122,10 +122,13 @@ impl Loaded {
 async fn check(loaded: &Loaded, known: &[Registered]) -> Result<(), Fault> {
     // What it would have registered goes nowhere.
     let registrations = Registrations::default();
-    compose::application(known, &loaded.config, &loaded.server, None, &registrations).await?;
+    let (_, odd) = compose::application(known, &loaded.config, &loaded.server, &registrations).await?;
     let (_, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
     for remark in remarks {
         println!("b2bua-server/{remark}");
+    }
+    for remark in odd {
+        println!("{remark}");
     }
     for remark in loaded.config.remarks() {
         println!("{remark}");
@@ -160,7 +163,8 @@ async fn serve(
     }
 
     let registrations = Registrations::default();
-    let app = compose::application(known, &loaded.config, &loaded.server, None, &registrations).await?;
+    let (app, odd) = compose::application(known, &loaded.config, &loaded.server, &registrations).await?;
+    odd.iter().for_each(|remark| warn!("{remark}"));
     let listen = compose::listen(&loaded.server).await.map_err(Fault::Failed)?;
     let (security, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
     remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
@@ -177,6 +181,7 @@ async fn serve(
         ledger.clone(),
     );
     settings.registrations = registrations.clone();
+    let app = app.take_over(None);
     let server = Server::start(settings, app.clone())
         .await
         .map_err(Fault::failed)?;
@@ -384,16 +389,11 @@ impl Running<'_> {
 
     async fn reloaded(&self) -> Result<(), Fault> {
         let loaded = Loaded::read(self.args, self.schema)?;
-        let registrations = &self.registrations;
-        let before = self.app.borrow().clone();
-        let app = compose::application(
-            self.known,
-            &loaded.config,
-            &loaded.server,
-            Some(&before),
-            registrations,
-        )
-        .await?;
+        // What it orders is void until it is in force.
+        let registrations = self.registrations.successor();
+        let (app, odd) =
+            compose::application(self.known, &loaded.config, &loaded.server, &registrations).await?;
+        odd.iter().for_each(|remark| warn!("{remark}"));
         loaded.config.remarks().for_each(|remark| info!("{remark}"));
         let (security, remarks) = compose::security(&loaded.config, &loaded.server, &self.transports)?;
         remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
@@ -401,20 +401,20 @@ impl Running<'_> {
         let records = self.ledger.turn(compose::cdr(&loaded.server).as_ref());
         records.map_err(|error| Fault::Failed(format!("b2bua-server/cdr-file: {error}")))?;
         self.logging.reload(&loaded.global).map_err(Fault::Failed)?;
-        self.app.replace(app.clone());
-        self.server.reload(
-            // Read again, and renewed when it is time.
-            compose::settings(
-                &loaded.server,
-                self.listen.clone(),
-                security,
-                trusted,
-                compose::identity(&loaded.server),
-                None,
-                self.ledger.clone(),
-            ),
-            app,
+        // Read again, and renewed when it is time.
+        let settings = compose::settings(
+            &loaded.server,
+            self.listen.clone(),
+            security,
+            trusted,
+            compose::identity(&loaded.server),
+            None,
+            self.ledger.clone(),
         );
+        let before = self.app.borrow().clone();
+        let app = app.take_over(Some(&before));
+        self.app.replace(app.clone());
+        self.server.reload(settings, app);
         for key in self.began_with.needing_restart(&loaded.config) {
             warn!("{key} has changed, which takes a restart");
         }

@@ -8,6 +8,8 @@ use std::{
 /// Timers are good to a millisecond: below this interval, a turn that came late may be made up for within [`SLACK`], lest a rate of
 /// 500 a second become one of 300. Longer intervals are kept from one turn to the next.
 const FINE: Duration = Duration::from_millis(10);
+/// No second has more turns than the rate says.
+const SECOND: Duration = Duration::from_secs(1);
 /// See [`FINE`].
 const SLACK: Duration = Duration::from_millis(4);
 
@@ -18,6 +20,8 @@ pub(super) struct Turns {
     urgent: VecDeque<u64>,
     patient: VecDeque<u64>,
     next: Instant,
+    /// Turns of a fine interval: at most as many as a second may have.
+    recent: VecDeque<Instant>,
 }
 
 impl Turns {
@@ -27,6 +31,7 @@ impl Turns {
             urgent: VecDeque::new(),
             patient: VecDeque::new(),
             next: now,
+            recent: VecDeque::new(),
         }
     }
     /// Joins the queue.
@@ -57,6 +62,20 @@ impl Turns {
             now
         };
         self.next = from + interval;
+        if interval >= FINE || interval.is_zero() {
+            return self.recent.clear();
+        }
+        // What is made up for must not make a second of more turns than the rate has.
+        let most = usize::try_from(SECOND.as_nanos() / interval.as_nanos()).unwrap_or(usize::MAX);
+        self.recent.push_back(now);
+        while self.recent.len() > most {
+            self.recent.pop_front();
+        }
+        if self.recent.len() == most
+            && let Some(first) = self.recent.front()
+        {
+            self.next = self.next.max(*first + SECOND);
+        }
     }
     /// Nobody waits, and who came now would not have to.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
@@ -107,6 +126,11 @@ mod tests {
         for window in times.windows(101) {
             let span = *window.last().unwrap() - *window.first().unwrap();
             assert!(span + SLACK >= millis(200), "{span:?}");
+        }
+        // In no second are there more than 500.
+        for window in times.windows(501) {
+            let span = *window.last().unwrap() - *window.first().unwrap();
+            assert!(span >= SECOND, "{span:?}");
         }
     }
 

@@ -178,6 +178,20 @@ impl Daemon {
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
     }
+    /// It is there and does nothing: its connections stay, and nobody answers in them.
+    #[allow(dead_code, reason = "not every test that shares this freezes one")]
+    pub(crate) fn freeze(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+    /// It goes on where it was.
+    #[allow(dead_code, reason = "not every test that shares this freezes one")]
+    pub(crate) fn thaw(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("a process of ours");
+    }
     /// Ends it, at once and for certain.
     pub(crate) fn end(&mut self) {
         let _ = self.child.kill();

@@ -40,6 +40,7 @@ async fn judge(backend: Backend, connection: String) {
     let accounts = SqlAccounts::new(&SqlSettings {
         backend,
         connection,
+        directory: std::path::PathBuf::new(),
         init_query: "SELECT * FROM accounts ORDER BY number;".to_owned(),
         update_query: "SELECT * FROM accounts WHERE user_id = :identifier OR username = :identifier"
             .to_owned(),
@@ -76,6 +77,7 @@ async fn refuses_numbers(backend: Backend, connection: String) {
     let accounts = SqlAccounts::new(&SqlSettings {
         backend,
         connection,
+        directory: std::path::PathBuf::new(),
         init_query:
             "SELECT username, domain, user_id, realm, number AS secret, secret_type, alias_username, \
             alias_domain FROM accounts"

@@ -68,6 +68,7 @@ async fn accounts_come_change_and_go_by_publication_and_outlive_redis() {
     let accounts = SqlAccounts::new(&SqlSettings {
         backend: Backend::Sqlite,
         connection: path.display().to_string(),
+        directory: std::path::PathBuf::new(),
         init_query: "SELECT * FROM a ORDER BY username".to_owned(),
         update_query: "SELECT * FROM a WHERE user_id = :identifier".to_owned(),
         connections: 1,

@@ -36,10 +36,12 @@ pub(crate) fn make(name: &str, settings: &[String]) -> Result<Verdicts, String> 
         clock: Arc::new(SystemClock),
         directory: Path::new("").to_owned(),
         registrations: Registrations::default(),
+        redis: None,
+        remarks: b2bua::app::Remarks::default(),
     };
     let mut context = Context::from_waker(Waker::noop());
-    match pin!(app.build(&config, &services, None)).poll(&mut context) {
-        Poll::Ready(Ok(bound)) => Ok(Verdicts::App(bound.begin())),
+    match pin!(app.build(&config, &services)).poll(&mut context) {
+        Poll::Ready(Ok(built)) => Ok(Verdicts::App(built.take_over(None).begin())),
         Poll::Ready(Err(errors)) => Err(errors.to_string()),
         Poll::Pending => Err("the application is not built at once".to_owned()),
     }

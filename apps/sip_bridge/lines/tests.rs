@@ -3,6 +3,7 @@ use super::super::{
     template::Context,
 };
 use super::*;
+use crate::apps::sip_bridge::tests::ready;
 use b2bua::sip::{Ids, NameAddr, Uri};
 
 fn account(uri: &str, alias: &str) -> Arc<Account> {
@@ -35,7 +36,7 @@ fn chosen(lines: &Lines, strategy: &Strategy, from: &str) -> Result<String, NoLi
         national: "0".into(),
         ..Numbers::default()
     };
-    let chosen = lines.choose(strategy, (&call(from), &numbers), 0, &[]);
+    let chosen = ready(lines.choose(strategy, (&call(from), &numbers), 0, &[]));
     chosen.map(|(account, _)| account.uri.uri.as_str().to_owned())
 }
 
@@ -114,12 +115,12 @@ fn random_choice_is_even_and_skips_busy_lines() {
     let mut held = Vec::new();
     let numbers = Numbers::default();
     let mut choose = || {
-        let chosen = lines.choose(
+        let chosen = ready(lines.choose(
             &Strategy::Random,
             (&call("<sip:a@b>"), &numbers),
             ids.below(u64::MAX),
             &[],
-        );
+        ));
         chosen.map(|(_, line)| line)
     };
     for _ in 0..5000 {
@@ -147,7 +148,7 @@ fn random_choice_is_even_and_skips_busy_lines() {
 fn a_line_is_given_back_when_what_holds_it_is_dropped() {
     let lines = Lines::new("p", 2, Vec::new(), &[account("sip:1@x", "")], None);
     let numbers = Numbers::default();
-    let choose = || lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), 5, &[]);
+    let choose = || ready(lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), 5, &[]));
     let first = choose().expect("free");
     let second = choose().expect("free");
     assert!(choose().is_err());
@@ -168,7 +169,7 @@ fn other_accounts_leave_running_calls_their_lines() {
         None,
     );
     let numbers = Numbers::default();
-    let choose = |start| lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), start, &[]);
+    let choose = |start| ready(lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), start, &[]));
     let (one, held) = choose(0).expect("free");
     assert_eq!(one.uri.uri.as_str(), "sip:1@x");
     lines.replace(&[account("sip:1@x", "sip:new@y"), account("sip:3@x", "")]);
@@ -198,4 +199,61 @@ fn a_pool_of_no_lines_or_no_accounts_has_none() {
         choose(&Lines::new("p", 1, Vec::new(), &[], None)),
         Err(NoLine::Empty)
     );
+}
+
+#[test]
+fn an_account_that_goes_and_comes_back_still_has_its_calls() {
+    let lines = Lines::new("p", 1, Vec::new(), &[account("sip:1@x", "")], None);
+    let numbers = Numbers::default();
+    let choose = || ready(lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), 0, &[]));
+    let (_, held) = choose().expect("free");
+    lines.replace(&[]);
+    lines.replace(&[account("sip:2@x", "")]);
+    lines.replace(&[account("sip:1@x", "")]);
+    assert_eq!(choose().expect_err("its call goes on"), NoLine::NoneAvailable);
+    drop(held);
+    assert!(choose().is_ok());
+}
+
+proptest::proptest! {
+    /// Whatever comes in whatever order: a line never has more calls than it may, and exactly those that somebody holds.
+    #[test]
+    fn lines_are_neither_lost_nor_lent_twice(steps in proptest::collection::vec((0_u8..4, 0_u8..16), 1..200)) {
+        const NAMES: [&str; 4] = ["sip:1@x", "sip:2@x", "sip:3@x", "sip:4@x"];
+        let fresh = || Lines::new("p", 3, Vec::new(), &NAMES.map(|name| account(name, "")), None);
+        let mut lines = fresh();
+        let numbers = Numbers::default();
+        let mut held: Vec<(String, Taken)> = Vec::new();
+        for (what, which) in steps {
+            match what {
+                0 => {
+                    let chosen = ready(lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), which.into(), &[]));
+                    held.extend(chosen.ok().map(|(account, taken)| (account.uri.uri.as_str().to_owned(), taken)));
+                }
+                1 if !held.is_empty() => drop(held.swap_remove(usize::from(which) % held.len())),
+                2 => {
+                    // A database that says something else: the accounts whose bit is set.
+                    let there = NAMES.iter().enumerate().filter(|(at, _)| which & (1 << at) != 0);
+                    let there: Vec<_> = there.map(|(_, name)| account(name, "")).collect();
+                    lines.replace(&there);
+                }
+                3 => {
+                    let reloaded = fresh();
+                    reloaded.inherit(&lines);
+                    lines = reloaded;
+                }
+                _ => {}
+            }
+            for line in lines.all() {
+                let holds = held.iter().filter(|(name, _)| name == line.key()).count();
+                proptest::prop_assert_eq!(usize::try_from(line.calls()).unwrap(), holds);
+                proptest::prop_assert!(holds <= 3);
+            }
+        }
+        held.clear();
+        lines.replace(&NAMES.map(|name| account(name, "")));
+        for line in lines.all() {
+            proptest::prop_assert_eq!(line.calls(), 0);
+        }
+    }
 }

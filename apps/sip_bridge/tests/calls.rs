@@ -350,7 +350,7 @@ fn a_reload_does_not_forget_what_calls_hold() {
     let call = dialled("sip:+331@b2bua");
     let running = routed(&before, &call).expect("a route");
     let mut after = app(&text);
-    after.inherit(&before);
+    after.take_over(Some(&before));
     drop(before);
     assert!(routed(&after, &call).is_none(), "its cap is taken");
     drop(running);

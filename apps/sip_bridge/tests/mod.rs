@@ -1,42 +1,4 @@
-//! The application as a whole. Upstream's tests (spec of its B2BUA, suites `b2bua::sip-bridge` and its units) and where
-//! their counterparts are:
-//!
-//! | upstream | here |
-//! |---|---|
-//! | `configuration::v2 :: v1ConfigExpressedAsEquivalentV2Config`, `v1ConfigToV2` | [`schema`]`::the_first_schema_reads_as_its_translation` |
-//! | `configuration::v2 :: requiredFields` | [`schema`]`::every_mandatory_key_is_missed` |
-//! | `InviteTweaker :: test` | `template::tests::addresses_are_made_with_their_escapes_kept` |
-//! | `variable_substitution :: knownFields` | `template::tests::every_field_of_a_context_is_known` |
-//! | `variable_substitution :: unknownFields` | `template::tests::an_unknown_field_is_refused_where_it_begins` |
-//! | `variable_substitution :: missingClosingDelim` | `template::tests::an_open_brace_is_refused_where_it_stands` |
-//! | `variable_substitution :: linphoneAddressFields` | `template::tests::display_names_come_quoted_and_round_trip` |
-//! | `account_strat::FindInPool :: chooseAccountForThisCall` | `lines::tests::accounts_are_found_by_uri_alias_number_or_a_constant` |
-//! | `account_strat::FindInPool :: allValidTokensInSourceTemplate` | `template::tests::every_field_of_a_context_is_known` |
-//! | `account_strat::FindInPool :: invalidTokenInSource` | `template::tests::an_unknown_field_is_refused_where_it_begins`, [`schema`]`::every_fault_is_in_one_report` |
-//! | `account::StaticAccountLoader :: nominalInitialLoadTest` | [`schema`]`::accounts_get_their_route_registrar_and_secret` |
-//! | `account::AccountPool :: accountCreation` | [`schema`]`::accounts_without_a_uri_are_left_out` |
-//! | `account::AccountPool :: accountCreationDifferentRegistrarAddresses` | [`schema`]`::accounts_get_their_route_registrar_and_secret` |
-//! | `sip-bridge :: bidirectionalBridging` | [`calls`]`::calls_go_both_ways_through_one_pool`; with real parts `tests/interop/trunk.rs` |
-//! | `sip-bridge :: externalAccountUsingCustomRegistrarAndOutboundProxy` (which INVITE) | [`calls`]`::an_accounts_own_proxy_wins_over_its_pools` |
-//! | `sip-bridge :: invalidUriTriggersDecline` | [`calls`]`::an_invalid_address_is_refused` |
-//! | `sip-bridge :: invalidSQLLoaderThreadPoolSize` | [`schema`]`::every_fault_is_in_one_report` |
-//! | `sip-bridge :: oneProviderOneLine` | [`calls`]`::one_provider_with_one_line` |
-//! | `sip-bridge :: callRelease` | `lines::tests::a_line_is_given_back_when_what_holds_it_is_dropped` |
-//! | `sip-bridge :: loadBalancing` | `lines::tests::random_choice_is_even_and_skips_busy_lines` |
-//! | `sip-bridge :: b2buaReceivesSeveralForks` (the lines) | [`calls`]`::two_forks_of_one_call_id_hold_a_line_each_and_give_back_both` |
-//! | `sip-bridge :: overrideSpecialOptions` | [`calls`]`::media_is_encrypted_as_the_provider_says`, `tests/calls/sip-bridge-failover.call` |
-//! | `sip-bridge :: maxCallDuration` | `call` holds the duration; [`calls`]`::limits_go_with_each_call` |
-//! | `sip-bridge :: authenticatedAccounts` | `tests/registrations/kamailio.rs`, `registration::tests::digest`, `tests/interop/trunk.rs` |
-//! | `sip-bridge :: disableAccountsUnregistrationOnServerShutdown` | `tests/registrations/peers.rs` (`a_server_that_ends_takes_its_bindings_with_it_but_for_those_that_are_to_stay`) |
-//! | `sip-bridge :: mwiBridging` | [`events`]`::a_subscription_goes_out_under_the_accounts_name_to_where_it_was_meant` |
-//! | `sip-bridge :: cli` | [`events`]`::what_is_said_of_accounts_is_what_upstream_says`, `control::styled::tests`, `control::socket::tests` |
-//! | `sip-bridge :: dtmfForwarding` | `tests/calls/` (`digits`) and `tests/loopback/formats.rs`: no application has a part in it |
-//! | `callTransfer :: blindCallTransferSuccessful`, `…Declined` | [`events`]`::a_transfer_points_where_the_other_side_can_call`; the course of it `tests/calls/sip-bridge-transfer*.call`, `tests/calls/transfer-*.call`, `tests/interop/transfer.rs` |
-//! | `callTransfer :: attendedCallTransferSuccessful_*`, `…Declined_*` | the same with Replaces: `tests/calls/sip-bridge-transfer-attended.call`, `tests/calls/transfer-attended*.call` |
-//! | `account::AccountPool :: accountRegistrationThrottling` | `registration::tests::accounts` |
-//! | `account::AccountPool :: accountRegistrationOnAuthInfoUpdate` | `registration::tests::digest::changed_credentials_are_tried_at_once_and_once` |
-//! | `account::AccountPool :: authInfoDeletionOnAccountRemoval` | `registration::tests::happy::a_removed_account_is_unregistered_with_authentication_and_forgotten` |
-//! | `sip-bridge :: parseRegisterAuthenticate` (unusable accounts) | [`calls`]`::an_account_that_must_be_registered_and_is_not_is_not_used` |
+//! The application as a whole. Upstream's tests and where their counterparts are: `tests/upstream.md`.
 //!
 //! Rows of the acceptance list and where they are tried:
 //!
@@ -49,8 +11,6 @@
 //! | 27 inside and outside | `tests/calls/sip-bridge-transfers-outgoing.call`, `tests/calls/sip-bridge-transfers-incoming.call` |
 //! | S7 closed, and caps | `trunk::tests::no_thread_gets_past_the_cap_of_calls_at_once`, `no_second_has_more_calls_than_its_cap`, [`calls`]`::denied_destinations_cannot_be_reached_in_any_form`, `tests/loopback/answers.rs` |
 //! | S8 digest | `call::leg::tests::digest`, `tests/calls/sip-bridge-digest.call`, [`events`]`::a_caller_is_answered_as_the_account_where_it_is_the_accounts_server`, `tests/interop/trunk.rs` |
-//!
-//! Not here yet: `loadAccountsFromSQL`, `mwiB2buaSubscription`, `oneConnectionPerAccount`, `SQLAccountLoader`, the rest of `AccountPool`.
 
 mod calls;
 mod events;
@@ -116,6 +76,8 @@ fn services() -> Services {
         directory: Path::new("").to_owned(),
         clock: Arc::new(b2bua::app::SystemClock),
         registrations: Registrations::default(),
+        redis: None,
+        remarks: b2bua::app::Remarks::default(),
     }
 }
 
@@ -135,11 +97,13 @@ fn remarks(text: &str) -> Vec<String> {
 }
 
 fn app(text: &str) -> SipBridge {
-    SipBridge::of(document(text), &services(), Ids::seeded(1))
+    let mut app = SipBridge::of(document(text), &services(), Ids::seeded(1));
+    app.take_over(None);
+    app
 }
 
 /// The application never waits.
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut task::Context::from_waker(task::Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => unreachable!("nothing to wait for"),

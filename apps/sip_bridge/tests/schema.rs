@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::model::Loader, *};
 use b2bua::sip::auth::Secret;
 
 /// Every key that upstream's second schema has.

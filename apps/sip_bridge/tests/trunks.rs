@@ -97,7 +97,7 @@ fn each_recipe_makes_the_invite_that_stands_beside_it() {
             .map(|line| format!("{line}\n"))
             .collect();
         let bridge = Bridge::new(document, NatLatching::Signalled, None);
-        let explained = explain(&bridge, &caller(&asked), &mut Ids::seeded(1), now());
+        let explained = ready(explain(&bridge, &caller(&asked), &mut Ids::seeded(1), now()));
         assert!(explained.placed, "{name}: {}", explained.text);
         let made = essence(explained.text.split("\n\n").nth(1).expect("an INVITE"));
         let media = explained
@@ -119,7 +119,7 @@ fn a_refusal_is_explained_provider_by_provider() {
     let bridge = Bridge::new(read(&path, |_| ()).expect("good"), NatLatching::Signalled, None);
     let explained = |request_uri: &str, to: &str| {
         let caller = caller(&[request_uri, "sip:alice@example.org", to]);
-        explain(&bridge, &caller, &mut Ids::seeded(1), now())
+        ready(explain(&bridge, &caller, &mut Ids::seeded(1), now()))
     };
     let nobody = explained("sip:bob@b2bua", "sip:bob@example.org");
     assert!(!nobody.placed);

@@ -8,7 +8,8 @@ use crate::accounts::{
 };
 
 fn read(backend: Backend, text: &str) -> Result<String, String> {
-    let options = Options::parse(backend, text).map_err(|error| error.to_string())?;
+    let options =
+        Options::parse(backend, text, std::path::Path::new("")).map_err(|error| error.to_string())?;
     Ok(match options {
         Options::Sqlite(options) => options.get_filename().display().to_string(),
         Options::MySql(options) => {
@@ -134,6 +135,7 @@ async fn an_update_query_without_its_identifier_is_refused() {
     let settings = SqlSettings {
         backend: Backend::Sqlite,
         connection: "x.db".to_owned(),
+        directory: std::path::PathBuf::new(),
         init_query: "SELECT 1".to_owned(),
         update_query: "SELECT 1 WHERE a = 'x'".to_owned(),
         connections: 1,
@@ -146,6 +148,7 @@ fn a_password_is_in_no_debug_output() {
     let settings = SqlSettings {
         backend: Backend::MySql,
         connection: "password=hunter2".to_owned(),
+        directory: std::path::PathBuf::new(),
         init_query: "SELECT".to_owned(),
         update_query: String::new(),
         connections: 1,

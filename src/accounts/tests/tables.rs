@@ -37,6 +37,7 @@ impl Database {
         SqlAccounts::new(&SqlSettings {
             backend: Backend::Sqlite,
             connection: self.folder.path().join("a.db").display().to_string(),
+            directory: std::path::PathBuf::new(),
             init_query: query.to_owned(),
             update_query: "SELECT * FROM users WHERE user_id = :identifier".to_owned(),
             connections: 2,
