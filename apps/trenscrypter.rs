@@ -16,11 +16,12 @@ use b2bua::{
     sip::{Headers, Method, NameAddr, Status, Uri},
 };
 use serde::Deserialize;
-use std::{collections::VecDeque, str::FromStr};
+use std::{collections::VecDeque, str::FromStr, sync::Arc};
 
 /// The application.
 pub(crate) struct Trenscrypter {
     rules: Config,
+    forwarded: Arc<HeaderList>,
     route: Vec<Uri>,
     latching: NatLatching,
 }
@@ -94,8 +95,9 @@ const KEYS: &[Key] = &[
         },
         default: "Subject P-Asserted-Identity P-Preferred-Identity Privacy Diversion History-Info Referred-By \
                   Alert-Info Call-Info Accept-Language Organization Priority Reason Identity X-*",
-        help: "Header fields of the caller's INVITE that the callee gets too, besides the From and To identities. What \
-               belongs to one leg (Via, Contact, Call-ID, User-Agent, Supported …) can not be named here.",
+        help: "Header fields of the caller's INVITE that the callee gets too, besides the From and To identities. Inside the \
+               call, and either way, the same fields cross with BYE, with INFO, MESSAGE, REFER, NOTIFY, unknown methods and their \
+               answers, and with failures. What belongs to one leg (Via, Contact, Call-ID, User-Agent, Supported …) can not be named here.",
         reload: true,
         example: "Subject P-Asserted-Identity Privacy X-*",
     },
@@ -176,10 +178,15 @@ impl Application for Trenscrypter {
     async fn build(rules: Config, services: &Services) -> Result<Self, BuildError> {
         let proxy = services.outbound_proxy.iter();
         Ok(Self {
+            forwarded: Arc::new(rules.forwarded_headers.clone()),
             rules,
             route: proxy.map(|uri| uri.with_param("lr", None)).collect(),
             latching: services.latching,
         })
+    }
+
+    fn forwarded(&self) -> Arc<HeaderList> {
+        self.forwarded.clone()
     }
 
     async fn route(&self, attempts: &mut Attempts, invite: &Invite) -> Decision {

@@ -136,6 +136,7 @@ fn relaying_allocates_nothing_in_steady_state() {
                 key_frames: None,
                 events: None,
                 silence: None,
+                alive: None,
             };
             session.send(MediaCommand::Connect(Box::new(connect)));
         }

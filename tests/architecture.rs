@@ -257,3 +257,41 @@ fn the_readme_says_of_each_dependency_what_it_is_for() {
         "the README does not say what {unsaid:?} are for"
     );
 }
+
+/// `tests/README.md` names tests; a name that is none says of a promise that it is kept.
+#[test]
+fn every_test_that_the_table_of_complaints_names_is_there() {
+    let mut files = Vec::new();
+    for folder in ["src", "apps", "tests"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let code: String = files
+        .iter()
+        .map(|path| fs::read_to_string(path).expect("a readable file"))
+        .collect();
+    let table = fs::read_to_string(root().join("tests/README.md")).expect("a readable file");
+    let mut rows = 0;
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = line.split(" | ").collect();
+        let Ok(row) = cells[0].trim_matches(['|', ' ']).parse::<u32>() else {
+            continue;
+        };
+        rows += 1;
+        let names: Vec<_> = cells[2]
+            .split("<br>")
+            .map(|name| name.trim_matches(['`', ' ']))
+            .collect();
+        for name in names {
+            assert!(
+                name.starts_with(&format!("acceptance_{row}_")),
+                "row {row}: {name}"
+            );
+            let written = [format!("fn {name}("), format!("{name} =")];
+            assert!(
+                written.iter().any(|text| code.contains(text)),
+                "row {row}: {name}"
+            );
+        }
+    }
+    assert!(rows >= 30, "{rows} rows were read");
+}

@@ -23,6 +23,8 @@ mod duo;
 mod encryption;
 #[path = "calls/executed.rs"]
 mod executed;
+#[path = "calls/faults.rs"]
+mod faults;
 #[path = "calls/fax.rs"]
 mod fax;
 #[path = "calls/feedback.rs"]

@@ -20,9 +20,11 @@ mod loopback {
     mod keyed;
     mod limits;
     mod lookup;
+    mod lost;
     mod observe;
     pub(crate) mod party;
     mod reload;
+    mod routes;
     mod secure;
     pub(crate) mod server;
     mod sizes;

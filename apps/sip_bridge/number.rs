@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_dial_a_number_reads_the_same() {
+    fn acceptance_23_every_way_to_dial_a_number_reads_the_same() {
         for text in [
             "sip:+33123456789@h",
             "sip:0033123456789@h",
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_left_alone() {
+    fn acceptance_23_what_is_no_number_is_left_alone() {
         let rules = france(Form::E164);
         for user in [
             "alice",

@@ -1,6 +1,5 @@
 //! Applications: they decide how calls are bridged. Everything an author needs is re-exported here.
 
-mod header_list;
 pub mod registrations;
 pub mod registry;
 pub mod services;
@@ -8,18 +7,17 @@ pub mod trunks;
 
 pub use crate::call::failure::Kind as FailureKind;
 pub use crate::call::{
-    CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, InCall, InCallRequest,
-    Invite, Lease, Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice, Rescue, Side, Standalone,
-    Summary,
+    CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, HeaderList, HeaderListError,
+    InCall, InCallRequest, Invite, Lease, Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice,
+    Rescue, Side, Standalone, Summary,
 };
-pub use header_list::{HeaderList, HeaderListError};
 pub use registrations::{AccountKey, RegistrationPlan, RegistrationStatus, Registrations};
 pub use registry::{Bound, Built, CallState, Registered};
 pub use services::{Remarks, Services, SystemClock, WallClock};
 pub use trunks::{TrunkState, Trunks};
 
 use serde::de::DeserializeOwned;
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 /// Decides how calls are bridged. One value per server, shared by all calls.
 ///
@@ -70,6 +68,11 @@ pub trait Application: Sized + Send + Sync + 'static {
     /// `b2bua accounts`. `None`: nothing. Must not block.
     fn report(&self) -> Option<serde_json::Value> {
         None
+    }
+    /// Which header fields cross inside the call, either way: with requests that cross and their answers, with BYE, and with failures.
+    /// What describes a body or belongs to its method (`Content-Type`, `Refer-To` …) does in any case. None, by default.
+    fn forwarded(&self) -> Arc<HeaderList> {
+        Arc::default()
     }
     /// Something happened. Must not block; accounting and slot release live here.
     fn observe(&self, call: &mut Self::Call, event: &CallEvent) {

@@ -1,6 +1,6 @@
 //! The object-safe twin of [`super::Application`], by which the server holds any of them.
 
-use super::{Application, BuildError, CallEvent, Decision, Registrations, Services, Standalone};
+use super::{Application, BuildError, CallEvent, Decision, HeaderList, Registrations, Services, Standalone};
 use crate::{
     call::{Question, Verdict},
     config::{Config, ConfigErrors, Key, Problem},
@@ -160,6 +160,10 @@ impl CallState {
     pub fn ask(&mut self, question: Question) -> Pin<Box<dyn Future<Output = Verdict> + Send + '_>> {
         self.0.ask(question)
     }
+    /// Which header fields cross inside the call.
+    pub fn forwarded(&self) -> Arc<HeaderList> {
+        self.0.forwarded()
+    }
     /// Tells the application what happened.
     pub fn observe(&mut self, event: &CallEvent) {
         self.0.observe(event);
@@ -176,6 +180,7 @@ trait Erased: Send + Sync {
 
 trait ErasedCall: Send {
     fn ask(&mut self, question: Question) -> Boxed<'_, Verdict>;
+    fn forwarded(&self) -> Arc<HeaderList>;
     fn observe(&mut self, event: &CallEvent);
 }
 
@@ -217,6 +222,9 @@ impl<A: Application> ErasedCall for HostCall<A> {
                 Question::InCall(request) => Verdict::InCall(app.in_call(call, &request).await),
             }
         })
+    }
+    fn forwarded(&self) -> Arc<HeaderList> {
+        self.app.forwarded()
     }
     fn observe(&mut self, event: &CallEvent) {
         self.app.observe(&mut self.call, event);

@@ -42,6 +42,8 @@ pub struct Failure {
     /// What goes with the response: `Retry-After`, `Warning`, `Reason`, `Contact` of a redirection from leg B; `Unsupported`,
     /// `Accept`, `Allow` from ourselves.
     pub headers: Headers,
+    /// Other fields of the response, of which only those cross that the application names; empty from then on.
+    pub others: Option<Box<Headers>>,
 }
 
 /// What happened.
@@ -195,6 +197,7 @@ impl Failure {
             origin,
             kind,
             headers: Headers::default(),
+            others: None,
         }
     }
     /// A failure with the code that its kind has in the table.
@@ -218,6 +221,7 @@ impl Failure {
         let phrase = !response.reason.is_empty() && response.reason != response.status.reason();
         let mut failure = Self {
             reason: phrase.then(|| response.reason.clone()),
+            others: Some(Box::new(super::crossing::of_end(&response.headers))),
             ..Self::new(response.status, origin, Kind::Rejected)
         };
         for name in ["Retry-After", "Warning", "Reason"] {
@@ -262,6 +266,8 @@ pub struct Cause {
     pub kind: Option<Kind>,
     /// `Reason` header values (RFC 3326) that cross to the other leg.
     pub reasons: Vec<Text>,
+    /// Other fields of the BYE, of which only those cross that the application names.
+    pub headers: Option<Box<Headers>>,
 }
 
 impl Cause {
@@ -271,6 +277,7 @@ impl Cause {
             origin,
             kind: None,
             reasons: Vec::new(),
+            headers: None,
         }
     }
     /// A hang-up for a reason of the table.
@@ -280,11 +287,11 @@ impl Cause {
             ..Self::bye(origin)
         }
     }
-    /// The `Reason` values of the BYE or CANCEL that it causes: those that crossed, else the table's.
+    /// The `Reason` values of the BYE or CANCEL that it causes: those that crossed, else the table's, else those of its code.
     pub fn reason_values(&self) -> Vec<Text> {
         match self.kind {
             _ if !self.reasons.is_empty() => self.reasons.clone(),
-            Some(kind) => kind.row().2.map(Text::from).into_iter().collect(),
+            Some(kind) => Failure::of(kind, self.origin).reasons(),
             None => Vec::new(),
         }
     }

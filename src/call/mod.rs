@@ -4,6 +4,7 @@
 //! until `poll_timeout`*. `now` and fresh identifiers come in with [`Env`] and are never stored.
 
 pub mod bridge;
+mod crossing;
 pub mod decision;
 mod digit;
 pub mod event;
@@ -19,6 +20,7 @@ pub mod subscription;
 pub mod transfer;
 
 pub use bridge::Call;
+pub use crossing::{HeaderList, HeaderListError};
 pub use decision::{
     Contact, Decision, Encryption, EncryptionPolicy, InCall, Lease, Limits, MediaPolicy, NatLatching,
     Outgoing, RelayChoice, Rescue,

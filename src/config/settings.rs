@@ -104,6 +104,8 @@ pub struct Server {
     /// Route of leg B.
     #[serde(deserialize_with = "parsed")]
     pub outbound_proxy: Proxy,
+    /// Whether those whom we call are kept alive while nothing is said.
+    pub enable_keepalive: bool,
     /// Calls at the same time.
     pub max_calls: usize,
     /// Zero: unlimited.
@@ -121,6 +123,8 @@ pub struct Server {
     pub reliable_provisional: Reliability,
     /// Silence that ends a call.
     pub no_rtp_timeout: Seconds,
+    /// Between packets that keep a path open; zero: none.
+    pub rtp_keepalive: Seconds,
     /// What becomes of a REFER.
     #[serde(deserialize_with = "parsed")]
     pub transfer_mode: TransferMode,

@@ -240,6 +240,15 @@ const SERVER: &[Key] = &[
         example: "",
     },
     Key {
+        name: "enable-keepalive",
+        kind: Kind::Boolean,
+        default: "true",
+        help: "Whether a double CRLF goes now and then (RFC 5626) over connections that the server has opened, and by UDP to those \
+               whom it has sent requests within the last hour, so that NATs and firewalls on the way keep them open.",
+        reload: true,
+        example: "",
+    },
+    Key {
         name: "follow-redirects",
         kind: Kind::Boolean,
         default: "false",
@@ -280,9 +289,18 @@ const SERVER: &[Key] = &[
         kind: Kind::PositiveSeconds,
         default: "30",
         help: "A call is ended when a side that should send media has sent none for so long. A call on hold \
-               survives it.",
+               survives it, whoever holds whom.",
         reload: true,
         example: "",
+    },
+    Key {
+        name: "rtp-keepalive",
+        kind: Kind::Seconds,
+        default: "0",
+        help: "A party to whom no voice has gone for so long, because it is held without music, gets an empty packet (RFC 6263), so \
+               that neither its carrier nor a NAT gives it up. 0: none.",
+        reload: true,
+        example: "15",
     },
     Key {
         name: "transfer-mode",

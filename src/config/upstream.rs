@@ -55,8 +55,8 @@ const GLOBAL: &[&str] = &[
     "user-errors-logs",
 ];
 
-/// Keys of `[b2bua-server]` that mean nothing here: there is no account, and no idle NAT binding of ours to refresh.
-const SERVER: &[&str] = &["enable-keepalive", "one-connection-per-account"];
+/// Keys of `[b2bua-server]` that mean nothing here.
+const SERVER: &[&str] = &["one-connection-per-account"];
 
 /// Whether upstream knows a section that we have no use for.
 pub(super) fn knows_section(name: &str) -> bool {

@@ -282,6 +282,7 @@ pub(crate) fn settings(
         listen,
         security,
         trusted_hosts: trusted,
+        keep_alive: server.enable_keepalive,
         stranger_rates: (server.stranger_rate, server.strangers_rate),
         max_calls: server.max_calls,
         calls: Arc::new(CallSettings {
@@ -296,6 +297,7 @@ pub(crate) fn settings(
             }),
             max_duration: (!duration.is_zero()).then_some(duration),
             no_rtp: Some(server.no_rtp_timeout.0),
+            rtp_keepalive: Some(server.rtp_keepalive.0).filter(|time| !time.is_zero()),
             transfer: server.transfer_mode,
             media_addresses: server.media_address.0.clone(),
             suites: Suite::ALL.to_vec(),

@@ -3,6 +3,7 @@
 use b2bua::{
     config::{Global, LogLevel},
     server::plain::Entry,
+    sip::masked,
 };
 use std::{
     fmt::{Debug, Write as _},
@@ -86,30 +87,45 @@ impl Logging {
         })
     }
 
-    /// Opens the log file anew (after logrotate moved it) and takes over the levels.
+    /// Opens the log file anew (after logrotate moved it). What is logged goes to the old one until [`Self::turn`].
     ///
     /// # Errors
     /// When the file cannot be opened; the old one stays open.
-    pub(crate) fn reload(&self, global: &Global) -> Result<(), String> {
+    pub(crate) fn prepare(&self) -> Result<Option<File>, String> {
+        self.file
+            .as_ref()
+            .map(|file| LogFile::append_to(&file.path))
+            .transpose()
+    }
+
+    /// Goes on in a file that [`Self::prepare`] opened, at the levels of a configuration.
+    pub(crate) fn turn(&self, prepared: Option<File>, global: &Global) {
         let set = |handle: &reload::Handle<_, _>, targets| {
-            let done = handle.reload(targets);
-            done.map_err(|error| format!("the log is gone: {error}"))
+            if let Err(error) = handle.reload(targets) {
+                eprintln!("the log is gone: {error}");
+            }
         };
-        set(&self.level, targets(global.log_level, self.debug))?;
+        set(&self.level, targets(global.log_level, self.debug));
         if let Some(handle) = &self.syslog_level {
-            set(handle, targets(global.syslog_level, false))?;
+            set(handle, targets(global.syslog_level, false));
         }
-        self.file.as_ref().map_or(Ok(()), LogFile::reopen)
+        if let (Some(log), Some(file)) = (&self.file, prepared) {
+            *log.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        }
     }
 }
 
 /// What is in an entry: words of strangers among it, none of which may pass for an entry or steer a terminal.
 fn fields() -> impl for<'writer> fmt::FormatFields<'writer> + Send + Sync + 'static {
     let field = |out: &mut fmt::format::Writer<'_>, field: &tracing::field::Field, value: &dyn Debug| {
+        // Whoever writes a URI with a password in it does not find it here again.
+        let shown = format!("{value:?}");
+        let shown = masked(shown.as_bytes());
+        let shown = String::from_utf8_lossy(&shown);
         let mut entry = Entry::new(out);
         match field.name() {
-            "message" => write!(entry, "{value:?}"),
-            name => write!(entry, "{name}={value:?}"),
+            "message" => write!(entry, "{shown}"),
+            name => write!(entry, "{name}={shown}"),
         }
     };
     fmt::format::debug_fn(field).delimited(" ")
@@ -156,12 +172,6 @@ impl LogFile {
                     path.display()
                 )
             })
-    }
-
-    fn reopen(&self) -> Result<(), String> {
-        let file = Self::append_to(&self.path)?;
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
-        Ok(())
     }
 }
 
@@ -279,7 +289,7 @@ mod tests {
 
     /// Acceptance #29.
     #[test]
-    fn a_strangers_word_passes_for_no_entry_and_steers_no_terminal() {
+    fn acceptance_29_a_strangers_word_passes_for_no_entry_and_steers_no_terminal() {
         let paper = Paper::default();
         let written = paper.clone();
         let lines = fmt::layer()
@@ -292,10 +302,16 @@ mod tests {
             let _inside = span.enter();
             let evil = "a\r\n2026-11-21T00:00:00Z  INFO forged\0\u{1b}[2J\u{85}\u{2028}z";
             tracing::info!(target = %evil, quoted = evil, "calling {evil}");
+            tracing::info!(
+                from = "sip:bob:SECRET@example.org",
+                "<sip:bob:SECRET@example.org>"
+            );
         });
         let text = paper.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let text = String::from_utf8(text).expect("a log is text");
         assert_eq!(text.matches("forged").count(), 3, "{text}");
+        assert_eq!(text.matches("sip:bob:<hidden>@example.org").count(), 2, "{text}");
+        assert!(!text.contains("SECRET"), "{text}");
         assert!(text.contains("call{id=7 "), "{text}");
         let mut lines = text.lines();
         assert!(

@@ -387,20 +387,18 @@ impl Running<'_> {
         self.notify.ready(&self.status());
     }
 
+    /// All that can fail comes first and changes nothing; then all is taken over.
     async fn reloaded(&self) -> Result<(), Fault> {
         let loaded = Loaded::read(self.args, self.schema)?;
         // What it orders is void until it is in force.
         let registrations = self.registrations.successor();
         let (app, odd) =
             compose::application(self.known, &loaded.config, &loaded.server, &registrations).await?;
-        odd.iter().for_each(|remark| warn!("{remark}"));
-        loaded.config.remarks().for_each(|remark| info!("{remark}"));
         let (security, remarks) = compose::security(&loaded.config, &loaded.server, &self.transports)?;
-        remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
+        let records = self.ledger.prepare(compose::cdr(&loaded.server).as_ref());
+        let records = records.map_err(|error| Fault::Failed(format!("b2bua-server/cdr-file: {error}")))?;
+        let log = self.logging.prepare().map_err(Fault::Failed)?;
         let trusted = compose::trusted(&loaded.server).await;
-        let records = self.ledger.turn(compose::cdr(&loaded.server).as_ref());
-        records.map_err(|error| Fault::Failed(format!("b2bua-server/cdr-file: {error}")))?;
-        self.logging.reload(&loaded.global).map_err(Fault::Failed)?;
         // Read again, and renewed when it is time.
         let settings = compose::settings(
             &loaded.server,
@@ -411,6 +409,12 @@ impl Running<'_> {
             None,
             self.ledger.clone(),
         );
+
+        records.commit();
+        self.logging.turn(log, &loaded.global);
+        odd.iter().for_each(|remark| warn!("{remark}"));
+        loaded.config.remarks().for_each(|remark| info!("{remark}"));
+        remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
         let before = self.app.borrow().clone();
         let app = app.take_over(Some(&before));
         self.app.replace(app.clone());

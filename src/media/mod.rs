@@ -128,6 +128,8 @@ pub struct Connect {
     pub events: Option<Events>,
     /// Report `Silent` when nothing came from this side for that long; `None` while it is on hold or before answer.
     pub silence: Option<Duration>,
+    /// Send something to this side when nothing has gone there for that long (RFC 6263); `None`: nothing.
+    pub alive: Option<Duration>,
 }
 
 /// Digits in the media of one side (RFC 4733).

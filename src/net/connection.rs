@@ -3,7 +3,7 @@
 mod clocks;
 
 use super::{
-    NetEvent,
+    NetEvent, keep,
     layers::{Event, Layers},
     stream::{Queued, Streams, connect},
 };
@@ -182,6 +182,7 @@ impl Connection {
             last_message: now,
             stuck: None,
             closing: None,
+            ping: now + self.ping_interval(),
         };
         // The first word of a handshake is ours where the connection is.
         self.handshake(&clocks)?;
@@ -221,9 +222,23 @@ impl Connection {
                         return Ok(());
                     }
                 },
-                () = sleep_until(deadline.into()) => return clocks.expired(self, deadline),
+                () = sleep_until(deadline.into()) => {
+                    if deadline != clocks.ping || clocks.closing.is_some() {
+                        return clocks.expired(self, deadline);
+                    }
+                    clocks.ping = deadline + self.ping_interval();
+                    if self.streams.keeper.is_on() && self.open && self.output.is_empty() {
+                        let bytes = self.layers.wrap(&Bytes::from_static(keep::PING))?;
+                        self.push(bytes, None);
+                        self.write(stream, &mut clocks)?;
+                    }
+                }
             }
         }
+    }
+    /// From one keep-alive of ours to the next.
+    fn ping_interval(&self) -> Duration {
+        keep::interval(self.streams.limits.ping, self.flow.0)
     }
     /// A message on its way out; until all handshakes are over it waits.
     fn take(&mut self, queued: Queued) -> io::Result<()> {

@@ -70,7 +70,9 @@ impl Layers {
     }
     /// Nothing has begun that is not whole.
     pub(super) fn is_between_messages(&self) -> bool {
-        self.input.is_empty()
+        // A pong, or the first half of a ping (RFC 5626 §4.4.1), begins no message.
+        let is_quiet = self.input.len() < 4 && self.input.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+        is_quiet
             && self.tls.as_ref().is_none_or(|tls| !tls.is_in_record())
             && match &self.framing {
                 Framing::Stream(_) => true,

@@ -8,6 +8,7 @@
 mod admission;
 mod connection;
 mod homes;
+mod keep;
 mod layers;
 mod order;
 mod resolve;
@@ -29,14 +30,16 @@ use crate::{
     },
 };
 use homes::Homes;
+use keep::Keeper;
 use resolve::{Place, Resolver};
 use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::{Duration, Instant},
 };
 use stream::Streams;
 use tls::Security;
@@ -74,8 +77,32 @@ pub struct Net(Arc<Inner>);
 struct Inner {
     homes: Arc<Homes>,
     streams: Arc<Streams>,
+    keeper: Arc<Keeper>,
     resolver: Resolver,
     events: mpsc::Sender<NetEvent>,
+}
+
+/// Says something to those whom requests went to by UDP, until the sockets are gone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "transports own sockets and their clocks"
+)]
+async fn keep_alive(inner: Weak<Inner>) {
+    let mut tick = tokio::time::interval(keep::EVERY);
+    loop {
+        tick.tick().await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        for target in inner.keeper.due(Instant::now()) {
+            let ping = Transmit {
+                bytes: keep::PING.into(),
+                to: Destination::Target(target),
+            };
+            // Lost like any datagram.
+            let _ = inner.homes.send_datagram(&ping);
+        }
+    }
 }
 
 impl Drop for Inner {
@@ -106,17 +133,30 @@ impl Net {
         events: mpsc::Sender<NetEvent>,
     ) -> io::Result<Self> {
         let flows = Arc::new(Flows::default());
-        let streams = Arc::new(Streams::new(limits, flows.clone(), events.clone()));
+        let keeper = Arc::new(Keeper::default());
+        let streams = Arc::new(Streams::new(
+            limits,
+            flows.clone(),
+            keeper.clone(),
+            events.clone(),
+        ));
         let homes = Arc::new(Homes::new(flows, streams.clone(), events.clone()));
         for listen in listen {
             homes.listen(listen)?;
         }
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             homes,
             streams,
+            keeper,
             resolver: Resolver::new(name_servers),
             events,
-        })))
+        });
+        tokio::spawn(keep_alive(Arc::downgrade(&inner)));
+        Ok(Self(inner))
+    }
+    /// Whether those whom we send requests to are kept alive while nothing is said: over connections of ours, and by UDP.
+    pub fn keep_alive(&self, on: bool) {
+        self.0.keeper.switch(on);
     }
     /// Where we listen, ports filled in.
     pub fn local(&self) -> Vec<(Transport, SocketAddr)> {
@@ -155,6 +195,10 @@ impl Net {
         self.0.streams.count()
     }
     /// Sends without waiting; failures come back as [`NetEvent::Undeliverable`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "transports own sockets and their clocks"
+    )]
     pub fn send(&self, transmit: Transmit) {
         if let Destination::Target(target) = &transmit.to {
             self.0.streams.called(target.remote.ip());
@@ -165,6 +209,9 @@ impl Net {
         };
         match transport {
             Transport::Udp => {
+                if let Destination::Target(target) = &transmit.to {
+                    self.0.keeper.note(target, Instant::now());
+                }
                 if let Err(error) = self.0.homes.send_datagram(&transmit) {
                     tracing::debug!(%error, to = ?transmit.to, "cannot send a datagram");
                     self.undeliverable(transmit);
@@ -180,6 +227,10 @@ impl Net {
     /// A target did not answer: for half a minute it is tried after all others (RFC 3263 §4.3).
     pub fn note_dead(&self, target: &Target) {
         self.0.resolver.note_dead(target.transport, target.remote);
+    }
+    /// Whoever answered from there does not want requests for that time: it is tried after all others (RFC 3261 §21.5.4).
+    pub fn note_busy(&self, source: &Source, time: Duration) {
+        self.0.resolver.note_busy(source.transport, source.remote, time);
     }
     /// RFC 3263: targets in the order to try them. `came` is where the INVITE of that leg came from, if it was not ours: back
     /// there we go from the address that it came to, as far as we listen on it.

@@ -28,8 +28,10 @@ const MOST_SRV: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How long a target that did not answer stands behind the others.
 const DEAD: Duration = Duration::from_secs(30);
-/// Dead targets that are remembered.
+/// Dead and busy targets that are remembered.
 const MOST_DEAD: usize = 1024;
+/// The longest that a target stands behind the others because it asks for it.
+const LONGEST_BUSY: Duration = Duration::from_secs(600);
 /// The port of SIP, and that of SIP over TLS (RFC 3261 §19.1.2).
 const fn port(transport: Transport) -> u16 {
     match transport {
@@ -51,6 +53,7 @@ pub(super) struct Place {
 pub(super) struct Resolver {
     dns: Option<TokioResolver>,
     ids: Mutex<Ids>,
+    /// Until when each target stands behind the others.
     dead: Mutex<HashMap<(Transport, SocketAddr), Instant>>,
 }
 
@@ -213,19 +216,26 @@ impl Resolver {
         Ok(follow(dns, wanted, records).await)
     }
     /// A target did not answer.
-    #[expect(clippy::disallowed_methods, reason = "resolving is I/O and has its own clock")]
     pub(super) fn note_dead(&self, transport: Transport, remote: SocketAddr) {
+        self.put_back(transport, remote, DEAD);
+    }
+    /// A target does not want requests for that time (RFC 3261 §21.5.4).
+    pub(super) fn note_busy(&self, transport: Transport, remote: SocketAddr, time: Duration) {
+        self.put_back(transport, remote, time.min(LONGEST_BUSY));
+    }
+    #[expect(clippy::disallowed_methods, reason = "resolving is I/O and has its own clock")]
+    fn put_back(&self, transport: Transport, remote: SocketAddr, time: Duration) {
         let now = Instant::now();
         let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
         if dead.len() >= MOST_DEAD {
-            dead.retain(|_, since| now.saturating_duration_since(*since) < DEAD);
+            dead.retain(|_, until| now < *until);
         }
         if dead.len() < MOST_DEAD {
-            dead.insert((transport, remote), now);
+            dead.insert((transport, remote), now + time);
         }
     }
-    /// The same places with those that lately did not answer behind the others. None is left out: when all are dead, all
-    /// are tried.
+    /// The same places with those that lately did not answer, or asked to be left alone, behind the others. None is left out: when
+    /// all are dead, all are tried; and a 503 may speak of one destination behind a proxy, not of the proxy.
     #[expect(clippy::disallowed_methods, reason = "resolving is I/O and has its own clock")]
     pub(super) fn dead_last(&self, mut places: Vec<Place>) -> Vec<Place> {
         if places.len() < 2 {
@@ -235,7 +245,7 @@ impl Resolver {
         let dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
         places.sort_by_key(|place| {
             dead.get(&(place.transport, place.remote))
-                .is_some_and(|since| now.saturating_duration_since(*since) < DEAD)
+                .is_some_and(|until| now < *until)
         });
         places
     }

@@ -11,6 +11,7 @@ use super::{
     Flows, NetEvent,
     admission::Gate,
     connection::{Connection, Seat},
+    keep::Keeper,
     layers::Layers,
     tls::{Acceptor, Security, Session, ephemeral},
 };
@@ -55,6 +56,8 @@ pub struct Limits {
     pub first_message: Duration,
     /// Time without any message.
     pub idle: Duration,
+    /// Between two keep-alives on a connection of ours, where they are wanted; up to a quarter more (RFC 5626 §4.4.1).
+    pub ping: Duration,
 }
 
 impl Default for Limits {
@@ -70,6 +73,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             first_message: Duration::from_secs(30),
             idle: Duration::from_secs(3600),
+            ping: Duration::from_secs(95),
         }
     }
 }
@@ -95,6 +99,7 @@ pub(super) struct Streams {
     flows: Arc<Flows>,
     pub(super) events: mpsc::Sender<NetEvent>,
     pub(super) gate: Arc<Gate>,
+    pub(super) keeper: Arc<Keeper>,
     /// Bytes of unfinished messages.
     unfinished: AtomicUsize,
     table: Mutex<Table>,
@@ -117,13 +122,19 @@ impl Streams {
         clippy::disallowed_methods,
         reason = "transports own sockets and their clocks"
     )]
-    pub(super) fn new(limits: Limits, flows: Arc<Flows>, events: mpsc::Sender<NetEvent>) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        flows: Arc<Flows>,
+        keeper: Arc<Keeper>,
+        events: mpsc::Sender<NetEvent>,
+    ) -> Self {
         let epoch = Instant::now();
         Self {
             limits,
             flows,
             events,
             gate: Arc::new(Gate::new(epoch)),
+            keeper,
             unfinished: AtomicUsize::new(0),
             table: Mutex::default(),
             security: RwLock::default(),

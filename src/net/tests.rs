@@ -392,3 +392,48 @@ async fn what_strangers_do_not_finish_has_a_bound_in_all() {
     drop(dribbling);
     until_connections(&net, 0).await;
 }
+
+/// RFC 5626 §3.5.1: over connections of ours, where it is wanted; a pong, or none, changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn connections_of_ours_are_kept_alive_where_that_is_wanted() {
+    let limits = Limits {
+        ping: Duration::from_millis(100),
+        ..quick()
+    };
+    let (net, mut events, address) = bound(limits).await;
+    for wanted in [false, true] {
+        net.keep_alive(wanted);
+        let listener = TcpListener::bind(localhost()).expect("a free port");
+        net.send(to(listener.local_addr().expect("bound"), "first"));
+        let mut stream = listener.accept().expect("a connection").0;
+        stream.set_read_timeout(Some(PATIENCE)).expect("a valid time");
+        let mut first = [0; 5];
+        stream.read_exact(&mut first).expect("what was sent");
+        stream
+            .set_read_timeout(Some(if wanted {
+                PATIENCE
+            } else {
+                Duration::from_millis(400)
+            }))
+            .expect("a valid time");
+        let mut pings = [0; 8];
+        let heard = stream.read_exact(&mut pings);
+        assert_eq!(heard.is_ok(), wanted, "{pings:?}");
+        if wanted {
+            assert_eq!(&pings, b"\r\n\r\n\r\n\r\n");
+            stream.write_all(b"\r\n").expect("a pong");
+            stream.read_exact(&mut pings).expect("more of them");
+            // It still carries messages.
+            stream.write_all(OPTIONS.as_bytes()).expect("open");
+            assert!(matches!(next(&mut events).await, NetEvent::Message(..)));
+        }
+    }
+    // Who connects to us keeps itself alive.
+    let mut other = client(address);
+    other.write_all(OPTIONS.as_bytes()).expect("open");
+    assert!(matches!(next(&mut events).await, NetEvent::Message(..)));
+    other
+        .set_read_timeout(Some(Duration::from_millis(400)))
+        .expect("a valid time");
+    assert!(other.read_exact(&mut [0; 4]).is_err());
+}

@@ -28,23 +28,10 @@ pub(super) fn expiry(response: &Response, contact: &Uri, asked: Duration) -> Dur
     let of_contact = ours
         .and_then(|ours| ours.param("expires").flatten())
         .and_then(|text| text.unquoted().to_str().trim().parse::<u32>().ok());
-    let seconds = of_contact.or_else(|| number(&response.headers, "Expires"));
+    let seconds = of_contact.or_else(|| response.headers.number("Expires"));
     seconds
         .map_or(asked, |seconds| Duration::from_secs(seconds.into()))
         .min(LONGEST)
-}
-
-/// The first number of a header: `Retry-After: 5 (busy);duration=3600` is 5.
-pub(super) fn number(headers: &Headers, name: &str) -> Option<u32> {
-    let value = headers.get(name)?;
-    let value = value.to_str();
-    let digits = value.split(|letter: char| !letter.is_ascii_digit()).next()?;
-    digits.parse().ok()
-}
-
-/// `Retry-After` (RFC 3261 §20.33).
-pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {
-    number(headers, "Retry-After").map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 /// Service-Route (RFC 3608): the way that calls of this account are to take. Nothing when it cannot be read.

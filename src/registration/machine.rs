@@ -238,7 +238,7 @@ impl Registration {
             self.answers.clear();
         }
         if status.code() == 423
-            && let Some(least) = granted::number(&response.headers, "Min-Expires")
+            && let Some(least) = response.headers.number("Min-Expires")
             && operation.raise(Duration::from_secs(least.into()).min(LONGEST))
         {
             self.least = operation.expires;
@@ -246,7 +246,7 @@ impl Registration {
         }
         let trouble = Trouble {
             why: granted::why(response).into(),
-            retry_after: granted::retry_after(&response.headers),
+            retry_after: response.headers.retry_after(),
             refused: granted::is_refusal(status),
         };
         if status == Status::SERVICE_UNAVAILABLE && operation.has_more() {

@@ -10,7 +10,7 @@ use super::{
     redact::Redacted,
     retained,
     standalone::{Answerer, reply},
-    watch::Watch,
+    watch::{self, Watch},
     zid_cache::ZidCache,
 };
 use crate::{
@@ -79,8 +79,9 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
         Call::new(invite, settings, zid, &mut env).map(Box::new)
     }));
     match made {
-        Ok(Ok(call)) => {
+        Ok(Ok(mut call)) => {
             let mut app = seat.app.begin();
+            call.let_cross(app.forwarded());
             let mut task = CallTask {
                 watch: Watch::default(),
                 handshakes: Handshakes::new(seat.dtls.clone()),
@@ -287,8 +288,12 @@ impl CallTask {
         }
     }
     fn take(&mut self, input: Input) {
-        if let Input::Message(Side::B, _) = &input {
+        if let Input::Message(Side::B, incoming) = &input {
             self.watch.heard();
+            if let Some(time) = watch::busy_for(&incoming.message) {
+                tracing::debug!(target = %incoming.source.remote, ?time, "asks to be left alone, tried last until then");
+                self.seat.net.note_busy(&incoming.source, time);
+            }
         }
         self.call.handle(input, &mut env(&mut self.seat.ids));
     }

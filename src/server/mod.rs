@@ -141,6 +141,7 @@ impl Server {
         .map_err(StartError::Listen)?;
         net.secure(settings.security.clone());
         net.admit(settings.admission());
+        net.keep_alive(settings.keep_alive);
         let gauges = Arc::new(Gauges::default());
         let mut ids = Ids::from_system();
         let cache = match &settings.zid_cache {
@@ -219,6 +220,7 @@ impl Server {
         self.net.secure(settings.security.clone());
         self.net.admit(settings.admission());
         *self.app.write().unwrap_or_else(PoisonError::into_inner) = Some(app.clone());
+        self.net.keep_alive(settings.keep_alive);
         self.order(Control::Reload(Policy::new(&settings, app)));
     }
     /// The calls that run, each with what it has carried so far; in the order in which they began. Those that do not say so

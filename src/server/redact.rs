@@ -1,5 +1,6 @@
 //! Messages as the log may show them: without secrets.
 
+use crate::sip::masked;
 use std::fmt;
 
 /// Fields that hold proofs of passwords.
@@ -40,7 +41,7 @@ impl fmt::Display for Redacted<'_> {
             } else if let Some(at) = lower.find("inline:") {
                 write!(f, "{}inline:<hidden>{end}", content.get(..at).unwrap_or_default())?;
             } else {
-                f.write_str(line)?;
+                f.write_str(&String::from_utf8_lossy(&masked(line.as_bytes())))?;
             }
         }
         Ok(())
@@ -56,6 +57,7 @@ mod tests {
         let message = "INVITE sip:bob@example.org SIP/2.0\r\n\
             Proxy-Authorization: Digest username=\"alice\",\r\n response=\"SECRET1\"\r\n\
             AUTHORIZATION : Digest response=\"SECRET2\"\r\n\
+            Contact: <sip:alice:SECRET9@192.0.2.1>\r\n\
             Subject: lunch\r\n\
             \r\n\
             v=0\r\n\

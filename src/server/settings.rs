@@ -19,6 +19,8 @@ pub struct ServerSettings {
     pub security: Security,
     /// Who may place calls, and whose word about a phone's address is believed; all others get 403. Reloaded.
     pub trusted_hosts: Networks,
+    /// `enable-keepalive`. Reloaded.
+    pub keep_alive: bool,
     /// Messages and connections in a second that are taken of one host that is not trusted, and of all such hosts. Reloaded.
     pub stranger_rates: (u32, u32),
     /// Calls at the same time; beyond it, new ones get 503 with `Retry-After`. Reloaded.

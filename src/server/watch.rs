@@ -1,9 +1,23 @@
-//! Notices targets that do not answer.
+//! Notices targets that do not answer, or ask to be left alone.
 
 use crate::{
     call::Transmit,
-    sip::routing::{Destination, Target},
+    sip::{
+        Message, Status,
+        routing::{Destination, Target},
+    },
 };
+use std::time::Duration;
+
+/// For how long whoever sent this wants no requests: a 503 with `Retry-After` (RFC 3261 §21.5.4).
+pub(super) fn busy_for(message: &Message) -> Option<Duration> {
+    match message {
+        Message::Response(response) if response.status == Status::SERVICE_UNAVAILABLE => {
+            response.headers.retry_after()
+        }
+        Message::Response(_) | Message::Request(_) => None,
+    }
+}
 
 /// Where leg B's INVITE was last sent, and whether anything came back.
 #[derive(Default)]

@@ -43,5 +43,5 @@ pub use refer::ReferTo;
 pub use replaces::Replaces;
 pub use status::Status;
 pub use text::Text;
-pub use uri::Uri;
+pub use uri::{Uri, masked};
 pub use via::Via;

@@ -7,8 +7,11 @@ use std::{fmt, hash, net::Ipv6Addr};
 
 mod compare;
 mod layout;
+mod masked;
 #[cfg(test)]
 mod tests;
+
+pub use masked::masked;
 
 /// A URI, printed as it came.
 ///

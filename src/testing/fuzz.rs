@@ -9,6 +9,7 @@ mod config;
 mod dtls;
 mod leg;
 mod media;
+mod passage;
 mod sdp;
 mod sip;
 mod zrtp;
@@ -18,6 +19,7 @@ pub use config::config;
 pub use dtls::dtls_records;
 pub use leg::leg_operations;
 pub use media::{relay_flow, rtp_demux, srtp};
+pub use passage::passage;
 pub use sdp::sdp;
 pub use sip::{sip_datagram, sip_headers, sip_stream, sip_uri};
 pub use zrtp::{zrtp_packet, zrtp_sequence};
@@ -35,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sdp", sdp),
     ("call", call),
     ("leg_operations", leg_operations),
+    ("passage", passage),
     ("rtp_demux", rtp_demux),
     ("srtp", srtp),
     ("relay_flow", relay_flow),

@@ -312,7 +312,10 @@ impl Sim {
             ids: &mut self.ids,
         };
         match Call::new(incoming, self.settings.clone(), ZID, &mut env) {
-            Ok(call) => self.call = Some(call),
+            Ok(mut call) => {
+                call.let_cross(self.verdicts.forwarded());
+                self.call = Some(call);
+            }
             Err(failure) => panic!("the INVITE breaks a rule: {failure:?}"),
         }
         self.carry_out();

@@ -3,7 +3,8 @@
 use crate::{
     app::CallState,
     call::{
-        Decision, Encryption, EncryptionPolicy, InCall, MediaPolicy, Outgoing, Question, Rescue, Verdict,
+        Decision, Encryption, EncryptionPolicy, HeaderList, InCall, MediaPolicy, Outgoing, Question, Rescue,
+        Verdict,
     },
     sip::{Headers, NameAddr},
 };
@@ -11,6 +12,7 @@ use std::{
     fmt,
     future::Future,
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -23,6 +25,13 @@ pub enum Verdicts {
 }
 
 impl Verdicts {
+    /// Which header fields cross inside the call: those that the application names, or all extensions.
+    pub(super) fn forwarded(&self) -> Arc<HeaderList> {
+        match self {
+            Self::App(state) => state.forwarded(),
+            Self::Fixed(_) => Arc::new("X-*".parse().expect("a list")),
+        }
+    }
     /// The callee of leg A's To, keyed as the caller or as said.
     pub fn direct(encryption: EncryptionPolicy) -> Self {
         Self::routes(move |invite| vec![Self::outgoing(invite, encryption)])

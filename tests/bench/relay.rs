@@ -120,6 +120,7 @@ fn real(sender: SocketAddr, receiver: SocketAddr, keys: &[SrtpKey]) -> (Candidat
                 key_frames: None,
                 events: None,
                 silence,
+                alive: None,
             })));
         }
         sessions.push(session);

@@ -25,22 +25,21 @@ fn sent(scene: &Scene, side: Side) -> Vec<String> {
         .collect()
 }
 
-fn cancel_at(milliseconds: u64, rings: u64, encryption: Encryption) {
+/// The proxy before the callee, which wants to be passed through.
+const PROXY: &str = "<sip:203.0.113.77;lr>";
+
+fn cancel_at(at: Duration, rings: Duration, encryption: Encryption) {
     let mut scene = Scene::new(encryption, Encryption::None);
     scene.sim.delay = Duration::from_millis(2);
-    scene.b.rings = Duration::from_millis(rings);
+    scene.sim.b.record_route = Some(PROXY.into());
+    scene.b.rings = rings;
     scene.call();
-    scene.run(Duration::from_millis(milliseconds));
+    scene.run(at);
     let answered_before = scene.a.up;
     let cancel = scene.sim.a.cancel("");
     scene.sim.send(Side::A, cancel);
     scene.run(Duration::from_secs(1));
-    let place = |scene: &Scene| {
-        format!(
-            "CANCEL after {milliseconds} ms, 200 after {rings} ms\n{}",
-            scene.sim.ladder()
-        )
-    };
+    let place = |scene: &Scene| format!("CANCEL after {at:?}, 200 after {rings:?}\n{}", scene.sim.ladder());
     let answered = scene.a.up;
     if answered {
         // The 200 was on its way: the caller ends what it did not want.
@@ -91,6 +90,21 @@ fn cancel_at(milliseconds: u64, rings: u64, encryption: Encryption) {
             "no BYE: {}",
             place(&scene)
         );
+        for (_, _, _, bytes) in scene
+            .sim
+            .wire
+            .iter()
+            .filter(|entry| entry.1 == Side::B && !entry.2)
+        {
+            let text = String::from_utf8_lossy(bytes);
+            if text.starts_with("ACK") || text.starts_with("BYE") {
+                assert!(
+                    text.contains(&format!("Route: {PROXY}\r\n")),
+                    "{text}{}",
+                    place(&scene)
+                );
+            }
+        }
     }
     let dialled = to_b.iter().any(|line| line.starts_with("INVITE"));
     assert!(
@@ -98,15 +112,34 @@ fn cancel_at(milliseconds: u64, rings: u64, encryption: Encryption) {
         "the callee was not told: {}",
         place(&scene)
     );
+    // With exactly one record.
     scene.sim.assert_done();
+    let summary = scene.sim.summary.as_ref().unwrap();
+    assert_eq!(
+        (summary.status.code(), summary.answered.is_some()),
+        if answered { (200, true) } else { (487, false) },
+        "{}",
+        place(&scene)
+    );
 }
 
-/// At every millisecond from 100 before to 100 after the callee's 200.
+/// At every half of a millisecond from 100 ms before to 100 ms after the callee's 200; and at every tenth of one while it is on the
+/// wires.
 #[test]
 fn acceptance_15_cancel_crosses_the_answer_at_every_millisecond() {
-    let answer = 150;
-    for at in answer - 100..=answer + 100 {
-        cancel_at(at, answer, Encryption::None);
+    let answer = Duration::from_millis(150);
+    let from = answer - Duration::from_millis(100);
+    for step in 0..=400 {
+        cancel_at(from + Duration::from_micros(500) * step, answer, Encryption::None);
+    }
+    for step in 0..=100 {
+        let at = answer + Duration::from_micros(100) * step;
+        let encryption = if step % 2 == 0 {
+            Encryption::Sdes
+        } else {
+            Encryption::None
+        };
+        cancel_at(at, answer, encryption);
     }
 }
 
@@ -184,11 +217,30 @@ fn acceptance_16_a_lost_ack_ends_the_call_on_both_legs() {
         .iter()
         .filter(|line| line.starts_with("SIP/2.0 200"))
         .count();
-    assert!(
-        (8..=14).contains(&repeated),
-        "{repeated} times\n{}",
-        scene.sim.ladder()
-    );
+    // RFC 3261 §13.3.1.4: at once, after T1, 2*T1, 4*T1, 8*T1 and then each T2, for 64*T1.
+    assert_eq!(repeated, 11, "{}", scene.sim.ladder());
+    let of = |side, inwards, start: &str| {
+        let fits =
+            scene.sim.wire.iter().filter(|entry| {
+                entry.1 == side && entry.2 == inwards && entry.3.starts_with(start.as_bytes())
+            });
+        let moments: Vec<_> = fits.map(|entry| entry.0).collect();
+        moments
+    };
+    let answers = of(Side::A, false, "SIP/2.0 200");
+    let (first, last) = (answers[0], answers[answers.len() - 1]);
+    assert_eq!(last - first, Duration::from_millis(31_500));
+    for side in [Side::A, Side::B] {
+        let bye = of(side, false, "BYE")[0];
+        assert_eq!(
+            bye - first,
+            Duration::from_secs(32),
+            "{side:?}\n{}",
+            scene.sim.ladder()
+        );
+    }
+    // The callee does not wait for the caller's.
+    assert_eq!(of(Side::B, false, "ACK")[0], of(Side::B, true, "SIP/2.0 200")[0]);
     assert!(
         sent(&scene, Side::A).iter().any(|line| line.starts_with("BYE")),
         "{}",

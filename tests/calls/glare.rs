@@ -71,7 +71,7 @@ fn acceptance_14_a_thousand_times_within_a_millisecond() {
 }
 
 #[test]
-fn updates_and_re_invites_meet_in_every_pair() {
+fn acceptance_14_updates_and_re_invites_meet_in_every_pair() {
     for update in [(true, false), (false, true), (true, true)] {
         for after in 0..=12 {
             cross(
@@ -86,7 +86,7 @@ fn updates_and_re_invites_meet_in_every_pair() {
 
 /// An offer waits for ports while the other side's comes: the bridge itself says 491.
 #[test]
-fn offers_that_meet_while_ports_are_being_bound_both_get_through() {
+fn acceptance_14_offers_that_meet_while_ports_are_being_bound_both_get_through() {
     let mut glares = 0;
     for after in 0..=40 {
         for first in [Side::A, Side::B] {
@@ -119,7 +119,7 @@ fn offers_that_meet_while_ports_are_being_bound_both_get_through() {
 }
 
 #[test]
-fn info_and_bye_are_never_refused_with_491() {
+fn acceptance_14_info_and_bye_are_never_refused_with_491() {
     for after in 0..=12 {
         let mut scene = Scene::new(Encryption::None, Encryption::None).answered();
         scene.sim.delay = Duration::from_millis(4);

@@ -138,7 +138,7 @@ fn acceptance_10_keys_survive_hold_and_resume_of_every_length_2() {
 }
 
 #[test]
-fn simultaneous_hold_from_both_sides_ends_with_both_on_hold() {
+fn acceptance_10_simultaneous_hold_from_both_sides_ends_with_both_on_hold() {
     let mut scene = Scene::new(Encryption::Sdes, Encryption::None).answered();
     scene.a.hold = Some(Hold::SendOnly);
     scene.b.hold = Some(Hold::SendOnly);

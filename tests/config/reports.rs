@@ -61,12 +61,7 @@ fn a_file_shared_with_flexisip_loads_and_what_is_unused_is_named_once() {
         .filter(|line| line.contains("not used by this server"))
         .collect();
     assert_eq!(remarks.len(), 1, "{text}");
-    for name in [
-        "global/aliases",
-        "[Module::B2bua]",
-        "[cluster]",
-        "b2bua-server/enable-keepalive",
-    ] {
+    for name in ["global/aliases", "[Module::B2bua]", "[cluster]"] {
         assert!(remarks[0].contains(name), "{name} in {remarks:?}");
     }
 }

@@ -22,11 +22,11 @@ fn ask(caller: &mut Party, method: &str, uri: &str, more: &str) -> Heard {
 }
 
 #[test]
-fn requests_of_unknown_dialogs_get_481_at_once_and_their_ack_gets_nothing() {
+fn acceptance_17_requests_of_unknown_dialogs_get_481_at_once_and_their_ack_gets_nothing() {
     let server = Server::start(NOWHERE, "");
     let mut caller = Party::udp("127.0.0.1", server.udp());
     for method in [
-        "BYE", "INVITE", "UPDATE", "INFO", "OPTIONS", "MESSAGE", "NOTIFY", "FOO",
+        "BYE", "INVITE", "UPDATE", "INFO", "OPTIONS", "MESSAGE", "NOTIFY", "PRACK", "FOO",
     ] {
         let text = caller.request(
             method,

@@ -78,6 +78,7 @@ fn settings(ledger: Ledger) -> ServerSettings {
         }],
         security: b2bua::net::tls::Security::default(),
         trusted_hosts: "127.0.0.1".parse().expect("a network"),
+        keep_alive: false,
         stranger_rates: (50, 2_000),
         max_calls: 10,
         calls: Arc::new(CallSettings {
@@ -90,6 +91,7 @@ fn settings(ledger: Ledger) -> ServerSettings {
             }),
             max_duration: None,
             no_rtp: None,
+            rtp_keepalive: None,
             media_addresses: Vec::new(),
             suites: Vec::new(),
             fingerprint: None,

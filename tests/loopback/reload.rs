@@ -77,3 +77,49 @@ fn rules_and_limits_of_a_reload_are_for_new_calls_and_running_ones_keep_theirs()
     server.until(|gauges| gauges["calls"] == 0);
     assert_eq!((server.gauges()["refused"], server.gauges()["answered"]), (1, 1));
 }
+
+/// What fails last fails everything: the new file of records is there by then, and no record goes into it.
+#[test]
+fn a_reload_that_fails_at_its_last_step_has_changed_nothing() {
+    let mut callee = Party::udp("127.0.0.1", "127.0.0.1:9".parse().expect("an address"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    let lines = |records: &str, mode: &str| {
+        format!(
+            "cdr-file={}\n[b2bua-server::trenscrypter]\noutgoing-enc-regex={mode} sip:.*\n[global]\nlog-directory={}\n",
+            file(records).display(),
+            file("logs").display()
+        )
+    };
+    let server = Server::start(&callee.uri(), &lines("before", "none"));
+    let mut caller = Party::udp("127.0.0.1", server.udp());
+    let mut refused = |profile_then: &str| {
+        let invite = caller.invite(&fresh("call"), "sip:bob@example.org");
+        caller.send(&invite);
+        let asked = callee.expect("INVITE ");
+        assert_eq!(profile(&asked), profile_then);
+        callee.respond(&asked, "486 Busy Here", "");
+        callee.expect("ACK ");
+        let busy = caller.expect("SIP/2.0 486");
+        caller.ack_failure(&invite, &busy);
+    };
+    refused("RTP/AVP");
+    // The log can not be opened anew: where its folder was there is a file.
+    std::fs::rename(file("logs"), file("away")).expect("it is there");
+    std::fs::write(file("logs"), "in the way").expect("writable");
+    let proxy = "outbound-proxy=sip:127.0.0.1:9";
+    server
+        .service
+        .rewrite(&format!("[b2bua-server]\n{proxy}\n{}", lines("after", "sdes")));
+    server.service.signal(Signal::HUP);
+    server.until_logged("not reloaded");
+    refused("RTP/AVP");
+    let written = |name: &str| {
+        std::fs::read_to_string(file(name))
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    server.until(|_| written("before") == 2);
+    assert_eq!(written("after"), 0);
+}

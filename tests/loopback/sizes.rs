@@ -63,7 +63,7 @@ impl Large {
 }
 
 #[test]
-fn an_invite_of_60_kilobytes_crosses_whole_by_tcp() {
+fn acceptance_33_an_invite_of_60_kilobytes_crosses_whole_by_tcp() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
     let server = Server::start(&format!("sip:{address};transport=tcp"), "");
@@ -79,7 +79,7 @@ fn an_invite_of_60_kilobytes_crosses_whole_by_tcp() {
 }
 
 #[test]
-fn an_invite_of_8_kilobytes_crosses_whole_by_udp() {
+fn acceptance_33_an_invite_of_8_kilobytes_crosses_whole_by_udp() {
     let mut callee = Party::udp("127.0.0.1", ([127, 0, 0, 1], 9).into());
     let server = Server::start(&callee.uri(), "");
     let mut caller = Party::udp("127.0.0.1", server.udp());

@@ -63,7 +63,7 @@ fn who_sends_its_request_and_closes_its_half_is_answered() {
 }
 
 #[test]
-fn a_request_too_large_for_a_datagram_goes_by_tcp_and_comes_back_to_udp_where_there_is_none() {
+fn acceptance_33_a_request_too_large_for_a_datagram_goes_by_tcp_and_comes_back_to_udp_where_there_is_none() {
     // The same port number for both, as a server has.
     let (listener, mut udp) = loop {
         let udp = Party::udp("127.0.0.1", nobody());

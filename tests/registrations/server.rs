@@ -53,6 +53,7 @@ pub(crate) async fn start(registrations: Registrations) -> Server {
         }],
         security: b2bua::net::tls::Security::default(),
         trusted_hosts: "192.0.2.1".parse().expect("a network"),
+        keep_alive: false,
         stranger_rates: (50, 2_000),
         max_calls: 10,
         calls: Arc::new(b2bua::testing::settings()),

@@ -68,7 +68,7 @@ fn caller(asked: &[&str]) -> Incoming {
 }
 
 #[test]
-fn each_recipe_makes_the_invite_that_stands_beside_it() {
+fn acceptance_22_each_recipe_makes_the_invite_that_stands_beside_it() {
     let recipes = names("config/trunks", ".toml");
     assert!(recipes.len() >= 8, "{recipes:?}");
     assert_eq!(recipes, names("apps/sip_bridge/tests/trunks", ".invite"));
@@ -114,7 +114,7 @@ fn each_recipe_makes_the_invite_that_stands_beside_it() {
 }
 
 #[test]
-fn a_refusal_is_explained_provider_by_provider() {
+fn acceptance_23_a_refusal_is_explained_provider_by_provider() {
     let path = folder("config/providers.json");
     let bridge = Bridge::new(read(&path, |_| ()).expect("good"), NatLatching::Signalled, None);
     let explained = |request_uri: &str, to: &str| {

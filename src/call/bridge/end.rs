@@ -8,11 +8,7 @@ impl Call {
         if matches!(self.phase, Phase::Over) {
             return;
         }
-        let cause = Cause {
-            origin: failure.origin,
-            kind: Some(failure.kind),
-            reasons: Vec::new(),
-        };
+        let cause = Cause::of(failure.kind, failure.origin);
         self.tell(Side::A, Signal::Fail(failure.clone()), env);
         self.retire(Some(cause), env);
         self.record.status = failure.status;
@@ -39,10 +35,11 @@ impl Call {
     }
 
     /// A leg has hung up (`by`), or the call is ended from outside: who does not know yet is told.
-    pub(super) fn hang_up(&mut self, by: Option<Side>, cause: Cause, env: &mut Env<'_>) {
+    pub(super) fn hang_up(&mut self, by: Option<Side>, mut cause: Cause, env: &mut Env<'_>) {
         if matches!(self.phase, Phase::Over) || by.is_some_and(|by| self.survives(by, &cause, env)) {
             return;
         }
+        cause.headers = (cause.headers.take()).map(|headers| Box::new(self.crossing.sift(&headers)));
         if self.record.answered.is_none() {
             let mut failure = cause.to_failure();
             if by == Some(Side::A) {

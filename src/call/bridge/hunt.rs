@@ -11,9 +11,8 @@ impl Call {
                 Signal::Hangup(cause) => self.hang_up(Some(Side::B), cause, env),
                 Signal::Fail(failure) => {
                     let cause = Cause {
-                        origin: failure.origin,
-                        kind: Some(failure.kind),
                         reasons: failure.reasons(),
+                        ..Cause::of(failure.kind, failure.origin)
                     };
                     self.hang_up(Some(Side::B), cause, env);
                 }
@@ -49,6 +48,7 @@ impl Call {
             Signal::Progress { status, body } => self.progress(status, body, env),
             Signal::Answer(body) => self.answer(body, env),
             Signal::Fail(failure) => {
+                let failure = self.sifted(failure);
                 if self.is_redirection(&failure) {
                     self.redirects.lease = self.take_lease().or(self.redirects.lease.take());
                 }

@@ -47,8 +47,8 @@ use self::{
     transfer::Transfers,
 };
 use super::{
-    CallEvent, Cause, Command, Env, Failure, Incoming, Input, Invite, Lease, Leg, LookupError, Outgoing,
-    Output, Question, Side, Signal, Summary, TransferMode,
+    CallEvent, Cause, Command, Env, Failure, HeaderList, Incoming, Input, Invite, Lease, Leg, LookupError,
+    Outgoing, Output, Question, Side, Signal, Summary, TransferMode,
     failure::{Kind, Origin},
     leg::{LegOutput, Profile},
     media_plan::{MediaPlan, Session},
@@ -77,6 +77,8 @@ pub struct CallSettings {
     pub max_duration: Option<Duration>,
     /// `no-rtp-timeout`.
     pub no_rtp: Option<Duration>,
+    /// `rtp-keepalive`.
+    pub rtp_keepalive: Option<Duration>,
     /// `media-address`: what is bound and signalled instead of the leg's own SIP address, by family.
     pub media_addresses: Vec<IpAddr>,
     /// SDES suites offered when a rule names none.
@@ -136,6 +138,8 @@ pub struct Call {
     record: Record,
     /// The server goes down: nobody is called any more.
     draining: bool,
+    /// Which header fields cross inside the call.
+    crossing: Arc<HeaderList>,
     outputs: VecDeque<Output>,
 }
 
@@ -178,6 +182,11 @@ struct Exchange {
 }
 
 impl Call {
+    /// Inside the call these header fields cross, either way; until this is said, none.
+    pub fn let_cross(&mut self, fields: Arc<HeaderList>) {
+        self.crossing = fields;
+    }
+
     /// Feeds one input.
     pub fn handle(&mut self, input: Input, env: &mut Env<'_>) {
         match input {

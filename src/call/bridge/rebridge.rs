@@ -420,9 +420,8 @@ impl Call {
         self.transfer_is(rebridge.number, failure.status, failure.reason.as_ref(), env);
         if self.leg_of(rebridge.by).is_none() {
             let cause = Cause {
-                origin: failure.origin,
-                kind: Some(failure.kind),
                 reasons: failure.reasons(),
+                ..Cause::of(failure.kind, failure.origin)
             };
             return self.hang_up(None, cause, env);
         }

@@ -34,8 +34,18 @@ impl Requests {
 }
 
 impl Call {
+    /// What a party refused with, with the fields of its response that cross.
+    pub(super) fn sifted(&self, mut failure: Failure) -> Failure {
+        if let Some(others) = failure.others.take() {
+            for (name, value) in self.crossing.sift(&others).iter() {
+                failure.headers.push(name, value);
+            }
+        }
+        failure
+    }
     /// A party asks for something.
-    pub(super) fn requested(&mut self, from: Side, payload: Payload, env: &mut Env<'_>) {
+    pub(super) fn requested(&mut self, from: Side, mut payload: Payload, env: &mut Env<'_>) {
+        payload.headers = self.crossing.sift(&payload.headers);
         let refer_to = match payload.method {
             Method::Notify => return self.notified(from, &payload, env),
             Method::Refer => match ReferTo::of(&payload.headers) {

@@ -55,6 +55,7 @@ impl Call {
             too_long: None,
             record: Record::new(Party::of(&view, leg.call_id().clone()), env.now),
             draining: false,
+            crossing: Arc::default(),
             outputs: VecDeque::new(),
             members: Vec::with_capacity(2),
             settings,

@@ -245,9 +245,10 @@ impl Call {
         &mut self,
         from: Side,
         status: Status,
-        payload: Payload,
+        mut payload: Payload,
         env: &mut Env<'_>,
     ) {
+        payload.headers = self.crossing.sift(&payload.headers);
         if payload.number < OURS {
             return self.tell(from.other(), Signal::Response(status, payload), env);
         }

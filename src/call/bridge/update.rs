@@ -12,7 +12,10 @@ impl Call {
         match signal {
             Signal::Offer(offer) => self.offered(from, offer, env),
             Signal::Accept(sdp) => self.accepted(from, sdp, env),
-            Signal::Refuse(failure) => self.refused(from, failure, env),
+            Signal::Refuse(failure) => {
+                let failure = self.sifted(failure);
+                self.refused(from, failure, env);
+            }
             Signal::Withdraw => self.withdrawn(from, env),
             Signal::Refresh => self.refresh(from, env),
             Signal::Request(payload) => self.requested(from, payload, env),

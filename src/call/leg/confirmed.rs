@@ -61,9 +61,8 @@ impl Leg {
             Signal::Hangup(cause) => self.hang_up_when_acknowledged(cause, env),
             Signal::Fail(failure) => {
                 let cause = Cause {
-                    origin: failure.origin,
-                    kind: Some(failure.kind),
                     reasons: failure.reasons(),
+                    ..Cause::of(failure.kind, failure.origin)
                 };
                 self.hang_up_when_acknowledged(cause, env);
             }
@@ -99,6 +98,9 @@ impl Leg {
         let mut bye = self.dialog.request(Method::Bye, &path);
         for reason in cause.reason_values() {
             bye.headers.push("Reason", reason);
+        }
+        for (name, value) in cause.headers.iter().flat_map(|headers| headers.iter()) {
+            bye.headers.push(name, value);
         }
         let cseq = self.dialog.local_cseq;
         self.request(Outbound::new(Purpose::Bye, bye, cseq, false, Some(path.hop)), env);

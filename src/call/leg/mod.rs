@@ -10,6 +10,7 @@ mod confirmed;
 mod content;
 mod early;
 mod inbound;
+mod nat;
 mod offer;
 mod outbound;
 mod refresh;
@@ -38,8 +39,7 @@ use self::{
     wire::{Wire, wire},
 };
 use super::{
-    Cause, Env, Failure, Incoming, LookupError, Origin, Outgoing, Side, Signal, Transmit, Unsent,
-    signal::Body,
+    Cause, Env, Failure, Incoming, LookupError, Origin, Outgoing, Side, Signal, Transmit, signal::Body,
 };
 use crate::sip::{
     Message, Method, Text, Uri,
@@ -228,26 +228,6 @@ impl Leg {
             }
             Ok(_) => self.no_way(&hop, &LookupError::NotFound(hop.0.to_string()), env),
             Err(error) => self.no_way(&hop, &error, env),
-        }
-        self.settle(env);
-    }
-    /// Sending failed: the request goes on to its next target, and nothing becomes of the others at that address.
-    pub fn handle_undeliverable(&mut self, Unsent { branch, to, .. }: &Unsent, env: &mut Env<'_>) {
-        if let Destination::Target(target) = to {
-            // Ask again before the next request: where it was may not be where it is.
-            self.resolved
-                .retain(|(_, targets)| targets.first() != Some(target));
-        }
-        self.acks.undeliverable(branch, &mut wire!(self, env));
-        let mut failed = Vec::new();
-        let concerned = |outbound: &&mut Outbound| outbound.has_branch(branch);
-        for outbound in self.outbound.iter_mut().filter(concerned) {
-            if let Some(failure) = outbound.undeliverable(to, &mut wire!(self, env)) {
-                failed.push((outbound.purpose, outbound.cseq, failure));
-            }
-        }
-        for (purpose, cseq, failure) in failed {
-            self.failed(purpose, cseq, &failure, env);
         }
         self.settle(env);
     }

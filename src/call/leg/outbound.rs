@@ -22,6 +22,9 @@ const MAX_TARGETS: usize = 16;
 /// How often a longer session is asked for (RFC 4028 §7.3): once for each proxy that minds, and few mind.
 const MAX_RAISED: u8 = 4;
 
+/// Why an attempt is cancelled when another one was answered (RFC 3326 §2).
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
 /// A request and all its attempts.
 #[derive(Debug)]
 pub(super) struct Outbound {
@@ -82,6 +85,14 @@ impl Outbound {
         self.hop = None;
         self.targets = targets.iter().take(MAX_TARGETS).map(Way::to).collect();
         self.next(wire)
+    }
+    /// None of its targets could be sent to; it waits for those of another hop.
+    pub(super) fn go_elsewhere(&mut self, hop: NextHop) {
+        self.done = false;
+        self.chosen = None;
+        self.refusal = None;
+        self.attempts.clear();
+        self.hop = Some(hop);
     }
     /// Sends to the next target; `Some` with what to make of it when there is none.
     fn next(&mut self, wire: &mut Wire<'_>) -> Option<Failure> {
@@ -154,7 +165,7 @@ impl Outbound {
                 Some(_) => Heard::Provisional,
                 None => {
                     self.chosen = Some(branch.clone());
-                    self.settle_on(at, wire);
+                    self.settle_on(at, &[], wire);
                     Heard::Provisional
                 }
             };
@@ -165,7 +176,7 @@ impl Outbound {
             if first {
                 self.chosen = Some(branch.clone());
             }
-            self.settle_on(at, wire);
+            self.settle_on(at, &[ELSEWHERE.into()], wire);
             return if first { Heard::Final } else { Heard::Again };
         }
         // Of an attempt that another one was chosen before, the end is no news: it was cancelled.
@@ -217,7 +228,7 @@ impl Outbound {
             }
         }
         self.done = true;
-        self.settle_on(at, wire);
+        self.settle_on(at, &[], wire);
         Heard::Final
     }
     /// Whether it has come by another of our ways before, where only the answers are lost: 482 (RFC 3261 §8.2.2.2), or 500 in a
@@ -245,10 +256,10 @@ impl Outbound {
         Heard::Nothing
     }
     /// Gives up all attempts but one: what still answers there is cancelled.
-    fn settle_on(&mut self, at: usize, wire: &mut Wire<'_>) {
+    fn settle_on(&mut self, at: usize, reasons: &[Text], wire: &mut Wire<'_>) {
         for (index, attempt) in self.attempts.iter_mut().enumerate() {
             if index != at {
-                attempt.cancel(&[], wire);
+                attempt.cancel(reasons, wire);
             }
         }
     }

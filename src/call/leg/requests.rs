@@ -2,7 +2,7 @@
 
 use super::{Inbound, Leg, MAX_INBOUND, Matter, Phase, SUPPORTED, Sender, Signal, content, wire::wire};
 use crate::{
-    call::{Cause, Env, Failure, Origin, failure::Kind, signal::Payload},
+    call::{Cause, Env, Failure, Origin, crossing, failure::Kind, signal::Payload},
     sdp::Sdp,
     sip::{Headers, Method, Request, Status, routing::TransactionKey},
 };
@@ -10,46 +10,13 @@ use crate::{
 /// Requests that cross (INFO, MESSAGE) and wait for their answer, per leg.
 const MAX_PASSED: usize = 16;
 
-/// Headers that belong to what a crossing request or response carries.
-const PAYLOAD_HEADERS: [&str; 12] = [
-    "Content-Type",
-    "Content-Disposition",
-    "Content-Encoding",
-    "Content-Language",
-    "Info-Package",
-    "Subject",
-    "Refer-To",
-    "Referred-By",
-    "Refer-Sub",
-    "Event",
-    "Subscription-State",
-    "Allow-Events",
-];
-
-/// Reads what crosses of a request or response. A session description does not: outside of offer and answer it names one
+/// Reads what may cross of a request or response; the bridge takes out what the application does not name. A session description does not: outside of offer and answer it names one
 /// leg's addresses, which are nothing to the other.
 pub(super) fn payload(method: &Method, headers: &Headers, body: &bytes::Bytes) -> Payload {
     let crosses = !content::describes_session(headers, body);
-    let mut crossing = Headers::default();
-    if crosses {
-        for name in PAYLOAD_HEADERS {
-            crossing.copy_from(headers, name);
-        }
-    }
-    let extensions: Vec<_> = headers
-        .iter()
-        .filter(|(name, _)| {
-            name.as_text()
-                .get(..2)
-                .is_some_and(|start| start.eq_ignore_ascii_case(b"X-"))
-        })
-        .collect();
-    for (name, value) in extensions {
-        crossing.push(name, value);
-    }
     Payload {
         method: method.clone(),
-        headers: crossing,
+        headers: crossing::of_message(headers, crosses),
         body: if crosses {
             body.clone()
         } else {
@@ -96,6 +63,7 @@ impl Leg {
                 Err(failure) => return self.refuse(inbound, &failure, env),
             };
         }
+        self.follow_nat(&inbound.request, &from.source);
         match inbound.request.method {
             Method::Bye => self.handle_bye(inbound, env),
             Method::Options => self.answer(inbound, Status::OK, env),
@@ -252,6 +220,7 @@ impl Leg {
         bye.respond(Status::OK, &self.tag(), None, &mut wire!(self, env));
         let cause = Cause {
             reasons: bye.request.headers.all("Reason").collect(),
+            headers: Some(Box::new(crossing::of_end(&bye.request.headers))),
             ..Cause::bye(self.origin())
         };
         self.inbound.push(bye);
@@ -260,8 +229,9 @@ impl Leg {
                 self.end(env);
                 self.say(Signal::Hangup(cause));
             }
-            // A callee cannot end an early dialog so (RFC 3261 §15); its final response will tell. After the end it crossed.
-            Phase::Calling(_) | Phase::GivenUp | Phase::Ended => {}
+            Phase::Calling(_) => self.ended_unanswered(cause, env),
+            // It crossed the end.
+            Phase::GivenUp | Phase::Ended => {}
         }
     }
     fn handle_passing(&mut self, mut inbound: Inbound, env: &mut Env<'_>) {

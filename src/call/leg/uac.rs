@@ -3,7 +3,7 @@
 use super::{
     Account, Acks, Body, Cause, Env, Failure, Heard, Leg, LegOutput, Offers, Origin, Outbound, Outgoing,
     Phase, Position, Profile, Purpose, Reliable, Session, Side, Signal, attempt, confirmed::Up, content,
-    early::Fork, inbound::ALLOW, wire::wire,
+    early::Fork, inbound::ALLOW, nat, wire::wire,
 };
 use crate::{
     call::failure::Kind,
@@ -168,10 +168,21 @@ impl Leg {
         }
         self.phase = if waits { Phase::GivenUp } else { Phase::Ended };
     }
+    /// The callee hung up, and nobody has heard it answer: no callee ends an early dialog so (RFC 3261 §15), so its 2xx has been
+    /// lost, each time. What still rings elsewhere is cancelled; a 2xx that comes yet is acknowledged and ended.
+    pub(super) fn ended_unanswered(&mut self, cause: Cause, env: &mut Env<'_>) {
+        self.give_up(Vec::new(), env);
+        let mut failure = Failure::new(Status::TEMPORARILY_UNAVAILABLE, self.origin(), Kind::Rejected);
+        for reason in cause.reasons {
+            failure.headers.push("Reason", reason);
+        }
+        self.say(Signal::Fail(failure));
+    }
     pub(super) fn calling_timeout(&mut self, env: &mut Env<'_>) {
         if matches!(&self.phase, Phase::Calling(calling) if calling.no_answer <= env.now) {
-            self.give_up(Vec::new(), env);
-            self.say(Signal::Fail(Failure::of(Kind::NoAnswer, Origin::LegB)));
+            let failure = Failure::of(Kind::NoAnswer, Origin::LegB);
+            self.give_up(failure.reasons(), env);
+            self.say(Signal::Fail(failure));
         }
     }
     pub(super) fn call_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
@@ -226,6 +237,7 @@ impl Leg {
         if let Some(way) = outbound.way_that_answered() {
             self.contact = Some(way.contact(&outbound.request.uri));
             self.local_ip = Some(way.target.local);
+            self.nat = nat::callee(response, &way.target);
         }
         let hop = dialog.path().hop;
         self.prefer_who_answered(at, &hop);

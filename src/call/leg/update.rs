@@ -13,7 +13,7 @@ use crate::{
     sdp::Sdp,
     sip::{Method, Request, Response, Status},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often an offer is tried against 491 before the other leg is told.
 const MAX_GLARES: u8 = 8;
@@ -324,21 +324,28 @@ impl Leg {
         self.session.refused(status, env.now);
         match status {
             Status::REQUEST_PENDING if !withdrawn && self.offers.glares < MAX_GLARES => {
-                self.offers.glares += 1;
-                let sdp = self
-                    .outbound
-                    .get(at)
-                    .and_then(|outbound| offer_of(&outbound.request));
-                self.offers.wanted = Some(Wanted {
-                    sdp,
-                    not_before: Some(env.now + pause(self.has_called, env)),
-                });
+                let pause = pause(self.has_called, env);
+                self.offer_again(at, env.now + pause);
+            }
+            Status::SERVER_INTERNAL_ERROR
+                if !withdrawn && self.offers.glares < MAX_GLARES && busy_for(response).is_some() =>
+            {
+                self.offer_again(at, env.now + busy_for(response).unwrap_or_default());
             }
             Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT if matches!(self.phase, Phase::Up(_)) => {
                 self.lost(status, env);
             }
             _ => self.refuse_other(Failure::of_response(response, self.origin())),
         }
+    }
+    /// The same offer, not before `when`.
+    fn offer_again(&mut self, at: usize, when: Instant) {
+        self.offers.glares += 1;
+        let refused = self.outbound.get(at);
+        self.offers.wanted = Some(Wanted {
+            sdp: refused.and_then(|outbound| offer_of(&outbound.request)),
+            not_before: Some(when),
+        });
     }
     pub(super) fn offer_failed(&mut self, mut failure: Failure, env: &mut Env<'_>) {
         if failure.kind == Kind::Rejected {
@@ -366,6 +373,13 @@ impl Leg {
             }
         }
     }
+}
+
+/// How long a peer that has answered 500 to an offer has still to do with its former one: it says 0 to 10 s (RFC 3261 §14.2,
+/// RFC 3311 §5.2). One that names a longer time has another trouble, which the other party is told of.
+fn busy_for(response: &Response) -> Option<Duration> {
+    let after = response.headers.retry_after()?;
+    (after <= Duration::from_secs(10)).then_some(after.max(Duration::from_millis(100)))
 }
 
 /// The offer that a re-INVITE of ours carried.

@@ -5,14 +5,14 @@ use super::{
     auth::Account, inbound::ALLOW,
 };
 use crate::{
-    call::LookupError,
+    call::{LookupError, Unsent},
     sip::{
-        Ids, Method, Request, Response, Text, Uri,
+        Ids, Method, Request, Response, Text,
         dialog::Dialog,
-        routing::{NextHop, Path, Source, Target, Transport},
+        routing::{Destination, NextHop, Path, Target},
     },
 };
-use std::{collections::VecDeque, net::IpAddr, time::Instant};
+use std::{collections::VecDeque, time::Instant};
 
 /// What requests and responses need of the leg to get on the wire.
 pub(super) struct Wire<'a> {
@@ -50,10 +50,6 @@ impl Leg {
             path.hop = NextHop(nat.clone());
         }
         path
-    }
-    /// Notes where the peer really is, if its Contact cannot tell.
-    pub(super) fn note_nat(&mut self, request: &Request, source: &Source) {
-        self.nat = behind_nat(request, source);
     }
     /// Sends a request of the dialog, when it is known where to.
     pub(super) fn request(&mut self, mut outbound: Outbound, env: &mut Env<'_>) {
@@ -154,6 +150,36 @@ impl Leg {
             self.failed(purpose, cseq, &failure, env);
         }
     }
+    /// Sending failed: the request goes on to its next target, and nothing becomes of the others at that address.
+    pub fn handle_undeliverable(&mut self, Unsent { branch, to, .. }: &Unsent, env: &mut Env<'_>) {
+        let by_contact = self.leave_nat(to).then(|| self.path().hop);
+        if let Destination::Target(target) = to {
+            // Ask again before the next request: where it was may not be where it is.
+            self.resolved
+                .retain(|(_, targets)| targets.first() != Some(target));
+        }
+        self.acks.undeliverable(branch, &mut wire!(self, env));
+        let (mut failed, mut again) = (Vec::new(), None);
+        let concerned = |outbound: &&mut Outbound| outbound.has_branch(branch);
+        for outbound in self.outbound.iter_mut().filter(concerned) {
+            let failure = outbound.undeliverable(to, &mut wire!(self, env));
+            match (failure, &by_contact) {
+                (Some(_), Some(hop)) => {
+                    outbound.go_elsewhere(hop.clone());
+                    again = Some(hop.clone());
+                }
+                (Some(failure), None) => failed.push((outbound.purpose, outbound.cseq, failure)),
+                (None, _) => {}
+            }
+        }
+        if let Some(hop) = again {
+            self.look_up(hop);
+        }
+        for (purpose, cseq, failure) in failed {
+            self.failed(purpose, cseq, &failure, env);
+        }
+        self.settle(env);
+    }
     pub(super) fn handle_response(&mut self, response: &Response, env: &mut Env<'_>) {
         let (Ok(via), Ok(cseq)) = (response.headers.via(), response.headers.cseq()) else {
             return;
@@ -207,46 +233,4 @@ impl Leg {
             Purpose::Bye | Purpose::ByeFork => tracing::debug!(side = ?self.side, cseq, "BYE not answered"),
         }
     }
-}
-
-/// The address that a request came from, if its sender is a phone behind a NAT that does not know it: no proxy is between, and
-/// its Contact is the very address of its Via, which is not where the request came from (acceptance #24). A connection is left
-/// to what Contact says where only the port differs: nobody knows how long the connection lasts. A caller of RFC 2543 that names
-/// no Contact is reached there too. A phone that came by TLS has no certificate to be connected to with, and a browser takes no
-/// connections at all: both are always reached over the connection that they opened.
-pub(super) fn behind_nat(request: &Request, source: &Source) -> Option<Uri> {
-    let headers = &request.headers;
-    if headers.contains("Record-Route") || headers.values("Via").count() != 1 {
-        return None;
-    }
-    let via = headers.via().ok()?;
-    let remote = source.remote;
-    let is_web = matches!(source.transport, Transport::Ws | Transport::Wss);
-    if !is_web
-        && let Some(contact) = headers
-            .contacts()
-            .ok()?
-            .into_iter()
-            .next()
-            .map(|contact| contact.uri)
-    {
-        let host = String::from_utf8_lossy(&via.host).into_owned();
-        let claimed = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-            .ok()?;
-        let port = via.port.unwrap_or(5060);
-        let is_same = contact.host().parse() == Ok(claimed) && contact.port().unwrap_or(5060) == port;
-        let moved = claimed != remote.ip().to_canonical()
-            || (source.transport != Transport::Tcp && port != remote.port());
-        if !is_same || !moved {
-            return None;
-        }
-    }
-    let uri = Uri::sip(None, &remote.ip().to_canonical().to_string(), Some(remote.port()));
-    Some(match source.transport.as_uri_param() {
-        Some(transport) => uri.with_param("transport", Some(transport)),
-        None => uri,
-    })
 }

@@ -139,10 +139,14 @@ impl MediaPlan {
             feedback: self.agreed.takes_feedback(side, index),
             key_frames: key_frames(media),
             events: self.events(side, index),
-            // Only who is to send can be silent; video may pause as it likes.
-            silence: self
-                .no_rtp
-                .filter(|_| answered && stream.sends && leg.kind(index) == StreamKind::Audio),
+            // Only who is to send can be silent, and not while either holds the other: many say that they play music, and play
+            // none (acceptance #11). Video may pause as it likes.
+            silence: self.no_rtp.filter(|_| {
+                let back = self.agreed.leg(side.other()).streams.get(index);
+                let both = stream.sends && back.is_some_and(|back| back.sends);
+                answered && both && leg.kind(index) == StreamKind::Audio
+            }),
+            alive: (self.rtp_keepalive).filter(|_| answered && leg.kind(index) == StreamKind::Audio),
         })
     }
 }

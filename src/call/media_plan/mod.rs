@@ -55,6 +55,7 @@ pub struct MediaPlan {
     latching: NatLatching,
     configured: Vec<IpAddr>,
     no_rtp: Option<Duration>,
+    rtp_keepalive: Option<Duration>,
     /// Of our certificate; without one there is no DTLS-SRTP.
     fingerprint: Option<sdp::Fingerprint>,
     /// `audio-codec`, `video-codec`.
@@ -145,6 +146,7 @@ impl MediaPlan {
             latching: NatLatching::Signalled,
             configured: settings.media_addresses.clone(),
             no_rtp: settings.no_rtp,
+            rtp_keepalive: settings.rtp_keepalive,
             fingerprint: settings.fingerprint.clone(),
             codecs: settings.codecs.clone(),
             zid,

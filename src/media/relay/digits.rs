@@ -2,7 +2,8 @@
 //!
 //! Towards the leg that has them a digit takes the place of the voice for as long as it lasts: a train of packets of its own
 //! that goes on with the numbers and the time of the stream that it interrupts. The voice then goes on where the train has
-//! ended. From that leg each digit is told once, however many of its packets are lost or doubled, and none of them crosses.
+//! ended. Instead of the voice and not beside it, as RFC 4733 §3.1 has it of gateways: who turns the events into tones again plays
+//! one of the two, and a tone under a voice may not be recognised. From that leg each digit is told once, however many of its packets are lost or doubled, and none of them crosses.
 
 use super::{
     flow::{End, Stream},

@@ -2,6 +2,7 @@
 //! the other.
 
 use super::{
+    alive::Alive,
     control::Gate,
     digits::Digits,
     edit::Edit,
@@ -55,6 +56,7 @@ pub(crate) struct End {
     gates: [Gate; 2],
     proof: Proof,
     silence: Silence,
+    pub(super) alive: Alive,
 }
 
 /// What became of a packet that was not discarded.
@@ -156,6 +158,7 @@ impl End {
         self.rtcp = Peer::default();
         self.agreement = None;
         self.silence = Silence::default();
+        self.alive.shut();
         self.counts.shut();
         self.key_frames.shut(&self.counts);
         self.ports.take()
@@ -194,6 +197,7 @@ impl End {
         self.counts.clocks(&connect.clocks);
         self.key_frames.set(connect);
         self.silence = Silence::since(connect, now);
+        self.alive.set(connect, now);
         Fresh {
             sees: self.is_reachable() && (moved || !reached || !same),
             shows,

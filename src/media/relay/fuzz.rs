@@ -177,5 +177,6 @@ fn connect(side: Side, choice: u8) -> Connect {
         },
         events: None,
         silence: Some(Duration::from_secs(1)),
+        alive: (choice & 0x04 != 0).then(|| Duration::from_millis(100)),
     }
 }

@@ -3,6 +3,7 @@
 //! A call has one [`Session`]; all its sockets are on one thread, so that both directions of a stream meet without
 //! locks. Commands go in, facts come out. Per packet there is no lock, no allocation, no clock and no other thread.
 
+mod alive;
 mod control;
 mod digits;
 mod edit;

@@ -75,6 +75,11 @@ impl Counts {
         self.sent += 1;
     }
 
+    /// How many.
+    pub(crate) const fn sent_so_far(&self) -> u64 {
+        self.sent
+    }
+
     /// A packet from this side was discarded.
     #[inline]
     pub(crate) const fn discarded(&mut self, why: Discard) {

@@ -425,6 +425,7 @@ impl Worker {
                     }
                 }
                 ends.ask(&mut self.packet, now);
+                ends.keep_alive(&mut self.packet, now);
             }
         }
     }

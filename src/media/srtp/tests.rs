@@ -200,7 +200,7 @@ fn the_rollover_counter_goes_on_over_wraps_with_loss_and_reordering() {
 
 /// Acceptance #3, with a hundredth of the row's packets: each suite, RTP and RTCP.
 #[test]
-fn forged_packets_leave_no_trace() {
+fn acceptance_3_forged_packets_leave_no_trace() {
     const FORGED: u32 = 10_000;
     for suite in Suite::ALL {
         let (mut out, mut context) = contexts(&key(suite, 1));
@@ -288,7 +288,7 @@ fn a_first_packet_that_wrapped_before_the_key_was_here_is_opened() {
 
 /// Acceptance #2: whatever is asked for, an index is sealed once.
 #[test]
-fn an_index_is_sealed_once() {
+fn acceptance_2_an_index_is_sealed_once() {
     let (mut out, _) = contexts(&key(Suite::AesCm128HmacSha1_80, 1));
     let mut packet = Packet::new();
     let mut again = |index, expected| {

@@ -17,6 +17,8 @@ pub(super) struct Clocks {
     pub(super) stuck: Option<Instant>,
     /// Nothing is read any more.
     pub(super) closing: Option<Instant>,
+    /// When the next keep-alive goes, over a connection of ours.
+    pub(super) ping: Instant,
 }
 
 impl Clocks {
@@ -37,6 +39,7 @@ impl Clocks {
             }),
             (!self.spoke).then(|| self.opened + limits.first_message),
             Some(self.last_message + limits.idle),
+            (self.ours && self.closing.is_none()).then_some(self.ping),
         ];
         deadlines.into_iter().flatten().min().unwrap_or(self.last_message)
     }

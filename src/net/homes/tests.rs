@@ -14,7 +14,12 @@ fn routes(remote: SocketAddr) -> io::Result<IpAddr> {
 fn homes(listen: &[(Transport, &str, Option<&str>)]) -> Homes {
     let (events, _) = mpsc::channel(8);
     let flows = Arc::new(Flows::default());
-    let streams = Arc::new(Streams::new(Limits::default(), flows.clone(), events.clone()));
+    let streams = Arc::new(Streams::new(
+        Limits::default(),
+        flows.clone(),
+        Arc::default(),
+        events.clone(),
+    ));
     let mut homes = Homes::new(flows, streams, events);
     homes.route = routes;
     for (transport, address, advertised) in listen {

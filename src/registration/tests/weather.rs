@@ -69,7 +69,7 @@ fn no_faster_than_set(rig: &Rig, throttle: Duration) {
 }
 
 #[test]
-fn one_that_drops_everything() {
+fn acceptance_21_one_that_drops_everything() {
     let rig = bad(300, |it| it.silent = true, |it| it.silent = false);
     let why: Vec<_> = rig
         .history
@@ -110,7 +110,7 @@ fn one_that_answers_slowly_but_answers() {
 }
 
 #[test]
-fn one_that_asks_again_with_another_nonce_each_time() {
+fn acceptance_21_one_that_asks_again_with_another_nonce_each_time() {
     bad(
         300,
         |it| (it.nonce_uses, it.says_stale) = (0, true),
@@ -133,7 +133,7 @@ fn one_that_finds_every_time_too_brief() {
 }
 
 #[test]
-fn a_423_is_met_and_remembered() {
+fn acceptance_21_a_423_is_met_and_remembered() {
     let mut rig = Rig::new();
     rig.registrar().least = 7200;
     rig.registrar().grants = 7200;
@@ -151,7 +151,7 @@ fn a_423_is_met_and_remembered() {
 }
 
 #[test]
-fn one_that_says_503_with_and_without_retry_after() {
+fn acceptance_21_one_that_says_503_with_and_without_retry_after() {
     let refuse = |code: u16, retry_after| {
         move |it: &mut Registrar| it.refuses = Some((Status::new(code).unwrap(), retry_after))
     };
@@ -184,7 +184,7 @@ fn retry_after_is_waited_for() {
 }
 
 #[test]
-fn one_that_restarts_and_has_forgotten_everyone() {
+fn acceptance_21_one_that_restarts_and_has_forgotten_everyone() {
     bad(
         300,
         |it| {
@@ -275,7 +275,7 @@ fn three() -> Rig {
 }
 
 #[test]
-fn of_three_members_the_good_one_is_reached_in_under_3_s_and_the_dead_one_is_noted() {
+fn acceptance_25_of_three_members_the_good_one_is_reached_in_under_3_s_and_the_dead_one_is_noted() {
     let mut rig = three();
     rig.set(vec![plan("user1")]);
     assert!(rig.until(seconds(3), |rig| ok(rig) == 1));

@@ -115,6 +115,24 @@ impl Opened {
     }
 }
 
+/// A file that is open and gets no records yet. Dropped, it changes nothing.
+#[derive(Debug)]
+pub struct Turn {
+    ledger: Ledger,
+    opened: Option<Opened>,
+}
+
+impl Turn {
+    /// From now on records go there; those that wait go there too.
+    pub fn commit(self) {
+        let Self { ledger, opened } = self;
+        ledger.0.on.store(opened.is_some(), Relaxed);
+        *ledger.0.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        // Full: then the writer is awake.
+        let _ = ledger.0.orders.try_send(Order::Wake);
+    }
+}
+
 impl Ledger {
     /// Opens the file and starts its writer. `None`: records are made by nobody until [`Self::turn`] says otherwise.
     ///
@@ -150,17 +168,22 @@ impl Ledger {
             .expect("a thread at the start of the process");
         Ok(Self(shared))
     }
-    /// From now on records go there; the same file is opened anew, as logrotate expects. Those that wait go there too.
+    /// Opens another file, or the same one anew, as logrotate expects. Records go on to the old one until [`Turn::commit`].
+    ///
+    /// # Errors
+    /// When it cannot be opened: then all stays as it was.
+    pub fn prepare(&self, target: Option<&CdrFile>) -> Result<Turn, CdrError> {
+        Ok(Turn {
+            ledger: self.clone(),
+            opened: target.map(Opened::new).transpose()?,
+        })
+    }
+    /// From now on records go there: [`Self::prepare`] and [`Turn::commit`] at once.
     ///
     /// # Errors
     /// When it cannot be opened: then all stays as it was.
     pub fn turn(&self, target: Option<&CdrFile>) -> Result<(), CdrError> {
-        let opened = target.map(Opened::new).transpose()?;
-        self.0.on.store(opened.is_some(), Relaxed);
-        *self.0.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
-        // Full: then the writer is awake.
-        let _ = self.0.orders.try_send(Order::Wake);
-        Ok(())
+        self.prepare(target).map(Turn::commit)
     }
     /// Whether anybody wants records.
     pub fn is_on(&self) -> bool {

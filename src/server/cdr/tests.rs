@@ -341,7 +341,7 @@ use crate::call::CallEvent;
 proptest! {
     /// Acceptance #29: whatever stands in a message, a record is one line of plain text, in both formats.
     #[test]
-    fn a_record_is_one_line_whatever_strangers_write(words in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 6)) {
+    fn acceptance_29_a_record_is_one_line_whatever_strangers_write(words in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 6)) {
         let text = |index: usize| crate::sip::Text::from_bytes(words[index].clone().into());
         let mut summary = answered();
         summary.a = Party { call_id: text(0), from: text(1), to: text(2), uri: text(3) };

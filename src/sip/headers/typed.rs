@@ -2,9 +2,21 @@
 
 use super::{Headers, Known, Text, lex};
 use crate::sip::{CSeq, NameAddr, ParseError, Uri, Via, via};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 impl Headers {
+    /// The number that a field begins with: `Retry-After: 5 (busy);duration=3600` is 5. `None` where there is none.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        let value = self.get(name)?;
+        let value = value.to_str();
+        let digits = value.split(|letter: char| !letter.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    }
+    /// `Retry-After` (RFC 3261 §20.33).
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.number("Retry-After")?;
+        Some(Duration::from_secs(seconds.into()))
+    }
     /// The topmost Via.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ pub fn settings() -> CallSettings {
         }),
         max_duration: None,
         no_rtp: Some(Duration::from_secs(30)),
+        rtp_keepalive: None,
         media_addresses: Vec::new(),
         suites: Vec::new(),
         fingerprint: Some(certificate()),

@@ -1,6 +1,6 @@
 //! One side of a passage: its half of the dialog, and how requests get there.
 
-use super::super::{LegOutput, Profile, Session, Wire, auth::Account, wire::behind_nat};
+use super::super::{LegOutput, Profile, Session, Wire, auth::Account, nat};
 use crate::{
     call::Env,
     sip::{
@@ -55,7 +55,7 @@ impl Half {
     /// Notes where the peer is: a SUBSCRIBE or NOTIFY is a target refresh (RFC 6665 §4.4.1).
     pub(super) fn note(&mut self, request: &Request, source: &Source) {
         self.dialog.refresh(&request.headers);
-        self.nat = behind_nat(request, source);
+        self.nat = nat::caller(request, source);
     }
     /// How requests of the dialog are addressed, and where they go first.
     pub(super) fn path(&self) -> Path {

@@ -285,6 +285,8 @@ impl Passage {
         match self.phase {
             Phase::Closed => return,
             Phase::Asking | Phase::Crossing => {
+                // What the application says now comes too late.
+                self.phase = Phase::Crossing;
                 self.routes.clear();
                 self.refuse(0, &cause.to_failure(), env);
             }
@@ -305,7 +307,12 @@ impl Passage {
             .crossings
             .iter()
             .filter_map(|crossing| crossing.outbound.as_ref()?.poll_timeout());
-        let until = self.subscription.as_ref().map(|subscription| subscription.until);
+        // Once it is over nothing more becomes of that: what is open has timers of its own.
+        let lasting = self
+            .subscription
+            .as_ref()
+            .filter(|subscription| !subscription.over);
+        let until = lasting.map(|subscription| subscription.until);
         outbound.chain(until).min()
     }
     /// Whether it lasts beyond its first answer.

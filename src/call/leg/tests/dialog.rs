@@ -65,7 +65,7 @@ fn crossing_requests_are_answered_by_the_other_leg_in_order() {
         .iter()
         .map(|(name, _)| name.as_text().to_string())
         .collect();
-    assert_eq!(names, ["Content-Type", "Info-Package", "X-Key"]);
+    assert_eq!(names, ["Info-Package", "X-Key", "Content-Type"], "as they came");
     assert!(one.take().is_empty());
     one.tell(Signal::Response(
         Status::UNAUTHORIZED,

@@ -251,3 +251,44 @@ fn a_refresh_does_not_race_with_a_re_invite_that_nobody_has_heard_of_yet() {
         assert!(heard || one.take().contains(&"UPDATE".to_owned()));
     }
 }
+
+/// RFC 3261 §14.2, RFC 3311 §5.2: a peer that is still busy with its former request says for how long.
+#[test]
+fn a_500_that_says_when_is_tried_again_then_and_any_other_is_told() {
+    let refused = |retry: Option<&str>| {
+        let (mut one, _) = up();
+        one.tell(Signal::Offer(Some(sdp(11))));
+        let headers: Vec<_> = retry.iter().map(|value| ("Retry-After", *value)).collect();
+        one.hear(reply(&one.last(&Method::Invite), 500, "b", &headers, None));
+        assert_eq!(one.take().last().map(String::as_str), Some("ACK"));
+        one
+    };
+    for (retry, pause) in [("7", 7_000), ("10 (busy)", 10_000), ("0", 100)] {
+        let mut one = refused(Some(retry));
+        one.run(pause - 1);
+        assert!(one.take().is_empty() && one.words().is_empty(), "{retry}");
+        one.run(1);
+        assert_eq!(one.last(&Method::Invite).body, sdp(11).to_bytes(), "{retry}");
+    }
+    for retry in [None, Some("11"), Some("soon")] {
+        let mut one = refused(retry);
+        assert_eq!(one.words(), ["refuse 500"], "{retry:?}");
+        one.run(20_000);
+        assert!(one.take().is_empty(), "{retry:?}");
+    }
+    // Not for ever.
+    let mut one = refused(Some("1"));
+    let mut tries = 1;
+    while one.words().is_empty() {
+        one.run(1_000);
+        one.hear(reply(
+            &one.last(&Method::Invite),
+            500,
+            "b",
+            &[("Retry-After", "1")],
+            None,
+        ));
+        tries += 1;
+    }
+    assert_eq!(tries, 9);
+}

@@ -7,6 +7,7 @@ mod early;
 mod failover;
 mod forks;
 mod glare;
+mod nat;
 mod offers;
 mod races;
 mod refresh;

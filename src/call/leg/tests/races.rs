@@ -210,3 +210,43 @@ fn a_lost_ack_and_a_lost_200_are_made_good() {
     legs.run_dry();
     assert_eq!(legs.closed, (true, true));
 }
+
+/// A callee may hang up only what it has answered (RFC 3261 §15): its 200 was lost, or it knows no better. Neither leaves the caller
+/// ringing.
+#[test]
+fn a_bye_of_the_callee_before_its_200_has_come_ends_the_leg_and_what_still_rings() {
+    for rang in [false, true] {
+        let mut one = One::dial();
+        let invite = one.last(&Method::Invite);
+        one.hear(reply(&invite, 100, "", &[], None));
+        if rang {
+            one.hear(reply(&invite, 180, "b", &[], None));
+        }
+        one.words();
+        one.sent.clear();
+        let lost = reply(
+            &invite,
+            200,
+            "b",
+            &[("Contact", "<sip:bob@192.0.2.9>")],
+            Some(&sdp(2)),
+        );
+        let mut about = invite.clone();
+        about.headers.set("To", lost.headers.get("To").expect("a To"));
+        let bye = one.request(&Method::Bye, &about.into(), "Reason: Q.850;cause=16\r\n", None);
+        one.hear(bye.clone());
+        let Some(Signal::Fail(failure)) = one.said.pop() else {
+            panic!("the caller is not told");
+        };
+        assert_eq!((failure.status.code(), failure.origin), (480, Origin::LegB));
+        assert_eq!(failure.reasons(), ["Q.850;cause=16"]);
+        assert_eq!(one.take(), ["200", "CANCEL"]);
+        // Its 200 comes after all, and the BYE again.
+        one.hear(lost);
+        assert_eq!(one.take(), ["ACK", "BYE"]);
+        one.hear(bye);
+        assert_eq!(one.take(), ["200"]);
+        one.run(70_000);
+        assert!(one.closed && one.leg.poll_timeout().is_none() && one.said.is_empty());
+    }
+}

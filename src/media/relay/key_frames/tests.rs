@@ -52,6 +52,7 @@ fn connect(side: Side, receive: Protection, send: Protection, how: Option<KeyFra
         key_frames: how,
         events: None,
         silence: None,
+        alive: None,
     }
 }
 

@@ -223,3 +223,27 @@ fn silence_is_told_once_until_a_packet_comes() {
     rig.close();
     assert!(rig.events.is_empty(), "no limit, no report");
 }
+
+/// RFC 6263: who is held without music gets something all the same.
+#[test]
+fn acceptance_11_a_side_that_gets_no_voice_gets_what_keeps_its_path_open() {
+    let rig = Rig::plain();
+    let mut b = rig.b.connect(CLEAR, CLEAR);
+    b.alive = Some(Duration::from_millis(300));
+    rig.connect(b);
+    let (first, second) = (rig.b.receive(), rig.b.receive());
+    for packet in [&first, &second] {
+        assert_eq!((packet.len(), packet[0], packet[1]), (12, 0x80, 20));
+    }
+    assert_eq!(first[8..], second[8..]);
+    // Voice is voice.
+    rig.a.send(&rtp(1, 1));
+    loop {
+        let packet = rig.b.receive();
+        if packet == rtp(1, 1) {
+            break;
+        }
+        assert_eq!(packet.len(), 12);
+    }
+    rig.close();
+}

@@ -93,7 +93,7 @@ fn kept(key: &crate::media::SrtpKey) -> SrtpIn {
 }
 
 #[test]
-fn audio_goes_on_after_every_renewal_with_either_kind_of_peer() {
+fn acceptance_1_audio_goes_on_after_every_renewal_with_either_kind_of_peer() {
     for suite in [Suite::AesCm128HmacSha1_80, Suite::AeadAes128Gcm] {
         for renewal in [
             Renewal::SameKey,
@@ -137,7 +137,7 @@ fn until_the_peer_has_our_answer_its_old_key_counts() {
 
 /// Acceptance #2: a key that comes back goes on where it was, in both directions.
 #[test]
-fn a_key_that_comes_back_neither_repeats_nor_takes_what_it_took() {
+fn acceptance_2_a_key_that_comes_back_neither_repeats_nor_takes_what_it_took() {
     let suite = Suite::AesCm128HmacSha1_80;
     let (rig, mut first) = Rig::keyed(suite);
     let recorded = first.seal(&rtp(1, 1));

@@ -94,6 +94,7 @@ impl Phone {
             key_frames: None,
             events: None,
             silence: None,
+            alive: None,
         }
     }
 

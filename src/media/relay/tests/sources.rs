@@ -104,7 +104,7 @@ fn a_keyed_peer_that_moved_is_followed() {
 
 /// Acceptance #31: behind NAT the phone is where its SIP came from, on whatever port.
 #[test]
-fn a_phone_behind_nat_is_found_at_its_sip_address_and_nowhere_else() {
+fn acceptance_31_a_phone_behind_nat_is_found_at_its_sip_address_and_nowhere_else() {
     let rig = Rig::open();
     let mut a = rig.a.connect(CLEAR, CLEAR);
     a.remote.rtp = Some("192.0.2.77:4000".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Which header fields of the caller's INVITE an application passes on to the callee's.
+//! Which header fields of a party an application passes on to the other.
 
 use crate::sip::{Headers, Name};
 use std::str::FromStr;
@@ -10,6 +10,25 @@ pub struct HeaderList {
     prefixes: Vec<String>,
 }
 
+/// What belongs to the body of a request that crosses, or to its method: crosses with it, whatever the list says.
+const OF_THE_PAYLOAD: &[&str] = &[
+    "Content-Type",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Language",
+    "Info-Package",
+    "Subject",
+    "Refer-To",
+    "Referred-By",
+    "Refer-Sub",
+    "Event",
+    "Subscription-State",
+    "Allow-Events",
+];
+
+/// What crosses from a BYE or a failure by rules of its own.
+const BY_OTHER_RULES: &[&str] = &["Contact", "Reason", "Retry-After", "Warning"];
+
 /// What belongs to one leg, or is written anew for each: it would break the other leg, or tell about this one.
 const OF_ONE_LEG: &[&str] = &[
     "Accept",
@@ -17,6 +36,7 @@ const OF_ONE_LEG: &[&str] = &[
     "Allow",
     "Allow-Events",
     "Answer-Mode",
+    "Authentication-Info",
     "Authorization",
     "Call-ID",
     "Contact",
@@ -37,6 +57,8 @@ const OF_ONE_LEG: &[&str] = &[
     "MIME-Version",
     "Min-SE",
     "Path",
+    "Proxy-Authenticate",
+    "Proxy-Authentication-Info",
     "Proxy-Authorization",
     "Proxy-Require",
     "RAck",
@@ -56,6 +78,7 @@ const OF_ONE_LEG: &[&str] = &[
     "Unsupported",
     "User-Agent",
     "Via",
+    "WWW-Authenticate",
     "X-Flexisip-B2BUA",
 ];
 
@@ -90,6 +113,17 @@ impl HeaderList {
         }
     }
 
+    /// Of what may cross from a request or response inside a call ([`of_message`]), what does.
+    pub(super) fn sift(&self, headers: &Headers) -> Headers {
+        let mut crossing = Headers::default();
+        for (name, value) in headers.iter() {
+            if self.names_field(&name) || is_of_the_payload(&name) {
+                crossing.push(name, value);
+            }
+        }
+        crossing
+    }
+
     fn names_field(&self, name: &Name) -> bool {
         let begins = |prefix: &String| {
             let start = name.as_text().get(..prefix.len());
@@ -97,6 +131,38 @@ impl HeaderList {
         };
         self.names.contains(name) || self.prefixes.iter().any(begins)
     }
+}
+
+/// What may cross of a request or response inside a call. `with_payload`: its body crosses too, with what describes it.
+pub(super) fn of_message(headers: &Headers, with_payload: bool) -> Headers {
+    let mut crossing = Headers::default();
+    for (name, value) in headers.iter() {
+        let crosses = if is_of_the_payload(&name) {
+            with_payload
+        } else {
+            !is_of_one_leg(&name)
+        };
+        if crosses {
+            crossing.push(name, value);
+        }
+    }
+    crossing
+}
+
+/// What may cross of a BYE or of a failure, besides what always does.
+pub(super) fn of_end(headers: &Headers) -> Headers {
+    let mut crossing = Headers::default();
+    for (name, value) in headers.iter() {
+        let apart = BY_OTHER_RULES.iter().any(|known| name == *known);
+        if !apart && !is_of_one_leg(&name) && !is_of_the_payload(&name) {
+            crossing.push(name, value);
+        }
+    }
+    crossing
+}
+
+fn is_of_the_payload(name: &Name) -> bool {
+    OF_THE_PAYLOAD.iter().any(|known| name == *known)
 }
 
 fn is_of_one_leg(name: &Name) -> bool {
