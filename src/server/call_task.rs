@@ -319,7 +319,8 @@ impl CallTask {
                     }
                     Output::Zrtp(command) => retained::obey(&self.seat.cache, command, &self.seat.inbox),
                     Output::Dialog(side, key) => {
-                        if side == Side::A {
+                        // The first is the caller's; a party that takes its place has another dialog.
+                        if side == Side::A && self.remains.tag.is_none() {
                             self.remains.tag = Some(key.local_tag.clone());
                         }
                         self.control(Control::Dialog(self.seat.number, side, key));

@@ -14,7 +14,7 @@ mod sdp;
 mod sip;
 mod zrtp;
 
-pub use call::call;
+pub use call::{call, executed_transfer};
 pub use config::config;
 pub use dtls::dtls_records;
 pub use leg::leg_operations;
@@ -36,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("config", config),
     ("sdp", sdp),
     ("call", call),
+    ("executed_transfer", executed_transfer),
     ("leg_operations", leg_operations),
     ("passage", passage),
     ("rtp_demux", rtp_demux),

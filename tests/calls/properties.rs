@@ -10,4 +10,11 @@ proptest! {
     fn any_sequence_of_inputs_ends_with_nothing_left(decisions in proptest::collection::vec(any::<u8>(), 1..200)) {
         fuzz::call(&decisions);
     }
+
+    #[test]
+    fn any_sequence_of_inputs_after_a_refer_that_is_executed_ends_with_nothing_left(
+        decisions in proptest::collection::vec(any::<u8>(), 1..200),
+    ) {
+        fuzz::executed_transfer(&decisions);
+    }
 }

@@ -3,14 +3,14 @@
 use crate::{
     call::{
         Cause, Command, Designation, Encryption, EncryptionPolicy, Input, LookupError, Origin, Rescue, Side,
-        Verdict, failure::Kind,
+        TransferMode, Verdict, bridge::CallSettings, failure::Kind,
     },
     media::{
         Component, MediaEvent, StreamId,
         zrtp::{Hello, Message, Packet, Zid},
     },
     sip::{NameAddr, Replaces, reliable},
-    testing::{Sim, Verdicts, peer::read},
+    testing::{Sim, Verdicts, Who, peer::read, settings},
 };
 use std::time::Duration;
 
@@ -74,6 +74,20 @@ fn pick<T: Copy>(table: &[T], byte: u8) -> T {
 
 /// Every byte is a decision; when they are used up both sides hang up, and then nothing may be left.
 pub fn call(data: &[u8]) {
+    play(data, settings());
+}
+
+/// The same in a call that is up, of which the callee has referred the caller to somebody: the server executes that.
+pub fn executed_transfer(data: &[u8]) {
+    let execute = CallSettings {
+        transfer: TransferMode::Execute,
+        ..settings()
+    };
+    play(data, execute);
+}
+
+fn play(data: &[u8], settings: CallSettings) {
+    let executes = settings.transfer == TransferMode::Execute;
     let mut bytes = data.iter().copied();
     let mut next = move || bytes.next();
     let Some(mode) = next() else { return };
@@ -84,7 +98,7 @@ pub fn call(data: &[u8]) {
         _ if mode & 64 != 0 => EncryptionPolicy::Only(Encryption::DtlsSrtp),
         _ => EncryptionPolicy::Only(Encryption::Sdes),
     };
-    let mut sim = Sim::new(Verdicts::routes(move |invite| {
+    let verdicts = Verdicts::routes(move |invite| {
         let mut routes = vec![
             Verdicts::outgoing(invite, policy),
             Verdicts::outgoing(invite, policy),
@@ -92,7 +106,8 @@ pub fn call(data: &[u8]) {
         routes[0].media.clear_without_zrtp = mode & 128 != 0;
         routes[0].limits.no_answer = (mode & 4 != 0).then_some(Duration::from_secs(20));
         routes
-    }));
+    });
+    let mut sim = Sim::with(verdicts, settings, 1);
     sim.think = Duration::from_millis(u64::from(mode >> 5));
     sim.relay.free = if mode & 8 != 0 { 5 } else { 1_000 };
     sim.trusted = mode & 16 != 0;
@@ -104,12 +119,15 @@ pub fn call(data: &[u8]) {
         };
         sim.designations.insert(known, found);
     }
-    let mut invited = false;
+    let mut invited = executes;
+    if executes {
+        refer(&mut sim);
+    }
     for _ in 0..MAX_STEPS {
         let Some(step) = next() else { break };
         let mut byte = || next().unwrap_or(0);
         if !invited {
-            let body = body(&sim, Side::A, byte());
+            let body = body(&sim, Who::A, byte());
             let headers = match step % 8 {
                 7 => REPLACES,
                 wish => pick(&RELIABLE, wish),
@@ -119,13 +137,18 @@ pub fn call(data: &[u8]) {
             invited = true;
         }
         let side = if step & 1 == 0 { Side::A } else { Side::B };
+        let who = if executes && step & 128 != 0 {
+            Who::C
+        } else {
+            side.into()
+        };
         match (step >> 1) % 8 {
-            0 | 1 => respond(&mut sim, side, byte(), byte(), byte()),
-            2 => request(&mut sim, side, pick(&METHODS, byte()), byte()),
+            0 | 1 => respond(&mut sim, who, byte(), byte(), byte()),
+            2 => request(&mut sim, who, pick(&METHODS, byte()), byte()),
             3 | 4 => sim.run(Duration::from_millis(pick(&PAUSES, byte()))),
             5 => again(&mut sim, byte()),
             6 => outside(&mut sim, side, byte()),
-            _ => request(&mut sim, side, "INVITE", byte()),
+            _ => request(&mut sim, who, "INVITE", byte()),
         }
     }
     if !invited {
@@ -133,10 +156,10 @@ pub fn call(data: &[u8]) {
     }
     sim.run(Duration::from_millis(5));
     for method in ["CANCEL", "BYE"] {
-        request(&mut sim, Side::A, method, 0);
+        request(&mut sim, Who::A, method, 0);
     }
     if sim.b.requests.contains_key("INVITE") {
-        request(&mut sim, Side::B, "BYE", 0);
+        request(&mut sim, Who::B, "BYE", 0);
     }
     sim.run(Duration::from_millis(50));
     sim.command(Command::Hangup(Cause::of(Kind::Shutdown, Origin::Local)));
@@ -145,10 +168,25 @@ pub fn call(data: &[u8]) {
     sim.assert_done();
 }
 
-fn body(sim: &Sim, side: Side, byte: u8) -> String {
+/// A call that is up, and a REFER of the callee.
+fn refer(sim: &mut Sim) {
+    let invite = sim.a.invite("sip:bob@example.org", "", &body(sim, Who::A, 0));
+    sim.send(Side::A, invite);
+    sim.run(Duration::from_secs(1));
+    let answer = sim.b.respond("INVITE", 200, "", "", &body(sim, Who::B, 0));
+    sim.send(Side::B, answer);
+    sim.run(Duration::from_millis(50));
+    let ack = sim.a.ack("");
+    sim.send(Side::A, ack);
+    request(sim, Who::B, "REFER", 0);
+    sim.run(Duration::from_secs(1));
+}
+
+fn body(sim: &Sim, side: Who, byte: u8) -> String {
     let (peer, port, key) = match side {
-        Side::A => (&sim.a, 30_000, "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxx"),
-        Side::B => (&sim.b, 40_000, "BBBBsecretofbobbyxxxxxxxxxxxxxxxxxxxxxxx"),
+        Who::C => (&sim.c, 50_000, "CCCCsecretofcarolxxxxxxxxxxxxxxxxxxxxxxx"),
+        Who::A => (&sim.a, 30_000, "AAAAsecretofalicexxxxxxxxxxxxxxxxxxxxxxx"),
+        Who::B => (&sim.b, 40_000, "BBBBsecretofbobbyxxxxxxxxxxxxxxxxxxxxxxx"),
     };
     // Odd ones have no body at all, now and then.
     if byte % 17 == 16 {
@@ -165,7 +203,7 @@ fn body(sim: &Sim, side: Side, byte: u8) -> String {
     format!("v=0\r\no={user}-login 77 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n{media}")
 }
 
-fn request(sim: &mut Sim, side: Side, method: &str, byte: u8) {
+fn request(sim: &mut Sim, side: Who, method: &str, byte: u8) {
     let body = match method {
         "INVITE" | "UPDATE" | "ACK" => body(sim, side, byte),
         "PRACK" if byte & 1 == 0 => body(sim, side, byte),
@@ -178,9 +216,9 @@ fn request(sim: &mut Sim, side: Side, method: &str, byte: u8) {
         "PRACK" => &rack(sim, side, byte),
         _ => "",
     };
-    let peer = sim.peer(side);
+    let peer = sim.party(side);
     // Leg B's party has a dialog only once it was invited, and an INVITE to acknowledge only once it sent one.
-    if side == Side::B && !peer.requests.contains_key("INVITE") {
+    if side != Who::A && !peer.requests.contains_key("INVITE") {
         return;
     }
     let bytes = match method {
@@ -193,7 +231,7 @@ fn request(sim: &mut Sim, side: Side, method: &str, byte: u8) {
     sim.send(side, bytes);
 }
 
-fn respond(sim: &mut Sim, side: Side, which: u8, status: u8, what: u8) {
+fn respond(sim: &mut Sim, side: Who, which: u8, status: u8, what: u8) {
     let status = pick(&STATUSES, status);
     let body = if what & 1 == 0 {
         body(sim, side, what)
@@ -201,7 +239,7 @@ fn respond(sim: &mut Sim, side: Side, which: u8, status: u8, what: u8) {
         String::new()
     };
     let numbers = sim.wire.len() as u32 / 4;
-    let peer = sim.peer(side);
+    let peer = sim.party(side);
     let methods: Vec<String> = peer
         .requests
         .keys()
@@ -227,7 +265,7 @@ fn respond(sim: &mut Sim, side: Side, which: u8, status: u8, what: u8) {
 }
 
 /// RAck for the last reliable response that a party was sent, or for none.
-fn rack(sim: &Sim, side: Side, byte: u8) -> String {
+fn rack(sim: &Sim, side: Who, byte: u8) -> String {
     let to_it = sim.wire.iter().rev().filter(|entry| entry.1 == side && !entry.2);
     let last = to_it
         .filter_map(|entry| match read(&entry.3) {
