@@ -21,13 +21,14 @@ pub(crate) const SEALED: &str = "sealed-";
 type Kind = (&'static [u8], usize, fn(u8) -> bool);
 
 /// Less is one that was cut off at the end of a packet, and too short to be told from other words.
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     (b"inline:", 40, base64),
     (b"a=ice-pwd:", 22, base64),
     (b"a=key-mgmt:mikey ", 40, base64),
     (b"response=\"", 32, hexadecimal),
     (b"cnonce=\"", 8, quoted),
     (b"passwd=", 8, quoted),
+    (b"\"secret\": \"", 12, text),
     (b"PRIVATE KEY-----\n", 60, base64),
 ];
 
@@ -37,6 +38,11 @@ const fn base64(byte: u8) -> bool {
 
 const fn hexadecimal(byte: u8) -> bool {
     matches!(byte, b'a'..=b'f' | b'0'..=b'9')
+}
+
+/// As it stands between quotes.
+const fn text(byte: u8) -> bool {
+    matches!(byte, b' ' | b'!' | b'#'..=b'~')
 }
 
 const fn quoted(byte: u8) -> bool {

@@ -244,6 +244,25 @@ fn inward(scene: &Scene, keys: Keys, tls: bool) -> Outcome {
     Ok(())
 }
 
+/// The account's password is on no wire, TLS or not; what proves that we have it is between us and the provider only where there
+/// is no TLS. (The provider passes it on to bob, since its proxy does not take it out.)
+fn passwords([wire_a, wire_b, between]: [&Wire; 3], tls: bool) -> Outcome {
+    let seen = |wire: &Wire, what: &str| {
+        let mut payloads = wire.payloads.iter();
+        payloads.any(|p| memchr::memmem::find(&p.bytes, what.as_bytes()).is_some())
+    };
+    if [wire_a, wire_b, between].iter().any(|wire| seen(wire, SECRET)) {
+        return Err("the password can be read on a wire".to_owned());
+    }
+    let proofs = ["uthorization: Digest", "response=\""].map(|what| seen(between, what));
+    if proofs != [!tls; 2] {
+        return Err(format!(
+            "Authorization and response can be read: {proofs:?}; TLS: {tls}"
+        ));
+    }
+    Ok(())
+}
+
 /// By ear and on the wires; and that the provider has been given a password for each request that it asked it for.
 fn judged(mut stage: Stage, keys: Keys, timeline: &Timeline, tls: bool) -> Outcome<[Wire; 3]> {
     let (wire_a, wire_b) = stage.captures.finish()?;
@@ -256,6 +275,7 @@ fn judged(mut stage: Stage, keys: Keys, timeline: &Timeline, tls: bool) -> Outco
     if tls != (clear == 0) {
         return Err(format!("{clear} messages to the provider could be read"));
     }
+    passwords([&wire_a, &wire_b, &between], tls)?;
     let byes = wire_b
         .messages
         .iter()
