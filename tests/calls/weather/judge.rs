@@ -123,6 +123,8 @@ fn news(agent: &Agent, ended: bool) -> Result<(), String> {
             // A fork that had not won, or what was left of a call.
             (_, Some(408 | 481)) => told.is_empty() && agent.phase == Phase::Over,
             (Outcome::CalledInSilence(_), _) => told.is_empty(),
+            // It had not won, was told so, and did not wait for the answer to what it asked before.
+            (_, None) if agent.facts.finals.contains_key(&("BYE".to_owned(), 481)) => told.is_empty(),
             // Or overtaken on the other leg, or by the answer that makes its dialog there.
             (Outcome::Called(code) | Outcome::Refused(code), Some(202)) => {
                 let real = told.last().is_some_and(|told| [code, 480, 500].contains(told));
