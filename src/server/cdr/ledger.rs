@@ -168,7 +168,7 @@ impl Ledger {
             .expect("a thread at the start of the process");
         Ok(Self(shared))
     }
-    /// Opens another file, or the same one anew, as logrotate expects. Records go on to the old one until [`Turn::commit`].
+    /// Opens another file, or the same one anew, as logrotate expects. Records go on to the old one until `Turn::commit`.
     ///
     /// # Errors
     /// When it cannot be opened: then all stays as it was.
@@ -178,7 +178,7 @@ impl Ledger {
             opened: target.map(Opened::new).transpose()?,
         })
     }
-    /// From now on records go there: [`Self::prepare`] and [`Turn::commit`] at once.
+    /// From now on records go there: [`Self::prepare`] and `Turn::commit` at once.
     ///
     /// # Errors
     /// When it cannot be opened: then all stays as it was.
