@@ -147,7 +147,7 @@ fn play(data: &[u8], settings: CallSettings) {
             2 => request(&mut sim, who, pick(&METHODS, byte()), byte()),
             3 | 4 => sim.run(Duration::from_millis(pick(&PAUSES, byte()))),
             5 => again(&mut sim, byte()),
-            6 => outside(&mut sim, side, byte()),
+            6 => outside(&mut sim, side, byte(), executes),
             _ => request(&mut sim, who, "INVITE", byte()),
         }
     }
@@ -295,7 +295,7 @@ fn again(sim: &mut Sim, byte: u8) {
     }
 }
 
-fn outside(sim: &mut Sim, side: Side, byte: u8) {
+fn outside(sim: &mut Sim, side: Side, byte: u8, executes: bool) {
     let stream = StreamId(usize::from(byte >> 4));
     let input = match byte % 8 {
         0 if byte & 8 != 0 => Input::Media(MediaEvent::Control {
@@ -314,6 +314,8 @@ fn outside(sim: &mut Sim, side: Side, byte: u8) {
         }),
         2 if sim.wire.iter().any(|entry| entry.1 == side && !entry.2) => return sim.undeliverable(side, ""),
         2 => return,
+        // Lookups are answered in their order: one more answer would send one party's messages to another.
+        3 | 4 if executes => return,
         3 => Input::Targets(side, Err(LookupError::NotFound("fuzz.example".to_owned()))),
         4 => Input::Targets(side, Ok(vec![sim.target(side)])),
         // One that nobody waits for; those that somebody waits for come in their time.
