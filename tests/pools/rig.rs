@@ -85,7 +85,7 @@ impl Setup {
     /// What stands in `[b2bua-server]` and below it.
     pub(crate) fn config(&self) -> String {
         format!(
-            "application=sip-bridge\ntrusted-hosts=127.0.0.1\nmax-calls=5000\n[b2bua-server::sip-bridge]\nproviders={}\n{}",
+            "application=sip-bridge\ntrusted-hosts=127.0.0.1\nmax-calls=5000\nno-rtp-timeout=600\n[b2bua-server::sip-bridge]\nproviders={}\n{}",
             self.path("providers.json").display(),
             self.more
         )
