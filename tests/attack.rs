@@ -250,6 +250,12 @@ fn honest_calls_work_while_strangers_dribble_and_flood() {
             size.calls
         );
     }
+    // T1: whatever is lost is sent again only then. Calls that live by their repetitions alone find no room.
+    let (most, repeated) = (quantile(&attacked, 0.95), 500.0);
+    assert!(
+        most < repeated,
+        "a call in 20 takes {most:.0} ms: requests are lost"
+    );
     assert_eq!(recovered.len(), 20, "honest calls after it");
     assert!(
         during.0 < before.0 + MORE_KB,
