@@ -232,6 +232,28 @@ impl Failure {
         }
         failure
     }
+    /// What the caller is told of it. A challenge is between leg B and its peer: a caller that gets the code without it has
+    /// nothing to answer (RFC 3261 §22.1), so it gets 403, and `Reason` says what it was.
+    #[must_use]
+    pub(super) fn for_caller(mut self) -> Self {
+        let is_challenge = matches!(
+            self.status,
+            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+        );
+        if is_challenge && self.origin == Origin::LegB {
+            let (code, phrase) = (self.status.code(), self.status.reason());
+            let of_network = self.reasons();
+            self.headers.remove("Reason");
+            self.headers
+                .push("Reason", format!("SIP;cause={code};text=\"{phrase}\""));
+            for reason in of_network {
+                self.headers.push("Reason", reason);
+            }
+            self.status = Status::FORBIDDEN;
+            self.reason = None;
+        }
+        self
+    }
     /// What a next hop that led nowhere means for the call.
     pub fn of_lookup(error: &LookupError) -> Self {
         match error {

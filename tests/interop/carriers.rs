@@ -207,7 +207,7 @@ const ROWS: &[Row] = &[
         ],
         number: "2",
         early: None,
-        end: End::Told(407, ""),
+        end: End::Told(403, "SIP;cause=407"),
     },
     Row {
         name: "nobody",

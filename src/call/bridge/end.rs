@@ -8,6 +8,7 @@ impl Call {
         if matches!(self.phase, Phase::Over) {
             return;
         }
+        let failure = failure.for_caller();
         let cause = Cause::of(failure.kind, failure.origin);
         self.tell(Side::A, Signal::Fail(failure.clone()), env);
         self.retire(Some(cause), env);

@@ -104,6 +104,30 @@ fn each_kind_has_its_label_code_and_reason() {
 }
 
 #[test]
+fn a_challenge_that_nobody_could_answer_is_a_refusal_for_the_caller() {
+    for status in [Status::UNAUTHORIZED, Status::PROXY_AUTHENTICATION_REQUIRED] {
+        let told = Failure::new(status, Origin::LegB, Kind::Rejected).for_caller();
+        assert_eq!((told.status, told.reason.as_ref()), (Status::FORBIDDEN, None));
+        let reasons: Vec<String> = told
+            .headers
+            .all("Reason")
+            .map(|reason| reason.to_string())
+            .collect();
+        assert_eq!(reasons.len(), 2, "{reasons:?}");
+        assert!(
+            reasons[0].starts_with(&format!("SIP;cause={};", status.code())),
+            "{reasons:?}"
+        );
+        assert!(reasons[1].starts_with("Q.850;cause=21;"), "{reasons:?}");
+        // An application that says so means it.
+        let own = Failure::new(status, Origin::App, Kind::Declined);
+        assert_eq!(own.clone().for_caller(), own);
+    }
+    let busy = Failure::new(Status::BUSY_HERE, Origin::LegB, Kind::Rejected);
+    assert_eq!(busy.clone().for_caller(), busy);
+}
+
+#[test]
 fn codes_have_the_q850_cause_of_rfc_3398() {
     for (code, cause) in [
         (400, 41),
