@@ -4,26 +4,24 @@ mod csv;
 mod ledger;
 mod mos;
 mod receipt;
+mod streams;
 mod writer;
 
 pub use ledger::{CdrError, CdrFile, CdrFormat, Ledger, LedgerCounts};
 pub(super) use receipt::{Desk, Receipt};
+pub use streams::{SideRecord, StreamRecord};
 
 use super::plain::plain;
 use crate::{
     call::{
         Encryption, Origin, Sas, Side, Standing, Summary,
-        event::{self, StreamTerms, Transfer},
+        event::{self, Transfer},
         failure::Kind,
     },
-    media::StreamStats,
     sip::Status,
 };
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    time::{Instant, SystemTime},
-};
+use std::time::{Instant, SystemTime};
 use time::OffsetDateTime;
 
 /// One call. Every word of a stranger in it is plain text of at most some kilobytes; no key and no password is.
@@ -160,41 +158,6 @@ pub struct AttemptRecord {
     pub why: Option<&'static str>,
 }
 
-/// One stream.
-#[derive(Clone, Debug, Serialize)]
-pub struct StreamRecord {
-    /// `audio`, `video` …; empty where it was never agreed on.
-    pub kind: String,
-    /// The caller's side.
-    pub a: SideRecord,
-    /// The callee's side.
-    pub b: SideRecord,
-}
-
-/// One side of a stream.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct SideRecord {
-    /// `opus/48000/2`
-    pub codec: Option<String>,
-    /// RTP packets from this side that were passed on.
-    pub received: u64,
-    /// RTP packets sent to this side.
-    pub sent: u64,
-    /// Octets of payload received.
-    pub octets: u64,
-    /// Lost on the way to us (RFC 3550 A.3).
-    pub lost: u64,
-    /// Interarrival jitter at the end (RFC 3550 A.8), and the highest that it was, in milliseconds.
-    pub jitter_ms: f64,
-    /// The highest that it was.
-    pub highest_jitter_ms: f64,
-    /// How a listener would judge this side's voice by loss and jitter, from 1 to 4.5: the E-model of G.107, simplified (no
-    /// network delay, random loss). Only of audio.
-    pub mos: Option<f64>,
-    /// Discarded packets by reason.
-    pub discarded: BTreeMap<&'static str, u64>,
-}
-
 impl Cdr {
     /// Of a call that has ended. Times are counted from when it began: a clock that jumps makes no call longer.
     fn of(
@@ -230,7 +193,7 @@ impl Cdr {
             b: LegRecord::b(summary),
             attempts: summary.attempts.iter().map(AttemptRecord::of).collect(),
             transfers: summary.transfers.iter().map(TransferRecord::of).collect(),
-            streams: streams(&summary.streams, &summary.media),
+            streams: streams::streams(&summary.streams, &summary.media),
         }
     }
 }
@@ -315,7 +278,7 @@ impl RunningCall {
             source,
             a: LegRecord::a(summary),
             b: LegRecord::b(summary),
-            streams: streams(&summary.streams, &summary.media),
+            streams: streams::streams(&summary.streams, &summary.media),
         }
     }
 }
@@ -351,65 +314,6 @@ impl AttemptRecord {
             status: attempt.failed.map(|(status, ..)| status.code()),
             by: attempt.failed.map(|(_, by, _)| by.label()),
             why: attempt.failed.map(|(_, _, kind)| kind.label()),
-        }
-    }
-}
-
-/// What was agreed on and what went through, by stream.
-fn streams(terms: &[Option<StreamTerms>], media: &[StreamStats]) -> Vec<StreamRecord> {
-    let counted = media.iter().map(|stats| stats.stream.0 + 1).max().unwrap_or(0);
-    (0..terms.len().max(counted))
-        .map(|index| {
-            let terms = terms.get(index).and_then(Option::as_ref);
-            let side = |side| {
-                let stats = media
-                    .iter()
-                    .find(|stats| stats.stream.0 == index && stats.side == side);
-                SideRecord::of(side, terms, stats)
-            };
-            StreamRecord {
-                kind: terms.map_or_else(String::new, |terms| plain(terms.kind.as_bytes())),
-                a: side(Side::A),
-                b: side(Side::B),
-            }
-        })
-        .collect()
-}
-
-impl SideRecord {
-    fn of(side: Side, terms: Option<&StreamTerms>, stats: Option<&StreamStats>) -> Self {
-        let codec = terms.and_then(|terms| match side {
-            Side::A => terms.codecs.0.as_ref(),
-            Side::B => terms.codecs.1.as_ref(),
-        });
-        let codec = codec.map(|codec| plain(codec.as_bytes()));
-        let Some(stats) = stats else {
-            return Self {
-                codec,
-                ..Self::default()
-            };
-        };
-        let voice = terms.is_some_and(|terms| terms.kind == "audio");
-        let jitter_ms = thousandths(stats.jitter.as_secs_f64() * 1e3);
-        Self {
-            mos: voice
-                .then(|| {
-                    mos::estimate(
-                        codec.as_deref().unwrap_or_default(),
-                        stats.received,
-                        stats.lost,
-                        jitter_ms,
-                    )
-                })
-                .flatten(),
-            codec,
-            received: stats.received,
-            sent: stats.sent,
-            octets: stats.octets,
-            lost: stats.lost,
-            jitter_ms,
-            highest_jitter_ms: thousandths(stats.highest_jitter.as_secs_f64() * 1e3),
-            discarded: stats.discarded.iter().copied().collect(),
         }
     }
 }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::{
     app::WallClock,
-    call::{Cause, Failure, Party},
-    media::StreamId,
+    call::{Cause, Failure, Party, event::StreamTerms},
+    media::{StreamId, StreamStats},
     server::Gauges,
     sip::Status,
 };
