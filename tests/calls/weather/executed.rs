@@ -142,7 +142,7 @@ impl Plan {
 }
 
 #[test]
-fn executed_transfers_join_or_leave_all_as_it_was_in_rough_weather() {
+fn acceptance_27_executed_transfers_join_or_leave_all_as_it_was_in_rough_weather() {
     let runs = number("WEATHER_RUNS").map_or(RUNS, |runs| runs / 5);
     let (mut joined, mut failed, mut lost, mut wrong) = (0, 0, 0, Vec::new());
     for seed in 0..runs {
