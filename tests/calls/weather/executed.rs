@@ -13,7 +13,7 @@ use b2bua::{
 };
 use std::time::Duration;
 
-const RUNS: u64 = 400;
+const RUNS: u64 = 200;
 
 #[derive(Debug)]
 struct Plan {
