@@ -30,3 +30,5 @@ mod server;
 mod share;
 #[path = "pools/table.rs"]
 mod table;
+#[path = "pools/trunks.rs"]
+mod trunks;

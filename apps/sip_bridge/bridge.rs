@@ -6,6 +6,7 @@ use super::{
     number::Dialled,
     template::{Identity, Incoming, Scope, Template, address},
     trunk::Trunk,
+    ways::Ways,
 };
 use b2bua::{
     app::{
@@ -14,12 +15,7 @@ use b2bua::{
     },
     sip::{Headers, NameAddr, Text, Uri, auth::Credentials},
 };
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Instant};
 
 /// Accounts whose way is down that are passed over in one search.
 const MOST_DOWN: usize = 16;
@@ -30,6 +26,8 @@ pub(super) struct Bridge {
     pub(super) providers: Vec<Working>,
     pub(super) pools: Vec<Arc<Lines>>,
     latching: NatLatching,
+    /// The ways that are to be asked whether they are there.
+    pub(super) ways: Arc<Ways>,
     /// Which of the ways are down.
     trunks: Trunks,
 }
@@ -194,8 +192,10 @@ impl Bridge {
                 registrations,
             ))
         });
+        let pools: Vec<_> = pools.collect();
         Self {
-            pools: pools.collect(),
+            ways: Arc::new(Ways::of(&document.providers, &pools)),
+            pools,
             providers: document
                 .providers
                 .into_iter()
@@ -207,29 +207,6 @@ impl Bridge {
             latching,
             trunks: registrations.map(|all| all.trunks().clone()).unwrap_or_default(),
         }
-    }
-
-    /// The ways that are to be asked whether they are there, each as often as the most impatient provider wants.
-    pub(super) fn ways(&self) -> Vec<(Uri, Duration)> {
-        let mut all: HashMap<Uri, Duration> = HashMap::new();
-        for provider in &self.providers {
-            let Some(interval) = provider.plan.qualify else {
-                continue;
-            };
-            let mut add = |uri: &Uri| {
-                let known = all.entry(uri.clone()).or_insert(interval);
-                *known = interval.min(*known);
-            };
-            match &provider.plan.invite.outbound_proxy {
-                Some(proxy) => add(proxy),
-                None => {
-                    let pool = self.pools.get(provider.plan.pool);
-                    let lines = pool.map(|pool| pool.all()).unwrap_or_default();
-                    lines.iter().for_each(|line| add(&line.account.route));
-                }
-            }
-        }
-        all.into_iter().collect()
     }
 
     /// Why a way is down, for a provider that wants to know.

@@ -23,9 +23,10 @@ mod transfer;
 mod trunk;
 mod v1;
 mod value;
+mod ways;
 
 use b2bua::{
-    accounts::{Source, Watch},
+    accounts::{Event, Source, Watch},
     app::{
         Application, BuildError, Decision, Encryption, Failure, InCall, InCallRequest, Invite, Origin,
         Registrations, Rescue, Services, Standalone,
@@ -246,7 +247,6 @@ impl Application for SipBridge {
             .filter(|roster| roster.pool.registration_required);
         self.registrations
             .retain(registered.map(|roster| roster.lines.name.clone()));
-        self.registrations.trunks().watch(self.bridge.ways());
         for roster in &self.rosters {
             let before = before.and_then(|before| {
                 let mut rosters = before.rosters.iter();
@@ -254,10 +254,12 @@ impl Application for SipBridge {
             });
             roster.enter(before.map(|before| &**before));
         }
+        // With the accounts that databases named before.
+        self.bridge.ways.tell(&self.registrations);
         for (pool, source) in std::mem::take(&mut self.sources) {
             if let Some(roster) = self.rosters.get(pool).cloned() {
                 let name = roster.pool.name.clone();
-                let watch = Watch::start(&name, source, move |event| roster.hear(event));
+                let watch = Watch::start(&name, source, self.news_of(roster));
                 self.watches().push(watch);
             }
         }
@@ -344,6 +346,14 @@ impl SipBridge {
             share: None,
             sharing: None,
             ids: Mutex::new(ids),
+        }
+    }
+    /// Takes what a database says of a pool: its accounts, and what there is to ask for them whether it is there.
+    fn news_of(&self, roster: Arc<Roster>) -> impl FnMut(Event) + Send + 'static {
+        let (ways, registrations) = (self.bridge.ways.clone(), self.registrations.clone());
+        move |event| {
+            roster.hear(event);
+            ways.changed(&roster.lines, &registrations);
         }
     }
     fn watches(&self) -> MutexGuard<'_, Vec<Watch>> {

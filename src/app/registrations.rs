@@ -10,6 +10,7 @@ use std::{
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 /// What an application wants done.
@@ -89,6 +90,13 @@ impl Registrations {
     /// The trunks that the same server asks whether they are there.
     pub fn trunks(&self) -> &Trunks {
         &self.shared.trunks
+    }
+    /// These are all trunks that are to be asked, each with the time between two questions. A later list replaces it.
+    pub fn watch_trunks(&self, trunks: Vec<(Uri, Duration)>) {
+        let orders = self.orders();
+        if orders.turn == self.turn {
+            self.shared.trunks.watch(trunks);
+        }
     }
     /// How far an account is; `None` when it is not known (yet).
     pub fn status(&self, key: &AccountKey) -> Option<RegistrationStatus> {
@@ -247,6 +255,13 @@ mod tests {
         second.set("p", Vec::new());
         second.clone().retain([]);
         assert_eq!(ordered(&first), 2);
+        let trunks = |host: &str| vec![(Uri::sip(None, host, None), Duration::from_secs(30))];
+        second.watch_trunks(trunks("second.example"));
+        first.watch_trunks(trunks("first.example"));
+        let Poll::Ready(list) = first.trunks().poll_order(&context) else {
+            panic!("no list");
+        };
+        assert_eq!(list, trunks("second.example"));
     }
 
     #[test]

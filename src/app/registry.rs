@@ -87,7 +87,7 @@ impl Built {
         self.registrations.enter();
         if before.is_some_and(|before| before.name() != self.app.name()) {
             self.registrations.retain([]);
-            self.registrations.trunks().watch(Vec::new());
+            self.registrations.watch_trunks(Vec::new());
         }
         self.app.take_over(before)
     }

@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) throttle: u32,
     /// `accountToUse`, as JSON.
     pub(crate) strategy: String,
+    /// Calls go along the accounts' own way, the registrar's, and it is asked so often (seconds) whether it is there.
+    pub(crate) qualify: Option<u32>,
     /// Keys of `[b2bua-server::sip-bridge]`, and further sections.
     pub(crate) more: String,
 }
@@ -52,6 +54,7 @@ impl Setup {
             registers: true,
             throttle: 0,
             strategy: r#"{"strategy": "Random"}"#.to_owned(),
+            qualify: None,
             more: String::new(),
         }
     }
@@ -68,16 +71,18 @@ impl Setup {
             loader,
             ..
         } = self;
+        let way = match self.qualify {
+            Some(interval) => format!(r#"}}, "qualify": {{"interval": {interval}}}"#),
+            None => format!(r#", "outboundProxy": "<sip:{}>"}}"#, self.callee.address),
+        };
         let text = format!(
             r#"{{"schemaVersion": 2,
             "providers": [{{"name": "p", "accountPool": "pool", "accountToUse": {strategy},
                 "onAccountNotFound": "decline", "triggerCondition": {{"strategy": "Always"}},
-                "outgoingInvite": {{"to": "sip:{{incoming.requestUri.user}}@{{account.uri.hostport}}",
-                    "outboundProxy": "<sip:{callee}>"}} }}],
+                "outgoingInvite": {{"to": "sip:{{incoming.requestUri.user}}@{{account.uri.hostport}}"{way} }}],
             "accountPools": {{"pool": {{"registrationRequired": {registers}, "maxCallsPerLine": {limit},
                 "outboundProxy": "<sip:{registrar}>", "registrar": "<sip:{registrar}>",
                 "registrationThrottlingRateMs": {throttle}, "loader": {loader} }} }} }}"#,
-            callee = self.callee.address,
             registrar = self.registrar,
         );
         fs::write(self.path("providers.json"), text).expect("writable");

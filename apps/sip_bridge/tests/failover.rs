@@ -121,7 +121,8 @@ fn a_trunk_that_is_down_is_passed_over_until_it_is_back() {
     assert_eq!(host(40), ["one.example"]);
     let mut ways: Vec<_> = app
         .bridge
-        .ways()
+        .ways
+        .all()
         .into_iter()
         .map(|(way, at)| (way.to_string(), at.as_secs()))
         .collect();
@@ -133,6 +134,41 @@ fn a_trunk_that_is_down_is_passed_over_until_it_is_back() {
             ("sip:two.example".to_owned(), 30)
         ]
     );
+}
+
+/// Accounts that a database names after the start are asked for like those of the file, and those that it names no more are not.
+#[test]
+fn the_ways_that_are_asked_are_those_of_the_accounts_of_the_time() {
+    let text = TWO_WAYS.replace(
+        r#"[{"uri": "sip:a@one.example"}, {"uri": "sip:a@two.example"}]"#,
+        r#"{"dbBackend": "sqlite3", "connection": "a.db", "threadPoolSize": 1, "initQuery": "SELECT 1",
+            "updateQuery": "SELECT :identifier"}"#,
+    );
+    let app = SipBridge::of(document(&text), &services(), Ids::seeded(1));
+    let record = |domain: &str| b2bua::accounts::Record {
+        username: "a".into(),
+        domain: domain.into(),
+        secret_type: "md5".into(),
+        ..Default::default()
+    };
+    let ways = || {
+        let mut all: Vec<_> = app
+            .bridge
+            .ways
+            .all()
+            .into_iter()
+            .map(|(way, _)| way.to_string())
+            .collect();
+        all.sort();
+        all
+    };
+    assert!(ways().is_empty());
+    let mut say = app.news_of(app.rosters[0].clone());
+    say(Event::All(vec![record("one.example"), record("two.example")]));
+    assert_eq!(ways(), ["sip:one.example", "sip:two.example"]);
+    say(Event::Changed(Box::new(record("three.example"))));
+    say(Event::Gone(record("one.example").uri()));
+    assert_eq!(ways(), ["sip:three.example", "sip:two.example"]);
 }
 
 const TWO_WAYS: &str = r#"{"schemaVersion": 2, "providers": [
