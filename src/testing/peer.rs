@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 pub struct Peer {
     /// User part of its identity: `alice`.
     pub user: String,
+    /// Who it says it is, a SIP URI.
+    pub identity: String,
     /// Where it is.
     pub address: SocketAddr,
     /// The server, as it sees it.
@@ -55,6 +57,7 @@ impl Peer {
     pub fn new(user: &str, address: &str, server: &str) -> Self {
         Self {
             user: user.to_owned(),
+            identity: format!("sip:{user}@example.org"),
             address: address.parse().expect("a test's own address"),
             server: server.parse().expect("a test's own address"),
             call_id: format!("{user}-call-{:x}", 0xC0FFEE),
@@ -71,10 +74,6 @@ impl Peer {
             branch: 0,
             invite: None,
         }
-    }
-    /// Its identity.
-    pub fn identity(&self) -> String {
-        format!("sip:{}@example.org", self.user)
     }
     fn contact(&self) -> String {
         format!("<sip:{}-device@{}>", self.user, self.address)
@@ -162,7 +161,7 @@ impl Peer {
         body: &str,
     ) -> Bytes {
         let via = self.via(branch);
-        let (from, tag, to, call_id) = (self.identity(), &self.tag, &self.remote, &self.call_id);
+        let (from, tag, to, call_id) = (&self.identity, &self.tag, &self.remote, &self.call_id);
         let contact = self.contact();
         let content = content(body);
         // To of an ACK to a failure carries the response's tag, as `remote` does by then.

@@ -282,6 +282,7 @@ impl Play<'_> {
             "think" => self.sim()?.think = duration(value)?,
             "ports" => self.sim()?.relay.free = value.parse().map_err(|_| "expected a number".to_owned())?,
             "trusted" => self.sim()?.trusted = value == "true",
+            "caller" => value.clone_into(&mut self.sim()?.a.identity),
             "proxy" => self
                 .sim()?
                 .a

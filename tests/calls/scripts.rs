@@ -82,6 +82,29 @@ fn every_script_plays_as_it_is_written() {
     );
 }
 
+/// Every way in which a transfer can cross a trunk, done by the far end and by the server.
+#[test]
+fn acceptance_27_each_transfer_between_inside_and_outside_has_its_script() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/calls");
+    let sides = ["inside", "outside"];
+    for mode in ["", "execute-"] {
+        for kind in ["blind", "attended"] {
+            for (by, to) in sides.iter().flat_map(|by| sides.iter().map(move |to| (by, to))) {
+                let name = format!("sip-bridge-{mode}{kind}-{by}-to-{to}.call");
+                let script = std::fs::read_to_string(folder.join(&name))
+                    .unwrap_or_else(|error| panic!("{name}: {error}"));
+                // By the server, nobody outside is called for somebody outside.
+                let wanted = if (mode, *by, *to) == ("execute-", "outside", "outside") {
+                    ["media both\n", ":488\n"]
+                } else {
+                    [":603 ", ":200\n"]
+                };
+                assert!(wanted.iter().all(|word| script.contains(word)), "{name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_script_that_expects_what_does_not_come_breaks_at_that_line() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@
 //! | 22 identity | [`trunks`]`::each_recipe_makes_the_invite_that_stands_beside_it`, [`calls`]`::nothing_of_the_inside_goes_out_that_no_template_names` |
 //! | 23 numbers and trunk match | [`calls`]`::all_forms_of_a_number_reach_the_same_route`, `number`, [`trunks`]`::a_refusal_is_explained_provider_by_provider` |
 //! | 25 REGISTER | `registration::tests::weather::of_three_members_the_good_one_is_reached_in_under_3_s_and_the_dead_one_is_noted` |
-//! | 27 inside and outside | `tests/calls/sip-bridge-transfers-outgoing.call`, `tests/calls/sip-bridge-transfers-incoming.call` |
+//! | 27 inside and outside | `tests/calls/sip-bridge-transfers-outgoing.call`, `tests/calls/sip-bridge-transfers-incoming.call`: declined; each of the eight, declined and then not, `tests/calls/sip-bridge-blind-*.call`, `sip-bridge-attended-*.call`, and by the server `sip-bridge-execute-*.call` |
 //! | S7 closed, and caps | `trunk::tests::no_thread_gets_past_the_cap_of_calls_at_once`, `no_second_has_more_calls_than_its_cap`, [`calls`]`::denied_destinations_cannot_be_reached_in_any_form`, `tests/loopback/answers.rs` |
 //! | S8 digest | `call::leg::tests::digest`, `tests/calls/sip-bridge-digest.call`, [`events`]`::a_caller_is_answered_as_the_account_where_it_is_the_accounts_server`, `tests/interop/trunk.rs` |
 
