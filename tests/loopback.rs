@@ -17,6 +17,7 @@ mod loopback {
     mod exhausted;
     mod faults;
     mod formats;
+    mod handover;
     mod keyed;
     mod limits;
     mod lookup;

@@ -137,6 +137,8 @@ pub enum Input {
     Retained(handshake::ZrtpRetained),
     /// An order from outside the call.
     Command(Command),
+    /// An INVITE that is to take the place of a dialog of this call (RFC 3891); what may not be is answered by [`Output::Refused`].
+    Replace(Replaces, Incoming),
     /// Another call asks whether this dialog is one of ours; answered by [`Output::Designated`].
     Designate(CallNumber, Replaces),
     /// The answer to [`Output::Identify`]; `None`: no call here has that dialog.
@@ -165,6 +167,8 @@ pub enum Output {
     Identify(Replaces),
     /// The answer to [`Input::Designate`].
     Designated(CallNumber, Replaces, Option<Box<Designation>>),
+    /// This INVITE, which came as [`Input::Replace`], is answered so and is nothing of this call.
+    Refused(Box<Incoming>, Failure),
     /// A dialog of this call begins: the dispatcher routes it here from now on.
     Dialog(Side, crate::sip::routing::DialogKey),
     /// A final response of a finished server transaction, to be repeated to retransmissions after the call has gone.

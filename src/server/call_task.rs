@@ -24,7 +24,10 @@ use crate::{
         relay::{Relay, Session},
     },
     net::Net,
-    sip::{Ids, Message, routing::NextHop},
+    sip::{
+        Ids, Message,
+        routing::{NextHop, TransactionKey},
+    },
 };
 use std::{
     collections::VecDeque,
@@ -327,6 +330,16 @@ impl CallTask {
                     }
                     Output::Tombstone(key, words) => self.control(Control::Tombstone(key, words)),
                     Output::Report(summary) => self.report(&summary),
+                    Output::Refused(invite, failure) => {
+                        if let Message::Request(request) = &invite.message {
+                            let response = self.seat.answerer.failure(request, &failure);
+                            let words = reply(request, &response, invite.source);
+                            if let Ok(key) = TransactionKey::of(request) {
+                                self.control(Control::Refused(self.seat.number, key, words.clone()));
+                            }
+                            self.seat.net.send(words);
+                        }
+                    }
                     Output::Identify(replaces) => {
                         self.control(Control::Identify(CallNumber(self.seat.number), replaces));
                     }

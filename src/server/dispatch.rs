@@ -45,6 +45,8 @@ pub(super) enum Control {
     Identify(CallNumber, Replaces),
     /// That call's answer.
     Designated(CallNumber, Replaces, Option<Box<Designation>>),
+    /// An INVITE that was to take a place in that call is answered so, and is nothing of it.
+    Refused(u64, TransactionKey, Transmit),
     /// Words for repetitions.
     Tombstone(TransactionKey, Transmit),
     /// A call has ended; what is left of it are timers.
@@ -142,6 +144,10 @@ impl Dispatcher {
         match order {
             Control::Dialog(number, side, key) => self.maps.add_dialog(number, side, key),
             Control::Tombstone(key, words) => self.maps.tombstones.set(key, words, Instant::now()),
+            Control::Refused(number, key, words) => {
+                self.maps.remove_invite(number, &key);
+                self.maps.tombstones.set(key, words, Instant::now());
+            }
             Control::Identify(asker, replaces) => {
                 let owner = self.maps.dialogs.get(&replaces.key());
                 let entry = owner.and_then(|(number, _)| self.maps.calls.get(number));
@@ -241,8 +247,8 @@ impl Dispatcher {
             }
         };
         // RFC 3261 §17.2.3: repetitions, the ACK of a failure and CANCEL find their INVITE.
-        if let Some(number) = self.maps.invites.get(&key).copied() {
-            return self.deliver(number, Side::A, request.into(), source);
+        if let Some((number, side)) = self.maps.invites.get(&key).copied() {
+            return self.deliver(number, side, request.into(), source);
         }
         let dialog = DialogKey::of_request(&request);
         if let Some((number, side)) = dialog
@@ -315,6 +321,9 @@ impl Dispatcher {
             }
             return self.answer(&request, response, source);
         }
+        let Some(request) = self.replace(request, &key, source) else {
+            return;
+        };
         if let Err(refusal) = self.policy.admit(self.load()) {
             return self.refuse(&request, &key, source, refusal);
         }
@@ -368,7 +377,13 @@ impl Dispatcher {
         self.maps.dialogs.contains_key(&DialogKey { call_id, local_tag })
     }
     /// A call that is refused at once has its record too; a repetition of its INVITE has no other.
-    fn record_refusal(&mut self, request: &Request, key: &TransactionKey, source: Source, failure: Failure) {
+    pub(super) fn record_refusal(
+        &mut self,
+        request: &Request,
+        key: &TransactionKey,
+        source: Source,
+        failure: Failure,
+    ) {
         if self.recent.is_new(key) {
             self.desk.open(None, "", request, source).refuse(failure);
         }

@@ -27,10 +27,22 @@ pub(super) struct Origination {
     uri: Text,
 }
 
+/// Who has a dialog that somebody names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A call, on that side.
+    Call(u64, Side),
+    /// One that is over.
+    Gone,
+    /// No call here.
+    Nobody,
+}
+
 /// A call's task, as the dispatcher knows it.
 pub(super) struct Entry {
     pub(super) inbox: Inbox,
-    invite: TransactionKey,
+    /// Of the INVITE that began it, and of those that came for places in it.
+    invites: Vec<TransactionKey>,
     origination: Option<Origination>,
     dialogs: Vec<DialogKey>,
     pub(super) over: bool,
@@ -41,7 +53,7 @@ pub(super) struct Entry {
 pub(super) struct Maps {
     pub(super) calls: HashMap<u64, Entry>,
     pub(super) dialogs: HashMap<DialogKey, (u64, Side)>,
-    pub(super) invites: HashMap<TransactionKey, u64>,
+    pub(super) invites: HashMap<TransactionKey, (u64, Side)>,
     pub(super) originations: HashMap<Origination, u64>,
     pub(super) tombstones: Tombstones,
     /// Calls that have not ended.
@@ -91,7 +103,7 @@ impl Maps {
         self.last += 1;
         let number = self.last;
         self.active += 1;
-        self.invites.insert(invite.clone(), number);
+        self.invites.insert(invite.clone(), (number, Side::A));
         if let Some(origination) = &origination {
             self.originations.insert(origination.clone(), number);
         }
@@ -99,7 +111,7 @@ impl Maps {
             number,
             Entry {
                 inbox,
-                invite,
+                invites: vec![invite],
                 origination,
                 dialogs: Vec::new(),
                 over: false,
@@ -112,6 +124,32 @@ impl Maps {
         if let Some(entry) = self.calls.get_mut(&number) {
             entry.dialogs.push(key.clone());
             self.dialogs.insert(key, (number, side));
+        }
+    }
+    /// Whose place an INVITE with Replaces is to take (RFC 3891 §3).
+    pub(super) fn owner(&self, dialog: &DialogKey) -> Owner {
+        let owner = self.dialogs.get(dialog).copied();
+        let Some((number, side)) = owner.filter(|(number, _)| !self.standalone.contains(number)) else {
+            return Owner::Nobody;
+        };
+        match self.calls.get(&number) {
+            Some(entry) if !entry.over => Owner::Call(number, side),
+            Some(_) => Owner::Gone,
+            None => Owner::Nobody,
+        }
+    }
+    /// An INVITE is of a call that is there.
+    pub(super) fn add_invite(&mut self, number: u64, side: Side, key: TransactionKey) {
+        if let Some(entry) = self.calls.get_mut(&number) {
+            entry.invites.push(key.clone());
+            self.invites.insert(key, (number, side));
+        }
+    }
+    /// It is not, after all.
+    pub(super) fn remove_invite(&mut self, number: u64, key: &TransactionKey) {
+        if let Some(entry) = self.calls.get_mut(&number) {
+            entry.invites.retain(|known| known != key);
+            self.invites.remove(key);
         }
     }
     /// A call has ended; its task lingers for late messages.
@@ -132,7 +170,9 @@ impl Maps {
             return;
         };
         self.standalone.remove(&number);
-        self.invites.remove(&entry.invite);
+        for key in entry.invites {
+            self.invites.remove(&key);
+        }
         for key in entry.dialogs {
             self.dialogs.remove(&key);
         }

@@ -15,6 +15,7 @@ mod qualification;
 mod recent;
 mod redact;
 mod registrations;
+mod replace;
 mod retained;
 pub mod settings;
 mod shutdown;

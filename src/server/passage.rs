@@ -197,6 +197,7 @@ impl Task {
             // Of calls. A passage is ended at once when the server goes down.
             Input::Command(Command::Report | Command::Drain)
             | Input::Designate(..)
+            | Input::Replace(..)
             | Input::Identified(..)
             | Input::Verdict(_)
             | Input::Media(_)

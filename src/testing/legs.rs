@@ -310,7 +310,7 @@ impl Legs {
             (Side::A, None) => {
                 let is_invite = matches!(&incoming.message, Message::Request(request) if request.method == crate::sip::Method::Invite);
                 if is_invite && !self.deaf {
-                    match Leg::accept(incoming, self.profile.clone(), &mut env) {
+                    match Leg::accept(Side::A, incoming, self.profile.clone(), &mut env) {
                         Ok(leg) => self.callee = Some(leg),
                         Err(failure) => assert!(self.tampered, "INVITE refused: {failure:?}"),
                     }

@@ -107,6 +107,11 @@ impl Peer {
         self.request("INVITE", headers, body)
     }
 
+    /// Its dialog, for whoever is to take its place by Replaces (RFC 3891).
+    pub fn replaces(&self) -> String {
+        let ours = self.remote.split(";tag=").nth(1).unwrap_or_default();
+        format!("{};to-tag={ours};from-tag={}", self.call_id, self.tag)
+    }
     /// A request in the dialog (or the one that begins it). `headers` are whole lines with CRLF.
     pub fn request(&mut self, method: &str, headers: &str, body: &str) -> Bytes {
         self.cseq += 1;

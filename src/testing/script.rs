@@ -322,6 +322,12 @@ impl Play<'_> {
                 "sdp" => body = self.body(side, value()?)?,
                 "fragment" => body = format!("{}\r\n", value()?),
                 "header" => headers.push_str(&format!("{}\r\n", value()?)),
+                "replaces" => {
+                    let replaced = who(value()?);
+                    let replaces = self.sim()?.party(replaced).replaces();
+                    headers.push_str(&format!("Replaces: {replaces}\r\n"));
+                }
+                "early-only" => headers.insert_str(headers.trim_end().len(), ";early-only"),
                 "fork" => fork = value()?,
                 "to" => method = Some(value()?),
                 word if word.contains(':') => uri = Some(word),

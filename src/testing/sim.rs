@@ -27,7 +27,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -104,6 +104,10 @@ pub struct Sim {
     /// The weather's own, so that the server's identifiers do not depend on it.
     dice: Ids,
     graves: HashMap<TransactionKey, Transmit>,
+    /// INVITEs that are nothing of the call, by what they were answered.
+    refused: HashMap<TransactionKey, Transmit>,
+    /// INVITEs that came for a place in the call.
+    replacing: HashSet<TransactionKey>,
     asking: bool,
     queue: BTreeMap<(Instant, u64), Event>,
     order: u64,
@@ -155,6 +159,8 @@ impl Sim {
             settings: Arc::new(settings),
             dice: Ids::seeded(!seed),
             graves: HashMap::new(),
+            refused: HashMap::new(),
+            replacing: HashSet::new(),
             asking: false,
             queue: BTreeMap::new(),
             order: 0,
@@ -304,6 +310,9 @@ impl Sim {
         if self.summary.is_some() {
             return self.afterwards(who, &incoming.message);
         }
+        if self.call.is_some() && self.comes_for_a_place(who, &incoming) {
+            return;
+        }
         if self.call.is_some() || who != Who::A {
             return self.feed(Input::Message(side, incoming));
         }
@@ -367,6 +376,24 @@ impl Sim {
                 Output::Identify(replaces) => {
                     let found = self.designations.get(&replaces).cloned().map(Box::new);
                     self.schedule(self.think, Event::Identified(replaces, found));
+                }
+                Output::Refused(invite, failure) => {
+                    if let Message::Request(request) = &invite.message {
+                        let mut response = request.respond(failure.status, Some("stateless"));
+                        for (name, value) in failure.headers.iter() {
+                            response.headers.push(name, value);
+                        }
+                        let bytes = response.to_bytes();
+                        let to = Destination::Reply {
+                            source: invite.source,
+                            address: invite.source.remote,
+                        };
+                        let words = Transmit { bytes, to };
+                        if let Ok(key) = TransactionKey::of(request) {
+                            self.refused.insert(key, words.clone());
+                        }
+                        self.transmit(Who::C, words);
+                    }
                 }
                 Output::Designated(_, _, found) => self.designated = found.map(|found| *found),
                 Output::Report(summary) => self.report = Some(*summary),

@@ -298,6 +298,7 @@ fn keys(sim: &Sim) -> (Protection, Protection) {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Refer(Side, usize),
+    Replace(Side, bool),
     Answer(Who, &'static str, u16),
     Offer(Side),
     Ack(Side),
@@ -327,6 +328,7 @@ fn step() -> impl Strategy<Value = Step> {
     let method = prop_oneof![5 => Just("INVITE"), 3 => Just("NOTIFY"), 1 => Just("BYE"), 1 => Just("CANCEL")];
     prop_oneof![
         3 => (side(), 0..REFERS.len()).prop_map(|(side, which)| Step::Refer(side, which)),
+        2 => (side(), any::<bool>()).prop_map(|(side, offers)| Step::Replace(side, offers)),
         9 => (who(), method, status).prop_map(|(who, method, status)| Step::Answer(who, method, status)),
         2 => side().prop_map(Step::Offer),
         1 => side().prop_map(Step::Ack),
@@ -352,6 +354,7 @@ proptest! {
         if slow {
             sim.think = Duration::from_secs(3);
         }
+        let mut took_over = false;
         for step in steps {
             let mode = |who| if who == Who::C { carol } else { Encryption::None };
             match step {
@@ -360,6 +363,17 @@ proptest! {
                 Step::Offer(side) => {
                     let offer = sdp(side.into(), Encryption::None);
                     request(&mut sim, side.into(), "INVITE", "", &offer);
+                }
+                Step::Replace(side, offers) => {
+                    // One dialog of hers at a time.
+                    if !sim.c.has_invited() && !sim.c.requests.contains_key("INVITE") {
+                        let replaces = format!("Replaces: {}\r\n", sim.peer(side).replaces());
+                        let offer = if offers { sdp(Who::C, carol) } else { String::new() };
+                        let invite = sim.c.invite("sip:bob@example.org", &replaces, &offer);
+                        sim.send(Who::C, invite);
+                        sim.run(Duration::from_millis(5));
+                        took_over = true;
+                    }
                 }
                 Step::Ack(side) => {
                     if sim.peer(side).has_invited() {
@@ -375,7 +389,83 @@ proptest! {
         }
         request(&mut sim, Who::A, "BYE", "", "");
         request(&mut sim, Who::B, "BYE", "", "");
+        if took_over {
+            request(&mut sim, Who::C, "BYE", "", "");
+        }
         sim.run(Duration::from_secs(400));
         sim.assert_done();
+    }
+}
+
+/// Carol calls for the place of bob, with that encryption, and alice has been asked.
+fn handing_over(bob: Encryption, carol: Encryption) -> Sim {
+    let mut sim = up(bob, carol, 7);
+    let replaces = format!("Replaces: {}\r\n", sim.b.replaces());
+    let invite = sim
+        .c
+        .invite("sip:bob@example.org", &replaces, &sdp(Who::C, carol));
+    sim.send(Who::C, invite);
+    sim.run(Duration::from_millis(5));
+    sim
+}
+
+#[test]
+fn acceptance_6_a_device_that_takes_over_has_keys_of_its_own_and_the_former_one_is_out() {
+    for bob in [Encryption::None, Encryption::Sdes, Encryption::DtlsSrtp] {
+        for carol in [Encryption::Sdes, Encryption::DtlsSrtp] {
+            let before = keys(&up(bob, carol, 7));
+            let mut sim = handing_over(bob, carol);
+            assert!(
+                sim.a.requests.contains_key("INVITE"),
+                "{bob} {carol}\n{}",
+                sim.ladder()
+            );
+            assert_eq!(keys(&sim), before, "nothing changes before she is taken");
+            assert_is_there(&sim, Who::B);
+            let asked = sim.now;
+            respond(&mut sim, Who::A, "INVITE", 200, Encryption::None);
+            sim.run(Duration::from_millis(20));
+            let answer = sim.c.response(200).expect("she is answered");
+            let answer = String::from_utf8_lossy(&answer.body).into_owned();
+            assert_is_there(&sim, Who::C);
+            let ack = sim.c.ack("");
+            sim.send(Who::C, ack);
+            sim.run(Duration::from_millis(5));
+            match carol {
+                Encryption::DtlsSrtp => {
+                    assert!(answer.contains("a=setup:passive"), "{answer}");
+                    greet(&mut sim, Who::C, 2);
+                    sim.run(Duration::from_millis(30));
+                    let (_, _, with) = *sim.handshakes.begun.last().unwrap();
+                    assert_eq!(with, address(Who::C));
+                }
+                _ => assert!(answer.contains("a=crypto:2 "), "{answer}"),
+            }
+            let now = keys(&sim);
+            assert!(
+                matches!(now, (Protection::Srtp(_), Protection::Srtp(_))),
+                "{bob} {carol}\n{}",
+                sim.ladder()
+            );
+            assert!(now.0 != before.0 && now.1 != before.1, "{bob} {carol}");
+            assert!(sim.now - asked < SECOND);
+            assert!(sim.b.requests.contains_key("BYE"), "{bob} {carol}");
+            respond(&mut sim, Who::B, "BYE", 200, bob);
+            ends(sim, Who::C);
+        }
+    }
+}
+
+#[test]
+fn acceptance_6_a_device_takes_no_encrypted_call_over_in_clear() {
+    for bob in [Encryption::Sdes, Encryption::DtlsSrtp] {
+        let mut sim = handing_over(bob, Encryption::None);
+        assert!(sim.c.response(488).is_some(), "{bob}\n{}", sim.ladder());
+        assert!(!sim.a.requests.contains_key("INVITE"), "nobody is asked");
+        assert_is_there(&sim, Who::B);
+        let ack = sim.c.ack_failure();
+        sim.send(Who::C, ack);
+        sim.run(Duration::from_millis(5));
+        ends(sim, Who::B);
     }
 }

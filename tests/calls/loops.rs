@@ -124,7 +124,9 @@ impl Ring {
                 Output::Ask(Question::InCall(_)) => {
                     self.feed(pass, Input::Verdict(Verdict::InCall(InCall::Forward)));
                 }
-                Output::Identify(_) | Output::Designated(..) => panic!("nobody wants a dialog replaced"),
+                Output::Identify(_) | Output::Designated(..) | Output::Refused(..) => {
+                    panic!("nobody wants a dialog replaced")
+                }
                 Output::Media(command) => {
                     if let Some(event) = self.passes[pass].relay.obey(command) {
                         self.feed(pass, Input::Media(event));

@@ -18,7 +18,6 @@ mod digits;
 mod direct;
 mod dns;
 mod early;
-mod executed;
 mod fallback;
 mod hold;
 mod itsp;
@@ -94,7 +93,6 @@ fn main() -> ExitCode {
         pairs::TESTS,
         video::TESTS,
         transfer::TESTS,
-        executed::TESTS,
         hold::TESTS,
         early::TESTS,
         digits::TESTS,

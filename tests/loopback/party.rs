@@ -366,6 +366,25 @@ impl Party {
         }
         panic!("no audio came through");
     }
+    /// Sends audio to where `sdp` says, of which nothing may arrive at `other`.
+    pub(crate) fn expect_not_heard(&self, sdp: &Heard, other: &Self) {
+        let mut buffer = [0; 2048];
+        let wait = |time| {
+            let time = Duration::from_millis(time);
+            other.audio.set_read_timeout(Some(time)).expect("a valid time");
+        };
+        // What was under way before.
+        wait(100);
+        while other.audio.recv(&mut buffer).is_ok() {}
+        let mut packet = vec![0x80, 0, 1, 0, 0, 1, 0, 160, 1, 2, 3, 4];
+        packet.extend_from_slice(&[0x66; 160]);
+        for sequence in 1..10_u8 {
+            packet[3] = sequence;
+            self.audio.send_to(&packet, sdp.audio()).expect("sent");
+        }
+        wait(300);
+        assert!(other.audio.recv(&mut buffer).is_err(), "audio came through");
+    }
 }
 
 fn audio(host: IpAddr) -> UdpSocket {

@@ -179,6 +179,8 @@ struct Exchange {
     is_refresh: bool,
     /// A callee's offer came in a provisional response with that status.
     progress: Option<Status>,
+    /// Who made the offer has gone. It was withdrawn, and nothing comes of what is said to it.
+    void: bool,
 }
 
 impl Call {
@@ -190,7 +192,7 @@ impl Call {
     /// Feeds one input.
     pub fn handle(&mut self, input: Input, env: &mut Env<'_>) {
         match input {
-            Input::Message(side, incoming) => self.message(side, incoming, env),
+            Input::Message(_, incoming) => self.message(incoming, env),
             Input::Undeliverable(_, unsent) => {
                 // Not its other attempts, which may be at the same address.
                 if let Some(member) = self.member(&unsent.call_id) {
@@ -204,6 +206,7 @@ impl Call {
             Input::Retained(answer) => self.zrtp_retained(answer, env),
             Input::Command(Command::Hangup(cause)) => self.hang_up(None, cause, env),
             Input::Command(Command::Report) => self.report(env),
+            Input::Replace(replaces, invite) => self.replace(&replaces, invite, env),
             Input::Designate(asker, replaces) => {
                 let found = self.designate(&replaces).map(Box::new);
                 self.put(Output::Designated(asker, replaces, found));
@@ -276,13 +279,14 @@ impl Call {
             .collect()
     }
 
-    fn message(&mut self, side: Side, incoming: Incoming, env: &mut Env<'_>) {
+    fn message(&mut self, incoming: Incoming, env: &mut Env<'_>) {
         let call_id = incoming.message.headers().call_id().unwrap_or_default();
         let Some(member) = self.member(&call_id) else {
             return tracing::debug!("message for no leg of this call");
         };
         member.source = Some(incoming.source);
-        let (place, source) = (member.place, setup::media_source(&incoming, member.direct));
+        let (place, side) = (member.place, member.leg.side());
+        let source = setup::media_source(&incoming, member.direct);
         match (place, source) {
             (Place::Current, Some(address)) => self.media.trust(side, address),
             (Place::Guest, Some(address)) => self.guest_is_at(address),

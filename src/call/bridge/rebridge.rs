@@ -6,6 +6,7 @@
 //! transferor can come back; then it is told, and hung up.
 
 mod join;
+mod replace;
 
 use super::*;
 use crate::{
@@ -26,7 +27,8 @@ pub(super) struct Rebridge {
     /// The Call-ID of that party's leg.
     transferor: Text,
     stage: Stage,
-    refer_to: ReferTo,
+    /// Of the REFER; `None` where a guest has called by itself.
+    refer_to: Option<ReferTo>,
     referred_by: Option<Text>,
     /// The dialog of the target that the new one replaces.
     replaces: Option<Replaces>,
@@ -57,8 +59,12 @@ enum Stage {
     Asked,
     /// The first hop is being looked up.
     LookingUp,
-    /// The guest has its INVITE.
+    /// The guest has its INVITE, or an offer in the 2xx to its own.
     Dialling,
+    /// The guest has called, with an offer: the party that stays is to be asked as soon as it can be.
+    Calling,
+    /// It is being asked, and nothing has changed yet.
+    Asking,
     /// The application thinks about a failure.
     Rescuing(Failure),
     /// The guest has answered.
@@ -104,7 +110,7 @@ impl Call {
             transferor: leg.call_id().clone(),
             stage: Stage::Wanted,
             replaces: found.map(|found| found.peer.clone()).or(named),
-            refer_to,
+            refer_to: Some(refer_to),
             referred_by,
             routes: VecDeque::new(),
             route: None,
@@ -140,7 +146,7 @@ impl Call {
         let mut members = self.members.iter();
         let member = members.find(|member| *member.leg.call_id() == rebridge.transferor)?;
         let dialog = member.leg.dialog();
-        let target = rebridge.refer_to.target();
+        let target = rebridge.refer_to.as_ref()?.target();
         let from = NameAddr::parse(dialog.remote.clone()).ok()?;
         let to = NameAddr::of(target.clone());
         let mut request = Request::new(Method::Invite, target);
@@ -346,6 +352,14 @@ impl Call {
                 let nobody = Signal::Response(Status::TEMPORARILY_UNAVAILABLE, payload.without_body());
                 self.tell_member(&leg, nobody, env);
             }
+            // The ACK of a guest that has called without an offer.
+            Signal::Accept(answer) if matches!(rebridge.stage, Stage::Dialling) => {
+                self.guest_answered(&leg, Some(answer), env);
+            }
+            Signal::Refuse(failure) if matches!(rebridge.stage, Stage::Dialling) => {
+                self.dismiss(&leg, Self::unkeyed(), env);
+                self.guest_failed(failure, env);
+            }
             Signal::Accept(_)
             | Signal::Refuse(_)
             | Signal::Withdraw
@@ -388,6 +402,10 @@ impl Call {
             return;
         };
         tracing::info!(status = %failure.status, kind = failure.kind.label(), "the target of a transfer failed");
+        if rebridge.refer_to.is_none() {
+            self.stop_asking(env);
+            return self.transfer_failed(&failure, env);
+        }
         rebridge.guest = None;
         rebridge.leg = None;
         let unreachable = matches!(failure.kind, Kind::Unreachable | Kind::Timeout)
@@ -418,6 +436,7 @@ impl Call {
             return;
         };
         self.transfer_is(rebridge.number, failure.status, failure.reason.as_ref(), env);
+        self.handed_over(&rebridge, failure.status);
         if self.leg_of(rebridge.by).is_none() {
             let cause = Cause {
                 reasons: failure.reasons(),
@@ -437,7 +456,10 @@ impl Call {
                 self.put(Output::Withdraw);
             }
             Some(Stage::Wanted | Stage::LookingUp) => {}
-            Some(Stage::Dialling | Stage::Answered | Stage::Joining) | None => return,
+            Some(Stage::Dialling | Stage::Calling | Stage::Asking | Stage::Answered | Stage::Joining)
+            | None => {
+                return;
+            }
         }
         self.transfer_failed(&Failure::of(Kind::Shutdown, Origin::Local), env);
     }

@@ -29,7 +29,7 @@ impl Call {
         let view = Invite::of(&invite)?;
         let source = media_source(&invite, false);
         let caller = invite.source.remote.ip();
-        let leg = Leg::accept(invite, settings.profile.clone(), env)?;
+        let leg = Leg::accept(Side::A, invite, settings.profile.clone(), env)?;
         let mut call = Self {
             caller,
             phase: Phase::Routing,
@@ -102,6 +102,7 @@ impl Call {
             ports: false,
             is_refresh: false,
             progress: None,
+            void: false,
         });
         match Replaces::of(invite.headers()) {
             Ok(None) => self.ask(Question::Route(Box::new(invite))),

@@ -85,6 +85,11 @@ impl Transfers {
         });
         subscriptions.chain(identities).min()
     }
+    /// A number that no other has.
+    pub(super) fn next_number(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1) % OURS;
+        OURS + self.last
+    }
     fn find(&mut self, number: u32) -> Option<&mut Transfer> {
         self.under_way
             .iter_mut()
@@ -134,8 +139,7 @@ impl Call {
         }
         self.tell(by, Signal::Response(Status::ACCEPTED, accepted), env);
         let again = std::mem::replace(&mut self.transfers.referred[by as usize], true);
-        self.transfers.last = self.transfers.last.wrapping_add(1) % OURS;
-        let number = OURS + self.transfers.last;
+        let number = self.transfers.next_number();
         let mut subscription = Subscription::new(again.then_some(refer.number), silent, number, env.now);
         let trying = subscription.tell(Status::TRYING, None, env.now);
         let to = refer_to.target().to_string();

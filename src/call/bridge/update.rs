@@ -41,6 +41,7 @@ impl Call {
             ports: false,
             is_refresh: false,
             progress: None,
+            void: false,
         };
         let Some(offer) = offer else {
             if self.leg_of(from.other()).is_none() {
@@ -89,6 +90,7 @@ impl Call {
             ports: false,
             is_refresh: true,
             progress: None,
+            void: false,
         });
         self.tell(side, Signal::Offer(Some(offer)), env);
     }
@@ -118,6 +120,13 @@ impl Call {
     pub(super) fn accepted(&mut self, from: Side, sdp: Sdp, env: &mut Env<'_>) {
         if self.is_joining(from) {
             return self.joined_by(from, &sdp, env);
+        }
+        if self.is_asked_for_guest(from) {
+            return self.guest_taken_by(from, &sdp, env);
+        }
+        if self.ends_void(from) {
+            // It has accepted what nobody says any more: it is told again what its party says.
+            return self.refresh(from, env);
         }
         let Some(exchange) = &mut self.exchange else {
             return tracing::debug!(?from, "an answer that nobody waits for");
@@ -200,12 +209,18 @@ impl Call {
     }
 
     pub(super) fn refused(&mut self, from: Side, failure: Failure, env: &mut Env<'_>) {
-        let Some(exchange) = &self.exchange else {
-            return tracing::debug!(?from, "a refusal that nobody waits for");
-        };
         if self.is_joining(from) {
             return self.join_refused(failure, env);
         }
+        if self.is_asked_for_guest(from) {
+            return self.guest_not_taken(failure, env);
+        }
+        if self.ends_void(from) {
+            return;
+        }
+        let Some(exchange) = &self.exchange else {
+            return tracing::debug!(?from, "a refusal that nobody waits for");
+        };
         if from != exchange.asker {
             return self.exchange_failed(failure, env);
         }
@@ -225,6 +240,9 @@ impl Call {
 
     /// The offer led nowhere: what was agreed before stands, on both legs.
     pub(super) fn exchange_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
+        if self.is_asking_for_guest() {
+            return self.refuse_guest(failure, env);
+        }
         let Some(exchange) = self.exchange.take() else {
             return;
         };

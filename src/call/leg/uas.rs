@@ -47,11 +47,17 @@ fn broken(error: &crate::sip::ParseError) -> Failure {
 }
 
 impl Leg {
-    /// Leg A: takes the caller's INVITE. Emits 100 and nothing else; its offer is read with [`Leg::offer`].
+    /// Takes the INVITE of who calls us, for that side of a call: the caller's, or of who is to take a party's place. Emits 100 and
+    /// nothing else; its offer is read with [`Leg::offer`].
     ///
     /// # Errors
     /// When the INVITE breaks a rule; the failure is what it is to be answered with ([`super::refusal`]).
-    pub fn accept(invite: call::Incoming, profile: Arc<Profile>, env: &mut Env<'_>) -> Result<Self, Failure> {
+    pub fn accept(
+        side: Side,
+        invite: call::Incoming,
+        profile: Arc<Profile>,
+        env: &mut Env<'_>,
+    ) -> Result<Self, Failure> {
         let from = Sender::of(&invite);
         let Message::Request(request) = invite.message else {
             return Err(Failure::of(Kind::Protocol, Origin::LegA).because("not a request"));
@@ -90,7 +96,7 @@ impl Leg {
             Position::PeerAsked
         };
         let mut leg = Self {
-            side: Side::A,
+            side,
             has_called: false,
             offers: Offers::begin(position),
             reliable,

@@ -1,7 +1,9 @@
 //! A party that is to take the place of another: what is said to it while the other is still there, and how the two change
 //! places. It is offered the ports of whose place it takes, which carry the other's media until then.
 
-use super::{By, LegState, MediaPlan, NatLatching, Session, Side, Voice, formats::Part, not_acceptable};
+use super::{
+    By, LegState, MediaPlan, NatLatching, Session, Side, Voice, asked, formats::Part, not_acceptable,
+};
 use crate::{
     call::{Encryption, EncryptionPolicy, Env, Failure, MediaPolicy},
     media::{MediaCommand, Protection, Suite},
@@ -63,17 +65,7 @@ impl MediaPlan {
         let Some(promised) = self.agreed.leg(side.other()).heard.as_ref().map(Sdp::resumed) else {
             return refuse("nothing is agreed that could be offered");
         };
-        let former = self.voice(side);
-        if former.address != Some(self.home(local)) {
-            return refuse("its media would live at another address than the ports have");
-        }
-        let mut voice = Voice {
-            address: former.address,
-            id: env.ids.below(1 << 62),
-            version: 1,
-            ports: former.ports.clone(),
-            ..Voice::default()
-        };
+        let mut voice = self.voice_of_guest(side, local, env)?;
         let mut session = self.agreed.clone();
         session.forget(side);
         let mode = match policy.encryption {
@@ -105,6 +97,122 @@ impl MediaPlan {
             promised,
         };
         Ok((guest, offer))
+    }
+
+    /// At the ports of whose place it takes.
+    fn voice_of_guest(&self, side: Side, local: IpAddr, env: &mut Env<'_>) -> Result<Voice, Failure> {
+        let former = self.voice(side);
+        if former.address != Some(self.home(local)) {
+            let why = "its media would live at another address than the ports have";
+            return Err(not_acceptable(By::Local, why));
+        }
+        Ok(Voice {
+            address: former.address,
+            id: env.ids.below(1 << 62),
+            version: 1,
+            ports: former.ports.clone(),
+            ..Voice::default()
+        })
+    }
+
+    /// A party that has called for a leg's place, and offers nothing: what it is offered, keyed as whose place it takes.
+    ///
+    /// # Errors
+    /// As [`Self::invite_guest`].
+    pub fn offer_guest(
+        &mut self,
+        side: Side,
+        local: IpAddr,
+        suites: &[Suite],
+        env: &mut Env<'_>,
+    ) -> Result<(Guest, Sdp), Failure> {
+        let mode = self.agreed.encryption(side).unwrap_or(Encryption::None);
+        let policy = MediaPolicy {
+            encryption: EncryptionPolicy::Only(mode),
+            latching: self.latching,
+            clear_without_zrtp: self.yields,
+            ..MediaPolicy::default()
+        };
+        self.invite_guest(side, local, (&policy, suites), env)
+    }
+
+    /// A party has called for a leg's place, with an offer.
+    ///
+    /// # Errors
+    /// 488 when nothing of the offer can be taken, or when its media would be in clear where whose place it takes has keys.
+    pub fn admit_guest(
+        &mut self,
+        side: Side,
+        local: IpAddr,
+        offer: &Sdp,
+        env: &mut Env<'_>,
+    ) -> Result<Guest, Failure> {
+        let Some(promised) = self.agreed.leg(side.other()).heard.clone() else {
+            return Err(not_acceptable(
+                By::Local,
+                "nothing is agreed that could be joined",
+            ));
+        };
+        let mut guest = Guest {
+            side,
+            voice: self.voice_of_guest(side, local, env)?,
+            session: Session::default(),
+            latching: self.latching,
+            yields: false,
+            promised,
+        };
+        self.hear_guest(&mut guest, offer, env)?;
+        Ok(guest)
+    }
+
+    /// Takes the offer of a party that has called for a leg's place, beside what is agreed now. Returns what would be agreed.
+    ///
+    /// # Errors
+    /// As [`Self::admit_guest`].
+    pub fn hear_guest(
+        &mut self,
+        guest: &mut Guest,
+        offer: &Sdp,
+        env: &mut Env<'_>,
+    ) -> Result<Session, Failure> {
+        let side = guest.side;
+        let had_keys = self
+            .agreed
+            .encryption(side)
+            .is_some_and(|mode| mode != Encryption::None);
+        if had_keys && asked(offer) == Encryption::None {
+            return Err(not_acceptable(By::Local, "the one before it was encrypted"));
+        }
+        let mut session = self.agreed.clone();
+        session.forget(side);
+        *session.leg_mut(side) = LegState::default();
+        self.take_offer(&mut session, side, offer, env.ids)?;
+        guest.session = session.clone();
+        Ok(session)
+    }
+
+    /// What a party that has called is answered, now that the one that stays has accepted its offer and said `received`.
+    pub fn answer_guest(
+        &mut self,
+        guest: &mut Guest,
+        session: &mut Session,
+        received: &Sdp,
+        env: &mut Env<'_>,
+    ) -> Option<Sdp> {
+        // There may be more by now.
+        guest.voice.ports = self.voice(guest.side).ports.clone();
+        std::mem::swap(self.voice_mut(guest.side), &mut guest.voice);
+        let answer = self.answer_to(session, guest.side, received, env);
+        std::mem::swap(self.voice_mut(guest.side), &mut guest.voice);
+        answer
+    }
+
+    /// The one that has called has its place for good, and both have accepted: nothing of the former party is left.
+    pub fn install(&mut self, guest: Guest, session: Session) -> Vec<MediaCommand> {
+        self.latching = guest.latching;
+        self.yields = guest.yields;
+        *self.voice_mut(guest.side) = guest.voice;
+        self.commit(session, true)
     }
 
     /// Takes the answer of a party that was called for a leg's place.

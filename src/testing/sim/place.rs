@@ -2,10 +2,10 @@
 
 use super::{SERVER_A, SERVER_B, Sim};
 use crate::{
-    call::{Input, Side, Transmit, Unsent},
+    call::{Incoming, Input, Side, Transmit, Unsent},
     sip::{
-        Message,
-        routing::{Destination, DialogKey, NextHop, Target, Transport},
+        Message, Method, Replaces,
+        routing::{Destination, DialogKey, NextHop, Target, TransactionKey, Transport},
     },
     testing::{Peer, peer::read},
 };
@@ -64,6 +64,31 @@ impl Sim {
             Message::Response(response) => DialogKey::of_response(response)?,
         };
         self.dialogs.get(&key).copied()
+    }
+    /// What the dispatcher does with an INVITE that is to take the place of a dialog of the call, and with what belongs to one that
+    /// was refused. Whether it was one.
+    pub(super) fn comes_for_a_place(&mut self, who: Who, incoming: &Incoming) -> bool {
+        let Message::Request(request) = &incoming.message else {
+            return false;
+        };
+        let Ok(key) = TransactionKey::of(request) else {
+            return false;
+        };
+        if let Some(words) = self.refused.get(&key).cloned() {
+            if request.method != Method::Ack {
+                self.transmit(who, words);
+            }
+            return true;
+        }
+        let new = request.method == Method::Invite && DialogKey::of_request(request).is_none();
+        let Ok(Some(replaces)) = Replaces::of(&request.headers) else {
+            return false;
+        };
+        if !new || !self.dialogs.contains_key(&replaces.key()) || !self.replacing.insert(key) {
+            return false;
+        }
+        self.feed(Input::Replace(replaces, incoming.clone()));
+        true
     }
     /// Whom a message of a side reaches.
     pub(super) fn reached_by(&self, side: Side, transmit: &Transmit) -> Who {

@@ -4,7 +4,7 @@ use super::*;
 use crate::sdp::{Encoding, Media};
 
 /// How often the party that stays may be busy with an offer of its own before it counts as refusal.
-const MOST_GLARES: u8 = 3;
+pub(super) const MOST_GLARES: u8 = 3;
 
 impl Call {
     /// Joins the guest with the party that stays, once that is not busy with another offer.
@@ -13,8 +13,13 @@ impl Call {
         let Some(rebridge) = self.rebridge.as_mut().filter(|_| !busy) else {
             return false;
         };
-        if !matches!(rebridge.stage, Stage::Answered) {
-            return false;
+        match rebridge.stage {
+            Stage::Answered => {}
+            Stage::Calling => {
+                self.ask_for_place(env);
+                return true;
+            }
+            _ => return false,
         }
         rebridge.stage = Stage::Joining;
         let by = rebridge.by;
@@ -38,6 +43,7 @@ impl Call {
             ports: false,
             is_refresh: true,
             progress: None,
+            void: false,
         });
         self.tell(stays, Signal::Offer(Some(offer)), env);
         true
@@ -84,12 +90,13 @@ impl Call {
         self.note_streams();
         self.agree_on_keys(env);
         self.transfers.succeed(rebridge.by, rebridge.number);
-        let duration = rebridge.route.and_then(|route| route.limits.duration);
+        let duration = rebridge.route.as_ref().and_then(|route| route.limits.duration);
         let longest = duration.map(|duration| env.now + duration);
         self.too_long = [longest, self.too_long].into_iter().flatten().min();
         self.event(CallEvent::Updated { by: rebridge.by });
         self.report_keys();
         self.transfer_is(rebridge.number, Status::OK, None, env);
+        self.handed_over(&rebridge, Status::OK);
         self.see_off(&rebridge.transferor, env);
         // The guest was told what this one said before. What it says now may be something else.
         if !rebridge.told.is_some_and(|told| is_taken_whole(&told, sdp)) {
@@ -152,7 +159,8 @@ impl Call {
             return false;
         }
         // The offer that is open leads nowhere.
-        if self.exchange.take().is_some() {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.void = true;
             self.tell(by.other(), Signal::Withdraw, env);
         }
         self.go_back(&cause.to_failure(), env);
@@ -216,7 +224,7 @@ impl Call {
     }
 
     /// Hangs up whose place another has for good, once it has heard all that it is to hear.
-    fn see_off(&mut self, leg: &Text, env: &mut Env<'_>) {
+    pub(super) fn see_off(&mut self, leg: &Text, env: &mut Env<'_>) {
         if self
             .rebridge
             .as_ref()

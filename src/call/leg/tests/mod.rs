@@ -151,7 +151,7 @@ impl One {
     fn accept(invite: &str) -> Self {
         let (now, mut ids) = (start(), Ids::seeded(7));
         let mut env = Env { now, ids: &mut ids };
-        let leg = Leg::accept(incoming(invite), profile(), &mut env);
+        let leg = Leg::accept(Side::A, incoming(invite), profile(), &mut env);
         let leg = leg.unwrap_or_else(|failure| panic!("INVITE refused: {failure:?}"));
         Self::with(leg, now, ids)
     }

@@ -27,7 +27,7 @@ fn called(extra: &str, profile: Arc<Profile>) -> Result<One, Failure> {
     );
     let (now, mut ids) = (start(), Ids::seeded(7));
     let mut env = Env { now, ids: &mut ids };
-    Leg::accept(incoming(&text), profile, &mut env).map(|leg| One::with(leg, now, ids))
+    Leg::accept(Side::A, incoming(&text), profile, &mut env).map(|leg| One::with(leg, now, ids))
 }
 
 /// The 2xx of leg A.

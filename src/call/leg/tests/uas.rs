@@ -37,7 +37,7 @@ pub(super) fn of_invite(method: &str, to_tag: Option<&str>) -> Message {
 fn refused(text: &str) -> Failure {
     let (now, mut ids) = (start(), Ids::seeded(1));
     let mut env = Env { now, ids: &mut ids };
-    match Leg::accept(incoming(text), profile(), &mut env) {
+    match Leg::accept(Side::A, incoming(text), profile(), &mut env) {
         Ok(_) => panic!("accepted: {text}"),
         Err(failure) => failure,
     }
