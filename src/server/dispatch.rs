@@ -324,7 +324,10 @@ impl Dispatcher {
         let Some(request) = self.replace(request, &key, source) else {
             return;
         };
-        if let Err(refusal) = self.policy.admit(self.load()) {
+        // Whoever was refused believes that and listens no more, though a repetition came before it heard so: no call is made of that.
+        let refused = self.recent.knows(&key);
+        let admitted = self.policy.admit(self.load());
+        if let Err(refusal) = admitted.and(if refused { Err(Refusal::Full) } else { Ok(()) }) {
             return self.refuse(&request, &key, source, refusal);
         }
         self.gauges.taken.add();
@@ -395,8 +398,10 @@ impl Dispatcher {
         source: Source,
         refusal: Refusal,
     ) {
-        refusal.count(&self.gauges);
         let stranger = refusal == Refusal::Forbidden;
+        if stranger || request.method != Method::Invite || !self.recent.knows(key) {
+            refusal.count(&self.gauges);
+        }
         // Who floods us fills no disk, neither with records nor with the log.
         let noted = !stranger || self.recent.takes_stranger();
         match (request.method == Method::Invite, noted) {

@@ -6,8 +6,9 @@ use std::{
     hash::BuildHasher as _,
 };
 
-/// Transactions that are remembered.
-const MOST: usize = 4096;
+/// Transactions that are remembered, in some 2 MB: those of the 32 s in which an INVITE may be repeated (RFC 3261 §17.1.1.2,
+/// timer B) at 2,000 refusals a second.
+const MOST: usize = 65_536;
 /// Refusals of strangers in a second that get a line of the log and, if they are calls, a record each; how many more there are
 /// stands in the metrics.
 const STRANGERS: u32 = 100;
@@ -35,6 +36,10 @@ impl Recent {
             self.known.remove(&oldest);
         }
         true
+    }
+    /// Whether it was there before.
+    pub(super) fn knows(&self, key: &TransactionKey) -> bool {
+        self.known.contains(&self.hasher.hash_one(key))
     }
     /// Whether one more stranger gets a record: who floods us shall not fill the disk.
     pub(super) const fn takes_stranger(&mut self) -> bool {
@@ -66,7 +71,9 @@ mod tests {
     #[test]
     fn a_repetition_is_known_and_what_is_remembered_is_bounded() {
         let mut recent = Recent::default();
+        assert!(!recent.knows(&key(0)));
         assert!(recent.is_new(&key(0)));
+        assert!(recent.knows(&key(0)));
         assert!(!recent.is_new(&key(0)));
         for number in 1..=MOST {
             assert!(recent.is_new(&key(number)));

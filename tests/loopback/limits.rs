@@ -26,6 +26,12 @@ fn beyond_max_calls_there_is_503_with_retry_after_until_a_call_ends() {
     let busy = caller.expect("SIP/2.0 486");
     caller.ack_failure(&first, &busy);
     server.until_empty();
+    // A repetition that was on its way is of a call that its caller has given up, though there would be room by now.
+    caller.send(&second);
+    caller.expect("SIP/2.0 503");
+    callee.expect_silence();
+    let gauges = server.gauges();
+    assert_eq!((gauges["refused"], gauges["taken"]), (1, 1));
     caller.send(&caller.invite(&fresh("call"), "sip:bob@example.org"));
     callee.expect("INVITE ");
 }
