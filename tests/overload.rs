@@ -119,6 +119,7 @@ fn acceptance_26_overload_with_retransmissions_and_restarts_of_peers_loses_no_re
     assert!(twice.is_empty(), "not one record each: {twice:?}");
 
     // It has not ended, and takes calls as before.
+    let mut caller = Caller::new(&server);
     caller.drive(0.5, Pace::AtOnce(1));
     let after = &caller.tally;
     assert!(after.answered > 0 && after.answered == after.placed, "{after}");
