@@ -20,7 +20,7 @@ pub(crate) struct Callee {
 
 impl Callee {
     pub(crate) fn start() -> Self {
-        let mut socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let address = socket.local_addr().expect("bound");
         let restarts: Arc<AtomicBool> = Arc::default();
         let count: Arc<AtomicUsize> = Arc::default();
@@ -30,9 +30,7 @@ impl Callee {
             loop {
                 serve(&socket, address);
                 if wanted.load(Relaxed) && born.elapsed() > LIFE {
-                    drop(socket);
-                    thread::sleep(GONE);
-                    socket = UdpSocket::bind(address).expect("its own port");
+                    deaf(&socket, GONE);
                     born = Instant::now();
                     counted.fetch_add(1, Relaxed);
                 }
@@ -49,6 +47,14 @@ impl Callee {
     }
     pub(crate) fn restarts(&self) -> usize {
         self.count.load(Relaxed)
+    }
+}
+
+/// What comes meanwhile is lost. It keeps its port, which another process might take.
+fn deaf(socket: &UdpSocket, time: Duration) {
+    let back = Instant::now() + time;
+    while Instant::now() < back {
+        let _ = socket.recv(&mut [0; 65_535]);
     }
 }
 
@@ -70,7 +76,7 @@ fn serve(socket: &UdpSocket, own: SocketAddr) {
             _ => &[],
         };
         for (status, body) in answers {
-            // Who restarts may be in the way of its own answer.
+            // Where it cannot be sent it is lost like other datagrams.
             let _ = socket.send_to(response(&heard, own, status, body).as_bytes(), from);
         }
     }
