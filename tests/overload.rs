@@ -86,8 +86,9 @@ fn acceptance_26_overload_with_retransmissions_and_restarts_of_peers_loses_no_re
     );
 
     // Whoever still waits is told, and repeats until then (RFC 3261 §17.1.1.2).
-    // A call whose caller forgot it before it was acknowledged lives for 64 T1, one without packets for five seconds.
-    let end = Instant::now() + Duration::from_secs(75);
+    // A call whose caller forgot it before it was acknowledged lives for 64 T1, one without packets for five seconds; an INVITE
+    // is repeated for 64 T1 at most, and as long may it take until a BYE is given up.
+    let end = Instant::now() + 3 * 64 * T1;
     let gauges = loop {
         caller.repeat();
         caller.linger(Duration::from_millis(100));
