@@ -97,16 +97,19 @@ fn security(server: &TlsFiles, client: &TlsFiles) -> Security {
 }
 
 async fn listening(security: Security) -> (Net, mpsc::Receiver<NetEvent>, SocketAddr) {
+    let limits = Limits {
+        connect: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    listening_within(limits, security).await
+}
+
+async fn listening_within(limits: Limits, security: Security) -> (Net, mpsc::Receiver<NetEvent>, SocketAddr) {
     let (events, receiver) = mpsc::channel(64);
     let listen = Listen {
         transport: Transport::Tls,
         address: "127.0.0.1:0".parse().expect("an address"),
         advertised: None,
-    };
-    let limits = Limits {
-        handshake: Duration::from_millis(300),
-        connect: Duration::from_secs(2),
-        ..Limits::default()
     };
     let net = Net::bind(&[listen], &[], limits, events).await.expect("a port");
     net.secure(security);
@@ -303,7 +306,11 @@ async fn callers_without_a_certificate_or_with_one_of_strangers_are_refused_wher
 async fn half_a_handshake_is_cut_and_so_is_who_speaks_no_tls() {
     let authority = Authority::new("ours");
     let server = authority.issue("server", &[dns("sip.example.org")], |_| {});
-    let (net, mut events, address) = listening(security(&server, &server)).await;
+    let limits = Limits {
+        handshake: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let (net, mut events, address) = listening_within(limits, security(&server, &server)).await;
     for opening in [&[][..], &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3], OPTIONS.as_bytes()] {
         let mut stream = TcpStream::connect(address).await.expect("it listens");
         stream.write_all(opening).await.expect("open");
