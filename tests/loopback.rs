@@ -30,4 +30,5 @@ mod loopback {
     pub(crate) mod server;
     mod sizes;
     mod transports;
+    mod twice;
 }

@@ -171,6 +171,8 @@ pub enum Output {
     Refused(Box<Incoming>, Failure),
     /// A dialog of this call begins: the dispatcher routes it here from now on.
     Dialog(Side, crate::sip::routing::DialogKey),
+    /// The INVITE that opens this dialog has that Request-URI: should it come back with it, it has gone in a loop.
+    Invited(crate::sip::routing::DialogKey, crate::sip::Text),
     /// A final response of a finished server transaction, to be repeated to retransmissions after the call has gone.
     Tombstone(crate::sip::routing::TransactionKey, Transmit),
     /// The answer to [`Command::Report`]: the call so far.

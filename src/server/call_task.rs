@@ -328,6 +328,7 @@ impl CallTask {
                         }
                         self.control(Control::Dialog(self.seat.number, side, key));
                     }
+                    Output::Invited(key, uri) => self.control(Control::Invited(self.seat.number, key, uri)),
                     Output::Tombstone(key, words) => self.control(Control::Tombstone(key, words)),
                     Output::Report(summary) => self.report(&summary),
                     Output::Refused(invite, failure) => {

@@ -41,6 +41,8 @@ const BATCH: usize = 64;
 pub(super) enum Control {
     /// Messages of this dialog belong to that side of that call from now on.
     Dialog(u64, Side, DialogKey),
+    /// The INVITE of that call which opens this dialog has that Request-URI.
+    Invited(u64, DialogKey, Text),
     /// A call asks what a dialog is to the other end of whichever call has it.
     Identify(CallNumber, Replaces),
     /// That call's answer.
@@ -143,6 +145,7 @@ impl Dispatcher {
     fn obey(&mut self, order: Control) {
         match order {
             Control::Dialog(number, side, key) => self.maps.add_dialog(number, side, key),
+            Control::Invited(number, key, uri) => self.maps.invited(number, key, uri),
             Control::Tombstone(key, words) => self.maps.tombstones.set(key, words, Instant::now()),
             Control::Refused(number, key, words) => {
                 self.maps.remove_invite(number, &key);
@@ -371,13 +374,19 @@ impl Dispatcher {
             Err(Refusal::Full | Refusal::Forbidden) => Readiness::Full,
         }
     }
-    /// Whether this INVITE is one that we have sent: From has a tag of ours in a dialog that we opened.
+    /// Whether this request is one that we have sent: From has a tag of ours in a dialog that we opened, and an INVITE the Request-URI
+    /// that we gave it. With another one it was somewhere where that was decided, as a call between two accounts of one provider is,
+    /// and has not gone in a loop but in a spiral (RFC 3261 §16.3). Its hops are counted down all the same.
     pub(super) fn is_ours(&self, request: &Request) -> bool {
         let from = request.headers.from().ok().and_then(|from| from.tag());
         let (Ok(call_id), Some(local_tag)) = (request.headers.call_id(), from) else {
             return false;
         };
-        self.maps.dialogs.contains_key(&DialogKey { call_id, local_tag })
+        let key = DialogKey { call_id, local_tag };
+        match request.method {
+            Method::Invite => self.maps.invited.get(&key) == Some(request.uri.as_text()),
+            _ => self.maps.dialogs.contains_key(&key),
+        }
     }
     /// A call that is refused at once has its record too; a repetition of its INVITE has no other.
     pub(super) fn record_refusal(

@@ -54,6 +54,8 @@ pub(super) struct Maps {
     pub(super) calls: HashMap<u64, Entry>,
     pub(super) dialogs: HashMap<DialogKey, (u64, Side)>,
     pub(super) invites: HashMap<TransactionKey, (u64, Side)>,
+    /// Request-URIs of the INVITEs that opened dialogs of our own making.
+    pub(super) invited: HashMap<DialogKey, Text>,
     pub(super) originations: HashMap<Origination, u64>,
     pub(super) tombstones: Tombstones,
     /// Calls that have not ended.
@@ -152,6 +154,12 @@ impl Maps {
             self.invites.remove(key);
         }
     }
+    /// An INVITE of that call opens this dialog, which is known.
+    pub(super) fn invited(&mut self, number: u64, key: DialogKey, uri: Text) {
+        if self.calls.contains_key(&number) {
+            self.invited.insert(key, uri);
+        }
+    }
     /// A call has ended; its task lingers for late messages.
     pub(super) fn over(&mut self, number: u64) {
         if let Some(entry) = self.calls.get_mut(&number)
@@ -175,6 +183,7 @@ impl Maps {
         }
         for key in entry.dialogs {
             self.dialogs.remove(&key);
+            self.invited.remove(&key);
         }
     }
 }

@@ -331,7 +331,7 @@ impl Legs {
             LegOutput::Transmit(transmit) => self.send(side, &transmit),
             LegOutput::Lookup(NextHop(_)) => self.schedule(Duration::from_millis(1), Event::Lookup(side)),
             LegOutput::Signal(signal) => self.said.push((side, signal)),
-            LegOutput::Dialog(_) => {}
+            LegOutput::Dialog(_) | LegOutput::Invited(..) => {}
             LegOutput::Tombstone(key, transmit) => {
                 self.graves.insert(key, transmit);
             }

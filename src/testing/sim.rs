@@ -400,6 +400,7 @@ impl Sim {
                 Output::Dialog(side, key) => {
                     self.dialogs.insert(key, side);
                 }
+                Output::Invited(key, _) => assert!(self.dialogs.contains_key(&key)),
                 Output::Tombstone(key, words) => {
                     self.graves.insert(key, words);
                 }

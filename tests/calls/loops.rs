@@ -137,6 +137,7 @@ impl Ring {
                 | Output::Event(_)
                 | Output::Report(_)
                 | Output::Dialog(..)
+                | Output::Invited(..)
                 | Output::Tombstone(..) => {}
             }
         }

@@ -347,6 +347,7 @@ impl Call {
         match output {
             LegOutput::Transmit(transmit) => self.put(Output::Transmit(side, transmit)),
             LegOutput::Dialog(key) => self.put(Output::Dialog(side, key)),
+            LegOutput::Invited(key, uri) => self.put(Output::Invited(key, uri)),
             LegOutput::Tombstone(key, transmit) => self.put(Output::Tombstone(key, transmit)),
             LegOutput::Lookup(hop) => {
                 // Where a caller is, is where it came from; whom we called is looked up like any callee.

@@ -77,6 +77,8 @@ pub enum LegOutput {
     Signal(Signal),
     /// A dialog (early or not) has our tag from now on.
     Dialog(DialogKey),
+    /// An INVITE that opens this dialog goes out with that Request-URI.
+    Invited(DialogKey, Text),
     /// What to say to repetitions that come after the leg has gone, until 64*T1 from now.
     ///
     /// With the key of a server transaction it is its final response: for the request's repetitions; an ACK with that key is

@@ -128,10 +128,13 @@ impl Leg {
             linger: None,
             closed: false,
         };
-        leg.out.push_back(LegOutput::Dialog(DialogKey {
+        let key = DialogKey {
             call_id: leg.dialog.call_id.clone(),
             local_tag: leg.dialog.local_tag.clone(),
-        }));
+        };
+        leg.out.push_back(LegOutput::Dialog(key.clone()));
+        leg.out
+            .push_back(LegOutput::Invited(key, invite.uri.as_text().clone()));
         let mut outbound = Outbound::new(Purpose::Call, invite, cseq, true, None);
         let failed = outbound.begin(&targets, &mut wire!(leg, env));
         leg.outbound.push(outbound);

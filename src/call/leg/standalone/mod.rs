@@ -390,6 +390,7 @@ impl Passage {
                     LegOutput::Lookup(hop) => self.out.push_back(PassageOutput::Lookup(side, hop)),
                     LegOutput::Tombstone(..)
                     | LegOutput::Dialog(_)
+                    | LegOutput::Invited(..)
                     | LegOutput::Signal(_)
                     | LegOutput::Closed => {}
                 }

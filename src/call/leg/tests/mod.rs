@@ -189,6 +189,7 @@ impl One {
                 }
                 LegOutput::Signal(signal) => self.said.push(signal),
                 LegOutput::Dialog(key) => self.dialogs.push(key),
+                LegOutput::Invited(key, _) => assert!(self.dialogs.contains(&key)),
                 LegOutput::Tombstone(key, transmit) => self.graves.push((key, transmit)),
                 LegOutput::Closed => {
                     assert!(!self.closed, "closed once");
