@@ -19,6 +19,8 @@ pub struct Stage {
     pub caller: Agent,
     /// Who is called.
     pub callee: Callee,
+    /// Whom a transfer leads to that the server executes.
+    pub third: Option<Callee>,
     acts: BTreeMap<(Instant, usize), (Side, Act)>,
 }
 
@@ -29,6 +31,7 @@ impl Stage {
             sim,
             caller,
             callee,
+            third: None,
             acts: BTreeMap::new(),
         }
     }
@@ -51,7 +54,9 @@ impl Stage {
     /// When something happens next.
     pub fn next(&self) -> Option<Instant> {
         let acts = self.acts.keys().next().map(|(at, _)| *at);
-        [acts, self.caller.due(), self.callee.due(), self.sim.next_event()]
+        let third = self.third.as_ref().and_then(Callee::due);
+        let own = self.sim.next_event();
+        [acts, self.caller.due(), self.callee.due(), third, own]
             .into_iter()
             .flatten()
             .min()
@@ -70,6 +75,10 @@ impl Stage {
             });
             self.caller.tick(&mut self.sim);
             self.callee.tick(&mut self.sim);
+            if let Some(third) = &mut self.third {
+                third.react(&mut self.sim);
+                third.tick(&mut self.sim);
+            }
             while let Some(entry) = self
                 .acts
                 .first_entry()

@@ -18,6 +18,7 @@ mod digits;
 mod direct;
 mod dns;
 mod early;
+mod executed;
 mod fallback;
 mod hold;
 mod itsp;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         pairs::TESTS,
         video::TESTS,
         transfer::TESTS,
+        executed::TESTS,
         hold::TESTS,
         early::TESTS,
         digits::TESTS,

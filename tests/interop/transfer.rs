@@ -24,18 +24,18 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 const BOB: &str = "sip:bob@example.net";
-const CAROL: &str = "sip:carol@example.net";
+pub(crate) const CAROL: &str = "sip:carol@example.net";
 /// How long the new pair talks.
 const TALK: Duration = Duration::from_secs(4);
 /// Of the seconds that were recorded last, how many must be the other's tone.
 const LEAST: f64 = 0.6;
 
-struct Stage {
-    captures: Captures,
-    server: Server,
-    alice: Linphone,
-    bob: Linphone,
-    carol: Linphone,
+pub(crate) struct Stage {
+    pub(crate) captures: Captures,
+    pub(crate) server: Server,
+    pub(crate) alice: Linphone,
+    pub(crate) bob: Linphone,
+    pub(crate) carol: Linphone,
     _proxy: Kamailio,
 }
 
@@ -46,7 +46,17 @@ fn stage(scene: &Scene, carol_answers: bool) -> Outcome<Stage> {
 
 /// The same with further settings of carol's phone.
 fn staged(scene: &Scene, carol_answers: bool, carols: &str) -> Outcome<Stage> {
-    let alice = scene.caller(Make::Linphone).through(&server::uri(Side::A));
+    through(scene, (Side::A, ""), carol_answers, carols)
+}
+
+/// The same with alice's legs at the server's address on that side, and further settings of the server.
+pub(crate) fn through(
+    scene: &Scene,
+    (home, servers): (Side, &str),
+    carol_answers: bool,
+    carols: &str,
+) -> Outcome<Stage> {
+    let alice = scene.caller(Make::Linphone).through(&server::uri(home));
     let callee = || scene.callee(Make::Linphone).through(&server::uri(Side::B));
     let (bob, mut carol): (Setup, Setup) = (callee(), callee().carol());
     carol.answers = carol_answers;
@@ -55,6 +65,7 @@ fn staged(scene: &Scene, carol_answers: bool, carols: &str) -> Outcome<Stage> {
     let proxy = SocketAddr::new(Side::B.hub(), 5070);
     let mut config = Config::new(&format!("sip:{proxy}"));
     config.trusted_hosts = format!("{} {}", Side::A.phone(), Side::B.phone());
+    servers.clone_into(&mut config.more);
     let captures = scene.capture()?;
     let ways = [("carol", carol.direct_uri())];
     let proxy = Kamailio::by_user(scene, "proxy", proxy, &bob.direct_uri(), &ways)?;
@@ -75,7 +86,7 @@ fn staged(scene: &Scene, carol_answers: bool, carols: &str) -> Outcome<Stage> {
 }
 
 /// The new pair hear each other, at last.
-fn talk(one: &mut Linphone, one_hears: f64, other: &mut Linphone, other_hears: f64) -> Outcome {
+pub(crate) fn talk(one: &mut Linphone, one_hears: f64, other: &mut Linphone, other_hears: f64) -> Outcome {
     thread::sleep(TALK);
     for (who, phone, tone) in [("transferee", one, one_hears), ("target", other, other_hears)] {
         let heard = phone.heard()?;
@@ -90,7 +101,7 @@ fn status(message: &Message) -> &str {
 }
 
 /// What the transferor was told: each NOTIFY's status line, in order, repetitions once.
-fn told(messages: &[Message], transferor: Side) -> Vec<String> {
+pub(crate) fn told(messages: &[Message], transferor: Side) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
     for message in messages {
         let to_phone = message.to.ip() == transferor.phone();
@@ -184,25 +195,30 @@ fn attended(scene: &Scene, by: Side) -> Outcome {
     if !told.last().is_some_and(|last| last.starts_with("SIP/2.0 200")) {
         return Err(format!("the transferor was told {told:?}"));
     }
-    // What carol was told to replace is a dialog that she has: its Call-ID was seen on her wire before, in an answer of hers.
-    let replaces = wire_b.messages.iter().find_map(|message| {
+    replaces_what_carol_has(&wire_b.messages)?;
+    stage.server.finish()
+}
+
+/// What carol was told to replace is a dialog that she has: its Call-ID was seen on her wire before, in an answer of hers.
+pub(crate) fn replaces_what_carol_has(wire_b: &[Message]) -> Outcome {
+    let replaces = wire_b.iter().find_map(|message| {
         let to_carol = message.is_request("INVITE") && message.start.contains("carol@");
         let ours = message.from.ip() == Side::B.hub();
         message.header("Replaces").filter(|_| to_carol && ours)
     });
     let replaces = replaces.ok_or("carol was not told what to replace")?;
     let call_id = replaces.split(';').next().unwrap_or_default();
-    let hers = wire_b.messages.iter().any(|message| {
+    let hers = wire_b.iter().any(|message| {
         let carols =
             message.to.ip() == Side::B.hub() && message.header("To").is_some_and(|to| to.contains("carol@"));
         carols && message.status() == Some(200) && message.header("Call-ID") == Some(call_id)
     });
-    if !hers {
-        return Err(format!(
-            "carol was told to replace {replaces}, which she does not have"
-        ));
+    if hers {
+        return Ok(());
     }
-    stage.server.finish()
+    Err(format!(
+        "carol was told to replace {replaces}, which she does not have"
+    ))
 }
 
 /// Alice has talked to carol, who then declines to talk to bob instead: alice is told so, and has both of them still.

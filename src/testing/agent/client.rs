@@ -134,7 +134,7 @@ impl Agent {
             machine,
             cancel: Cancel::No,
         });
-        sim.send(self.side, bytes);
+        sim.send(self.who, bytes);
     }
     /// Makes an offer; with a time it is cancelled then.
     pub(super) fn offer(&mut self, sim: &mut Sim, change: Change, regret: Option<Duration>) {
@@ -187,7 +187,7 @@ impl Agent {
         let bytes = self.write(line, &client.branch, to.as_deref(), "", "");
         let machine = ClientOther::start(bytes.clone(), false, self.timers, sim.now);
         self.clients[at].cancel = Cancel::Sent(machine);
-        sim.send(self.side, bytes);
+        sim.send(self.who, bytes);
     }
     /// A response.
     pub(super) fn responded(&mut self, sim: &mut Sim, response: &Response) {
@@ -205,7 +205,7 @@ impl Agent {
         {
             let tag = headers.to().ok().and_then(|to| to.tag()).unwrap_or_default();
             self.facts.strange += u32::from(!self.remote.contains(&*tag.to_str()));
-            return sim.send(self.side, ack.clone());
+            return sim.send(self.who, ack.clone());
         }
         let Some(at) = self.clients.iter().position(|client| client.branch == branch) else {
             return;
@@ -223,7 +223,7 @@ impl Agent {
             Machine::Other(other) => other.receive(response.status, sim.now),
         };
         if let Some(ack) = received.send {
-            sim.send(self.side, ack);
+            sim.send(self.who, ack);
         }
         if received.pass {
             if response.status.is_provisional() {
@@ -323,7 +323,7 @@ impl Agent {
         let (branch, uri) = (self.branch(), self.target.clone());
         let ack = self.write(("ACK", cseq, &uri), &branch, None, "", &body);
         self.acks.push((cseq, ack.clone()));
-        sim.send(self.side, ack);
+        sim.send(self.who, ack);
     }
     fn is_offerless(&self, cseq: u32) -> bool {
         self.clients.iter().any(|client| {
@@ -379,7 +379,7 @@ impl Agent {
         self.clients.retain(|client| !client.is_over());
         self.facts.repeated += again.len() as u32;
         for bytes in again {
-            sim.send(self.side, bytes);
+            sim.send(self.who, bytes);
         }
         for purpose in silent {
             self.facts.timeouts += 1;

@@ -14,7 +14,7 @@ pub use transfer::{Outcome, Referral};
 
 pub(super) use write::response;
 
-use super::{Hold, Phone, Sim};
+use super::{Hold, Phone, Sim, Who};
 use crate::{
     call::Side,
     sip::{Ids, Message, timers::Timers},
@@ -129,8 +129,8 @@ pub enum Phase {
 /// A user agent of one dialog.
 #[derive(Debug)]
 pub struct Agent {
-    /// On which side of the [`Sim`].
-    pub side: Side,
+    /// Which party of the [`Sim`].
+    pub who: Who,
     /// Its session descriptions.
     pub phone: Phone,
     /// Where it differs from others.
@@ -184,7 +184,7 @@ impl Agent {
         };
         let mut dice = Ids::seeded(seed ^ ((side as u64 + 1) << 40));
         Self {
-            side,
+            who: side.into(),
             phone: Phone::new(side, seed),
             habits: Habits::default(),
             facts: Facts::default(),
@@ -216,6 +216,14 @@ impl Agent {
             referrals: Referrals::default(),
             dice,
         }
+    }
+    /// Whom a transfer leads to, in place of the party on that side.
+    pub fn third(side: Side, name: &str, seed: u64) -> Self {
+        let mut third = Self::new(side, name, seed ^ (3 << 40));
+        third.who = Who::C;
+        third.address = "192.0.2.150:5090".parse().expect("a test's own address");
+        third.phone.rtp.set_ip(third.address.ip());
+        third
     }
     /// Its tag.
     pub fn tag(&self) -> &str {

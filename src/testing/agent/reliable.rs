@@ -69,7 +69,7 @@ impl Agent {
             unpracked.interval *= 2;
             unpracked.at = sim.now + unpracked.interval;
             self.facts.repeated += 1;
-            sim.send(self.side, unpracked.bytes.clone());
+            sim.send(self.who, unpracked.bytes.clone());
         }
     }
     /// Acknowledges a provisional response to its INVITE, where that is asked for and is the next one.

@@ -176,7 +176,7 @@ impl Agent {
             (Method::Ack, known) => self.acknowledged(sim, request, known),
             (Method::Cancel, Some(at)) => {
                 let bytes = self.write_response(request, status(200), "", "");
-                sim.send(self.side, bytes);
+                sim.send(self.who, bytes);
                 if self.served[at].is_open_invite() {
                     self.served[at].answer_at = None;
                     self.respond(sim, at, Answer::code(487));
@@ -184,7 +184,7 @@ impl Agent {
             }
             (Method::Cancel, None) => {
                 let bytes = self.write_response(request, status(481), "", "");
-                sim.send(self.side, bytes);
+                sim.send(self.who, bytes);
             }
             (_, Some(at)) => {
                 let last = match &self.served[at].machine {
@@ -192,7 +192,7 @@ impl Agent {
                     Machine::Other(other) => other.receive(),
                 };
                 if let Some(bytes) = last {
-                    sim.send(self.side, bytes);
+                    sim.send(self.who, bytes);
                 }
             }
             (_, None) => self.serve(sim, request, key),
@@ -323,7 +323,7 @@ impl Agent {
         if request.method == Method::Invite && code.is_success() {
             self.keep(sim.now, &request, bytes.clone(), answer.offers);
         }
-        sim.send(self.side, bytes);
+        sim.send(self.who, bytes);
     }
     /// Deadlines of what it has answered.
     pub(super) fn fire_served(&mut self, sim: &mut Sim) {
@@ -364,7 +364,7 @@ impl Agent {
         }
         self.facts.repeated += again.len() as u32;
         for bytes in again {
-            sim.send(self.side, bytes);
+            sim.send(self.who, bytes);
         }
         if given_up {
             // RFC 3261 §13.3.1.4: the session ends.

@@ -77,9 +77,9 @@ impl Agent {
     }
     pub(super) fn refer(&mut self, sim: &mut Sim, outcome: Outcome) {
         let (user, sub) = match outcome {
-            Outcome::Called(code) => (format!("called-{code}"), ""),
-            Outcome::CalledInSilence(code) => (format!("called-{code}"), "Refer-Sub: false\r\n"),
-            Outcome::Refused(code) => (format!("refused-{code}"), ""),
+            Outcome::Called(code) => (format!("carol.called-{code}"), ""),
+            Outcome::CalledInSilence(code) => (format!("carol.called-{code}"), "Refer-Sub: false\r\n"),
+            Outcome::Refused(code) => (format!("carol.refused-{code}"), ""),
         };
         let headers = format!("Refer-To: <sip:{user}@example.net>\r\n{sub}");
         self.referrals.sent.push(Referral {
@@ -134,7 +134,7 @@ impl Agent {
             .and_then(|(user, _)| user.split_once('-'))
             .expect("a test's own target");
         let code: u16 = code.parse().expect("a test's own target");
-        if what == "refused" {
+        if what == "carol.refused" {
             return self.respond(sim, at, Answer::code(code));
         }
         let silent = is_silent(&request.headers);

@@ -1,7 +1,6 @@
 //! Who is called: one agent, or several behind a proxy that forks (RFC 3261 §16).
 
 use crate::{
-    call::Side,
     sip::{
         Message, Method, Request, Status,
         routing::TransactionKey,
@@ -9,7 +8,7 @@ use crate::{
         transaction::{Fired, ServerInvite},
     },
     testing::{
-        Act, Agent, Sim,
+        Act, Agent, Sim, Who,
         agent::{Phase, response},
     },
 };
@@ -57,6 +56,7 @@ pub struct Fork {
 /// All who are called.
 #[derive(Debug)]
 pub struct Callee {
+    who: Who,
     /// They.
     pub forks: Vec<Fork>,
     /// What INVITEs meet at the first address, at the next port, and so on.
@@ -77,6 +77,7 @@ pub struct Callee {
 /// The server transaction of an INVITE that begins a call.
 #[derive(Debug)]
 struct Invitation {
+    who: Who,
     key: TransactionKey,
     request: Request,
     machine: ServerInvite,
@@ -95,6 +96,7 @@ impl Callee {
     /// Those who are called.
     pub fn new(forks: Vec<Fork>, greetings: &[Greeting]) -> Self {
         Self {
+            who: forks.first().map_or(Who::B, |fork| fork.agent.who),
             forks,
             greetings: greetings.to_vec(),
             challenged: (0, 0),
@@ -154,7 +156,7 @@ impl Callee {
         [agents, own.min()].into_iter().flatten().min()
     }
     pub(super) fn react(&mut self, sim: &mut Sim) {
-        for message in std::mem::take(&mut sim.b.inbox) {
+        for message in std::mem::take(&mut sim.party(self.who).inbox) {
             match &message {
                 Message::Request(request) => self.requested(sim, request, &message),
                 Message::Response(response) => {
@@ -176,14 +178,14 @@ impl Callee {
         match (known, &request.method) {
             (Some(known), Method::Invite) => {
                 if let Some(bytes) = known.machine.receive_invite().filter(|_| !known.silent) {
-                    sim.send(Side::B, bytes);
+                    sim.send(self.who, bytes);
                 }
             }
             (Some(known), Method::Ack) => {
                 known.machine.receive_ack(sim.now);
             }
             (Some(known), Method::Cancel) if !known.silent => {
-                sim.send(Side::B, response(request, Status::OK, Some("proxy"), "", ""));
+                sim.send(self.who, response(request, Status::OK, Some("proxy"), "", ""));
                 if known.machine.is_pending() {
                     self.cancelled += 1;
                     known.says.clear();
@@ -200,7 +202,7 @@ impl Callee {
                     (None, Method::Ack) => {}
                     (None, _) => {
                         let bytes = response(request, Status::CALL_DOES_NOT_EXIST, None, "", "");
-                        sim.send(Side::B, bytes);
+                        sim.send(self.who, bytes);
                     }
                 }
             }
@@ -208,6 +210,7 @@ impl Callee {
     }
     fn invited(&mut self, sim: &mut Sim, invite: &Request, key: TransactionKey) {
         let mut invitation = Invitation {
+            who: self.who,
             key,
             request: invite.clone(),
             machine: ServerInvite::new(false, Timers::default()),
@@ -217,7 +220,11 @@ impl Callee {
             answered: None,
             refusal: None,
         };
-        let door = usize::from(sim.reached.port().saturating_sub(sim.b.address.port()));
+        let door = usize::from(
+            sim.reached
+                .port()
+                .saturating_sub(sim.party(self.who).address.port()),
+        );
         let greeting = self.greetings.get(door).copied().unwrap_or(Greeting::Silence);
         let refuse = |invitation: &mut Invitation, sim: &mut Sim, code: u16, headers: &str| {
             let status = Status::new(code).expect("a test's own status");
@@ -267,7 +274,7 @@ impl Callee {
         for invitation in &mut self.invitations {
             while let Some(fired) = invitation.machine.fire(sim.now) {
                 match fired {
-                    Fired::Send(bytes) => sim.send(Side::B, bytes),
+                    Fired::Send(bytes) => sim.send(self.who, bytes),
                     Fired::TimedOut => {}
                 }
             }
@@ -303,7 +310,7 @@ impl Callee {
 impl Invitation {
     fn respond(&mut self, sim: &mut Sim, status: Status, bytes: Bytes) {
         if let Some(bytes) = self.machine.respond(status, bytes, sim.now) {
-            sim.send(Side::B, bytes);
+            sim.send(self.who, bytes);
         }
     }
     fn say(&mut self, sim: &mut Sim, agent: &mut Agent, say: Say, forks: usize) {
