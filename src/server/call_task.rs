@@ -3,10 +3,10 @@
 use super::{
     Gauges,
     cdr::Receipt,
-    dispatch::Control,
     farewell::Remains,
     handshakes::{Handshakes, Shared},
     inbox::{Inbox, InboxReceiver, Listing, Told},
+    orders::Control,
     redact::Redacted,
     retained,
     standalone::{Answerer, reply},

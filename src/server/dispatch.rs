@@ -1,13 +1,14 @@
 //! Finds whose each message is. One task; two maps, and what is left of calls that have gone.
 
 use super::{
-    Gauges, Readiness,
+    Gauges,
     admission::{Load, Policy, Refusal},
     call_task::{self, Seat},
     cdr::Desk,
     handshakes::Shared,
-    inbox::{Listing, inbox},
+    inbox::inbox,
     maps::{Census, Maps, Origination},
+    orders::Control,
     recent::Recent,
     redact::Redacted,
     registrations::Mailbox,
@@ -16,14 +17,11 @@ use super::{
 };
 use crate::{
     app::Registrations,
-    call::{
-        CallNumber, Cause, Command, Designation, Failure, Incoming, Input, Origin, Side, Transmit, Unsent,
-        failure::Kind,
-    },
+    call::{Failure, Incoming, Input, Origin, Side, Transmit, Unsent, failure::Kind},
     media::{dtls::Dtls, relay::Relay},
     net::{Net, NetEvent},
     sip::{
-        Ids, Message, Method, ParseError, Replaces, Request, Response, Status, Text,
+        Ids, Message, Method, ParseError, Request, Response, Status, Text,
         parse::{self, Parsed},
         routing::{DialogKey, Source, TransactionKey},
     },
@@ -32,40 +30,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 /// Events taken at once.
 const BATCH: usize = 64;
-
-/// What calls and the server tell the dispatcher.
-pub(super) enum Control {
-    /// Messages of this dialog belong to that side of that call from now on.
-    Dialog(u64, Side, DialogKey),
-    /// The INVITE of that call which opens this dialog has that Request-URI.
-    Invited(u64, DialogKey, Text),
-    /// A call asks what a dialog is to the other end of whichever call has it.
-    Identify(CallNumber, Replaces),
-    /// That call's answer.
-    Designated(CallNumber, Replaces, Option<Box<Designation>>),
-    /// An INVITE that was to take a place in that call is answered so, and is nothing of it.
-    Refused(u64, TransactionKey, Transmit),
-    /// Words for repetitions.
-    Tombstone(TransactionKey, Transmit),
-    /// A call has ended; what is left of it are timers.
-    Over(u64),
-    /// A call's task has ended.
-    Gone(u64),
-    /// New calls are made by this.
-    Reload(Policy),
-    /// No new calls any more.
-    Refuse,
-    /// Every call ends now.
-    HangUpAll,
-    /// Every call that has not ended says what there is of it.
-    List(Listing),
-    /// Answered at once by a dispatcher that lives.
-    Ping(oneshot::Sender<Readiness>),
-}
 
 /// See the module.
 pub(super) struct Dispatcher {
@@ -137,62 +105,6 @@ impl Dispatcher {
         let census = maps.census();
         self.census
             .send_if_modified(|known| std::mem::replace(known, census) != census);
-    }
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the dispatcher expires what is left of calls"
-    )]
-    fn obey(&mut self, order: Control) {
-        match order {
-            Control::Dialog(number, side, key) => self.maps.add_dialog(number, side, key),
-            Control::Invited(number, key, uri) => self.maps.invited(number, key, uri),
-            Control::Tombstone(key, words) => self.maps.tombstones.set(key, words, Instant::now()),
-            Control::Refused(number, key, words) => {
-                self.maps.remove_invite(number, &key);
-                self.maps.tombstones.set(key, words, Instant::now());
-            }
-            Control::Identify(asker, replaces) => {
-                let owner = self.maps.dialogs.get(&replaces.key());
-                let entry = owner.and_then(|(number, _)| self.maps.calls.get(number));
-                match entry {
-                    Some(entry) => entry.inbox.push(Input::Designate(asker, replaces)),
-                    None => self.tell(asker, Input::Identified(replaces, None)),
-                }
-            }
-            Control::Designated(asker, replaces, found) => {
-                self.tell(asker, Input::Identified(replaces, found));
-            }
-            Control::Over(number) => self.maps.over(number),
-            Control::Gone(number) => self.maps.gone(number),
-            Control::Reload(policy) => self.policy = policy,
-            Control::Refuse => {
-                if !std::mem::replace(&mut self.maps.stopping, true) {
-                    for entry in self.maps.calls.values() {
-                        entry.inbox.push(Input::Command(Command::Drain));
-                    }
-                }
-                self.end_standalone();
-            }
-            // Who asked may have lost patience.
-            Control::Ping(answer) => drop(answer.send(self.readiness())),
-            Control::List(listing) => {
-                for entry in self.maps.calls.values().filter(|entry| !entry.over) {
-                    entry.inbox.ask(listing.clone());
-                }
-            }
-            Control::HangUpAll => {
-                for entry in self.maps.calls.values() {
-                    let cause = Cause::of(Kind::Shutdown, Origin::Local);
-                    entry.inbox.push(Input::Command(Command::Hangup(cause)));
-                }
-            }
-        }
-    }
-    /// What one call tells another.
-    fn tell(&self, to: CallNumber, input: Input) {
-        if let Some(entry) = self.maps.calls.get(&to.0) {
-            entry.inbox.push(input);
-        }
     }
     fn event(&mut self, event: NetEvent) {
         match event {
@@ -366,14 +278,6 @@ impl Dispatcher {
         let invite = self.incoming(request.into(), source);
         tokio::spawn(call_task::run(seat, invite, receiver));
     }
-    /// What an INVITE would meet now.
-    fn readiness(&self) -> Readiness {
-        match self.policy.admit(self.load()) {
-            Ok(()) => Readiness::Ready,
-            Err(Refusal::Stopping) => Readiness::Stopping,
-            Err(Refusal::Full | Refusal::Forbidden) => Readiness::Full,
-        }
-    }
     /// Whether this request is one that we have sent: From has a tag of ours in a dialog that we opened, and an INVITE the Request-URI
     /// that we gave it. With another one it was somewhere where that was decided, as a call between two accounts of one provider is,
     /// and has not gone in a loop but in a spiral (RFC 3261 §16.3). Its hops are counted down all the same.
@@ -387,48 +291,6 @@ impl Dispatcher {
             Method::Invite => self.maps.invited.get(&key) == Some(request.uri.as_text()),
             _ => self.maps.dialogs.contains_key(&key),
         }
-    }
-    /// A call that is refused at once has its record too; a repetition of its INVITE has no other.
-    pub(super) fn record_refusal(
-        &mut self,
-        request: &Request,
-        key: &TransactionKey,
-        source: Source,
-        failure: Failure,
-    ) {
-        if self.recent.is_new(key) {
-            self.desk.open(None, "", request, source).refuse(failure);
-        }
-    }
-    pub(super) fn refuse(
-        &mut self,
-        request: &Request,
-        key: &TransactionKey,
-        source: Source,
-        refusal: Refusal,
-    ) {
-        let stranger = refusal == Refusal::Forbidden;
-        if stranger || request.method != Method::Invite || !self.recent.knows(key) {
-            refusal.count(&self.gauges);
-        }
-        // Who floods us fills no disk, neither with records nor with the log.
-        let noted = !stranger || self.recent.takes_stranger();
-        match (request.method == Method::Invite, noted) {
-            (true, true) => self.record_refusal(request, key, source, refusal.failure()),
-            (true, false) => self.gauges.unrecorded.add(),
-            (false, _) => {}
-        }
-        if noted {
-            tracing::info!(from = %source.remote, method = %request.method, ?refusal, "refused");
-        } else {
-            tracing::debug!(from = %source.remote, method = %request.method, ?refusal, "refused");
-        }
-        let (status, retry_after) = refusal.answer();
-        let mut response = self.answerer.response(request, status);
-        if let Some(seconds) = retry_after {
-            response.headers.push("Retry-After", seconds.to_string());
-        }
-        self.answer(request, response, source);
     }
     fn response(&self, response: Response, source: Source) {
         let found = DialogKey::of_response(&response).and_then(|key| self.maps.dialogs.get(&key).copied());

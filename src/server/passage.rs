@@ -4,8 +4,9 @@
 use super::{
     Gauges,
     call_task::{Leaving, NEVER, env, unwound},
-    dispatch::{Control, Dispatcher},
+    dispatch::Dispatcher,
     inbox::{Inbox, InboxReceiver, Told, inbox},
+    orders::Control,
     redact::Redacted,
     standalone::{Answerer, reply},
 };
