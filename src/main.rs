@@ -12,6 +12,8 @@ mod logging;
 mod notify;
 #[path = "main/route_test.rs"]
 mod route_test;
+#[path = "main/running.rs"]
+mod running;
 #[path = "main/serve.rs"]
 mod serve;
 

@@ -1,48 +1,31 @@
-//! One run of the server: from the configuration to readiness, through reloads, to the last call.
+//! One run of the server: from the configuration to readiness.
 
 use super::{
     args::Args,
     compose,
     logging::{Choice, Logging},
     notify::Notify,
+    running::{Running, Signals},
 };
 use b2bua::{
-    app::{Bound, Registered, Registrations},
-    config::{
-        CONTROL_SOCKET, Config, ConfigErrors, Global, HTTP_LISTEN, Schema, Server as ServerSection,
-        Transports,
-    },
+    app::{Registered, Registrations},
+    config::{CONTROL_SOCKET, Config, ConfigErrors, Global, HTTP_LISTEN, Schema, Server as ServerSection},
     control::{http::Http, socket::ControlSocket},
-    net::Listen,
     server::{Ledger, Server},
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::{
-    cell::RefCell,
-    fmt, fs,
-    future::{Future, poll_fn},
-    pin::pin,
-    process::ExitCode,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
-use tokio::{
-    runtime,
-    signal::unix::{Signal, SignalKind, signal},
-};
+use std::{cell::RefCell, fmt, fs, process::ExitCode, sync::Arc, time::Duration};
+use tokio::runtime;
 use tracing::{error, info, warn};
 
 /// `EX_CONFIG` of sysexits.h: systemd is told not to try again.
 pub(crate) const REFUSED: u8 = 78;
 
-/// How often the log says how many calls are left at the end.
-const REMIND: Duration = Duration::from_secs(5);
 /// How long a slow disk may take for the last records of calls.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// Why a run ended before its time.
-enum Fault {
+pub(super) enum Fault {
     /// The configuration (or the command line) is at fault: another try would be in vain.
     Refused(String),
     /// The machine is at fault: it may be better in a moment.
@@ -95,14 +78,14 @@ pub(crate) fn run(args: &Args, known: &'static [Registered], schema: &Schema) ->
 }
 
 /// A configuration with the structs that are made of it.
-struct Loaded {
-    config: Config,
-    global: Global,
-    server: ServerSection,
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    pub(super) global: Global,
+    pub(super) server: ServerSection,
 }
 
 impl Loaded {
-    fn read(args: &Args, schema: &Schema) -> Result<Self, Fault> {
+    pub(super) fn read(args: &Args, schema: &Schema) -> Result<Self, Fault> {
         if args.server != "b2bua" {
             let other = &args.server;
             return Err(Fault::Refused(format!(
@@ -263,165 +246,5 @@ fn raise_open_files() {
         if let Err(error) = setrlimit(Resource::Nofile, limit) {
             warn!("the limit of open files cannot be raised: {error}");
         }
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-    user: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-            user: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    /// SIGTERM or SIGINT.
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-struct Running<'a> {
-    args: &'a Args,
-    known: &'static [Registered],
-    schema: &'a Schema,
-    notify: Notify,
-    /// What listens and what the threads are is of this one, whatever was reloaded since.
-    began_with: Config,
-    logging: Logging,
-    listen: Vec<Listen>,
-    ledger: Ledger,
-    transports: Transports,
-    registrations: Registrations,
-    server: Arc<Server>,
-    /// What is in force.
-    app: RefCell<Bound>,
-    /// Answers until the end.
-    _http: Option<Http>,
-    /// The same.
-    _control: Option<ControlSocket>,
-}
-
-impl Running<'_> {
-    async fn until_told_to_stop(&self, signals: &mut Signals) {
-        #[expect(clippy::disallowed_methods, reason = "the watchdog lives by the clock")]
-        let mut tick = tokio::time::interval(self.notify.interval);
-        loop {
-            tokio::select! {
-                _ = tick.tick() => self.beat(Notify::alive, self.status()).await,
-                _ = signals.hang_up.recv() => self.reload().await,
-                _ = signals.user.recv() => info!("{}", self.server.gauges()),
-                _ = signals.terminate.recv() => return,
-                _ = signals.interrupt.recv() => return,
-            }
-        }
-    }
-
-    async fn stop(&self, signals: &mut Signals) {
-        info!(
-            "told to stop: {}; a second signal ends them at once",
-            self.status()
-        );
-        let mut drain = pin!(self.server.drain());
-        // It has begun before it is announced: whoever hears of it finds new calls refused.
-        let begun = poll_fn(|context| Poll::Ready(drain.as_mut().poll(context))).await;
-        self.notify.stopping(&self.draining());
-        if begun.is_ready() {
-            return;
-        }
-        #[expect(clippy::disallowed_methods, reason = "the watchdog lives by the clock")]
-        let (mut tick, mut remind) = (
-            tokio::time::interval(self.notify.interval),
-            tokio::time::interval(REMIND),
-        );
-        remind.tick().await;
-        loop {
-            tokio::select! {
-                () = &mut drain => return,
-                _ = remind.tick() => info!("{} left; a second signal ends them at once", self.status()),
-                () = signals.stop() => break,
-                _ = tick.tick() => self.beat(Notify::still_stopping, self.draining()).await,
-            }
-        }
-        warn!("told to stop a second time: {}", self.status());
-        self.server.stop().await;
-    }
-
-    async fn beat(&self, say: impl FnOnce(&Notify, &str), status: String) {
-        let responds = self.server.responds();
-        self.notify.beat(responds, |notify| say(notify, &status)).await;
-    }
-
-    fn draining(&self) -> String {
-        format!("draining, {} left", self.status())
-    }
-
-    fn status(&self) -> String {
-        match self.server.gauges().calls.now() {
-            1 => "1 call".to_owned(),
-            calls => format!("{calls} calls"),
-        }
-    }
-
-    /// Takes over what can be taken over while calls run. A configuration with faults changes nothing.
-    async fn reload(&self) {
-        self.notify.reloading();
-        match self.reloaded().await {
-            Ok(()) => info!("reloaded {}", self.began_with.path().display()),
-            Err(Fault::Refused(report) | Fault::Failed(report)) => {
-                report.lines().for_each(|line| error!("{line}"));
-                error!("not reloaded: what was in force stays in force");
-            }
-        }
-        self.notify.ready(&self.status());
-    }
-
-    /// All that can fail comes first and changes nothing; then all is taken over.
-    async fn reloaded(&self) -> Result<(), Fault> {
-        let loaded = Loaded::read(self.args, self.schema)?;
-        // What it orders is void until it is in force.
-        let registrations = self.registrations.successor();
-        let (app, odd) =
-            compose::application(self.known, &loaded.config, &loaded.server, &registrations).await?;
-        let (security, remarks) = compose::security(&loaded.config, &loaded.server, &self.transports)?;
-        let records = self.ledger.prepare(compose::cdr(&loaded.server).as_ref());
-        let records = records.map_err(|error| Fault::Failed(format!("b2bua-server/cdr-file: {error}")))?;
-        let log = self.logging.prepare().map_err(Fault::Failed)?;
-        let trusted = compose::trusted(&loaded.server).await;
-        // Read again, and renewed when it is time.
-        let settings = compose::settings(
-            &loaded.server,
-            self.listen.clone(),
-            security,
-            trusted,
-            compose::identity(&loaded.server),
-            None,
-            self.ledger.clone(),
-        );
-
-        records.commit();
-        self.logging.turn(log, &loaded.global);
-        odd.iter().for_each(|remark| warn!("{remark}"));
-        loaded.config.remarks().for_each(|remark| info!("{remark}"));
-        remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
-        let before = self.app.borrow().clone();
-        let app = app.take_over(Some(&before));
-        self.app.replace(app.clone());
-        self.server.reload(settings, app);
-        for key in self.began_with.needing_restart(&loaded.config) {
-            warn!("{key} has changed, which takes a restart");
-        }
-        Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! A run: the loop around the engine, and the gauges read beside it.
 
 use super::engine::{Engine, Run};
+use super::gauges::Gauges;
 use super::media::Deck;
 use super::options::Options;
 use super::plan::Media;
-use super::report::{Asked, Cost, Own, Summary};
+use super::report::{Asked, Own, Summary};
 use crate::phone::Error;
 use crate::phone::audio::Side;
 use crate::phone::child::{Server, raise_open_files, watch_signals};
@@ -161,39 +162,6 @@ fn wait_for(
         "the server does not answer at {target}:\n{}",
         server.tail()
     )))
-}
-
-/// The figures of the server over the run.
-#[derive(Default)]
-struct Gauges {
-    cpu_before: Duration,
-    memory: (u64, u64, u64),
-    descriptors: (usize, usize, usize),
-    dropped_before: u64,
-}
-
-impl Gauges {
-    fn start(&mut self, process: Option<Process>) {
-        self.dropped_before = dropped_everywhere().unwrap_or(0);
-        let Some(process) = process else { return };
-        self.cpu_before = process.cpu().unwrap_or_default();
-        let memory = process.memory().map_or(0, |(resident, _)| resident);
-        let descriptors = process.descriptors().unwrap_or(0);
-        (self.memory, self.descriptors) = ((memory, memory, memory), (descriptors, descriptors, descriptors));
-    }
-
-    fn sample(&mut self, process: Process) {
-        if let Some((resident, _)) = process.memory() {
-            self.memory = (self.memory.0, self.memory.1.max(resident), resident);
-        }
-        if let Some(descriptors) = process.descriptors() {
-            self.descriptors = (
-                self.descriptors.0,
-                self.descriptors.1.max(descriptors),
-                descriptors,
-            );
-        }
-    }
 }
 
 struct Drive {
@@ -386,31 +354,8 @@ impl Drive {
             zrtp_key_agreement: (options.media == Media::ZrtpSdes)
                 .then(|| options.zrtp_key_agreement.to_string()),
         };
-        summary.server = cpu.map(|cpu| cost(&self.gauges, cpu, &summary));
+        summary.server = cpu.map(|cpu| self.gauges.cost(cpu, &summary));
         summary.judge();
         summary
-    }
-}
-
-fn cost(gauges: &Gauges, cpu: Duration, summary: &Summary) -> Cost {
-    let cpu = (cpu - gauges.cpu_before).as_secs_f64();
-    let relayed = summary
-        .packets
-        .map(|packets| packets.heard.received)
-        .filter(|count| *count > 0);
-    let ((before, peak, after), (files_before, files_peak, files_after)) =
-        (gauges.memory, gauges.descriptors);
-    Cost {
-        cpu_seconds: cpu,
-        cpu_us_per_call: cpu * 1e6 / f64::from(summary.attempted.max(1)),
-        cpu_us_per_packet: relayed.map(|count| cpu * 1e6 / count as f64),
-        memory_before: before,
-        memory_peak: peak,
-        memory_after: after,
-        memory_per_call: (summary.most_at_once > 0)
-            .then(|| (peak - before) / u64::from(summary.most_at_once)),
-        descriptors_before: files_before,
-        descriptors_peak: files_peak,
-        descriptors_after: files_after,
     }
 }

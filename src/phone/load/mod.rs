@@ -9,6 +9,7 @@
 mod bare;
 mod drive;
 mod engine;
+mod gauges;
 mod media;
 mod options;
 mod plan;
