@@ -4,10 +4,7 @@
 //! An empty packet of a payload type that nobody has agreed to, from a source of its own: whoever gets it drops it, and has got
 //! something (RFC 6263 §4.6). Nothing of this looks at packets of media: it is carried out by the sweep.
 
-use super::{
-    flow::{End, Stream},
-    ports::SplitMix,
-};
+use super::{end::End, flow::Stream, ports::SplitMix};
 use crate::media::{
     Connect,
     packet::{Packet, RTP_HEADER, rtp_header},

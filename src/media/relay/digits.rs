@@ -5,10 +5,7 @@
 //! ended. Instead of the voice and not beside it, as RFC 4733 §3.1 has it of gateways: who turns the events into tones again plays
 //! one of the two, and a tone under a voice may not be recognised. From that leg each digit is told once, however many of its packets are lost or doubled, and none of them crosses.
 
-use super::{
-    flow::{End, Stream},
-    ports::SplitMix,
-};
+use super::{end::End, flow::Stream, ports::SplitMix};
 use crate::media::{
     Digit, Events,
     packet::{Discard, Packet, RTP_HEADER, RtpHeader, rtp_header, set_rtp_numbers},

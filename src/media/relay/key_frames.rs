@@ -3,11 +3,7 @@
 //!
 //! Nothing of this looks at packets of media: it is decided when signalling says something, and carried out by the sweep.
 
-use super::{
-    flow::{End, Stream},
-    ports::SplitMix,
-    stats::Counts,
-};
+use super::{end::End, flow::Stream, ports::SplitMix, stats::Counts};
 use crate::media::{Component, Connect, KeyFrameRequest, Protection, packet::Packet};
 use std::{
     net::SocketAddr,

@@ -7,6 +7,7 @@ mod alive;
 mod control;
 mod digits;
 mod edit;
+mod end;
 mod feedback;
 mod flow;
 #[cfg(any(test, feature = "testing"))]
