@@ -23,6 +23,8 @@ mod duo;
 mod encryption;
 #[path = "calls/executed.rs"]
 mod executed;
+#[path = "calls/executed_zrtp.rs"]
+mod executed_zrtp;
 #[path = "calls/faults.rs"]
 mod faults;
 #[path = "calls/fax.rs"]

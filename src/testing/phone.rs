@@ -1,5 +1,6 @@
 //! A phone that behaves: answers, holds, resumes, adds video, retries after 491 (RFC 3261 §14.1), and knows what it may send.
 
+mod acts;
 mod describe;
 mod keying;
 mod zrtp;
@@ -7,7 +8,10 @@ mod zrtp;
 pub use keying::DtlsPhone;
 pub use zrtp::ZrtpPhone;
 
-use super::{privacy::description, sim::Sim};
+use super::{
+    privacy::description,
+    sim::{Sim, Who},
+};
 use crate::{
     call::Side,
     media::SrtpKey,
@@ -51,8 +55,10 @@ pub struct View {
 /// A phone on one side of a [`Sim`].
 #[derive(Debug)]
 pub struct Phone {
-    /// Which side.
+    /// On which side of the call.
     pub side: Side,
+    /// Whose it is.
+    pub who: Who,
     /// Its first RTP port; each further stream is two above.
     pub rtp: SocketAddr,
     /// SDES, with its own key; plain otherwise.
@@ -113,6 +119,7 @@ impl Phone {
         };
         Self {
             side,
+            who: side.into(),
             rtp: rtp.parse().expect("a test's own address"),
             secure: None,
             suite: "AES_CM_128_HMAC_SHA1_80",
@@ -142,12 +149,21 @@ impl Phone {
             glares: 0,
         }
     }
+    /// The phone of the third party, who is to take the place of that side's.
+    pub fn third(side: Side, seed: u64) -> Self {
+        Self {
+            who: Who::C,
+            rtp: "192.0.2.150:50000".parse().expect("a test's own address"),
+            ..Self::new(side, seed)
+        }
+    }
     /// The same with SDES and a key of its own.
     #[must_use]
     pub fn secure(mut self) -> Self {
-        let letter = match self.side {
-            Side::A => "AAAAsecretofalice",
-            Side::B => "BBBBsecretofbobby",
+        let letter = match self.who {
+            Who::A => "AAAAsecretofalice",
+            Who::B => "BBBBsecretofbobby",
+            Who::C => "CCCCsecretofcarol",
         };
         self.secure = Some(format!("{letter:x<40}"));
         self
@@ -173,45 +189,6 @@ impl Phone {
         (self.dice.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
     }
 
-    /// Calls.
-    pub fn call(&mut self, sim: &mut Sim, uri: &str) {
-        self.show_certificate(sim);
-        let user = sim.peer(self.side).user.clone();
-        let body = if self.offerless {
-            String::new()
-        } else {
-            self.describe(&user, None)
-        };
-        let bytes = sim.peer(self.side).invite(uri, "", &body);
-        self.asking = true;
-        sim.send(self.side, bytes);
-    }
-    /// Offers what it wants now.
-    pub fn reoffer(&mut self, sim: &mut Sim) {
-        self.retry = None;
-        self.show_certificate(sim);
-        let user = sim.peer(self.side).user.clone();
-        let body = if self.offerless {
-            String::new()
-        } else {
-            self.describe(&user, None)
-        };
-        let method = if self.by_update && !self.offerless {
-            "UPDATE"
-        } else {
-            "INVITE"
-        };
-        let bytes = sim.peer(self.side).request(method, "", &body);
-        self.asking = true;
-        sim.send(self.side, bytes);
-    }
-    /// Hangs up.
-    pub fn hang_up(&mut self, sim: &mut Sim) {
-        self.retry = None;
-        let bytes = sim.peer(self.side).request("BYE", "", "");
-        self.ended = true;
-        sim.send(self.side, bytes);
-    }
     /// What it has said and wants: to go back to when an offer is refused.
     pub(in crate::testing) fn stand(&self) -> Stand {
         Stand(self.said.clone(), self.hold, self.video)
@@ -247,7 +224,7 @@ impl Phone {
     }
     /// Reacts to all that came.
     pub fn react(&mut self, sim: &mut Sim) {
-        let came = std::mem::take(&mut sim.peer(self.side).inbox);
+        let came = std::mem::take(&mut sim.party(self.who).inbox);
         if self.gone {
             return;
         }
@@ -265,7 +242,7 @@ impl Phone {
             && (method, *number) == (&request.method, cseq.number)
         {
             // A repetition.
-            return sim.send(self.side, bytes.clone());
+            return sim.send(self.who, bytes.clone());
         }
         match request.method {
             Method::Ack => {
@@ -292,8 +269,8 @@ impl Phone {
             Method::Invite if !self.up => match self.refuses {
                 Some(status) => self.reply(sim, request, status, ""),
                 None => {
-                    let ringing = sim.peer(self.side).respond_to(request, 180, "", "", "");
-                    sim.send(self.side, ringing);
+                    let ringing = sim.party(self.who).respond_to(request, 180, "", "", "");
+                    sim.send(self.who, ringing);
                     self.answer_at = Some((sim.now + self.rings, request.clone()));
                 }
             },
@@ -305,13 +282,13 @@ impl Phone {
         }
     }
     fn reply(&mut self, sim: &mut Sim, request: &Request, status: u16, body: &str) {
-        let bytes = sim.peer(self.side).respond_to(request, status, "", "", body);
+        let bytes = sim.party(self.who).respond_to(request, status, "", "", body);
         let cseq = request.headers.cseq().expect("CSeq");
         self.last = Some((request.method.clone(), cseq.number, bytes.clone()));
-        sim.send(self.side, bytes);
+        sim.send(self.who, bytes);
     }
     fn answer(&mut self, sim: &mut Sim, request: &Request) {
-        let user = sim.peer(self.side).user.clone();
+        let user = sim.party(self.who).user.clone();
         let offer = description(&Message::Request(request.clone()));
         // Like many, it refuses another transport than it is set to.
         if offer.as_ref().is_some_and(|offer| {
@@ -351,7 +328,7 @@ impl Phone {
                 let body = match description(message) {
                     // Its INVITE had no offer: here is one, and the ACK answers it.
                     Some(offer) if self.offerless && invite => {
-                        let user = sim.peer(self.side).user.clone();
+                        let user = sim.party(self.who).user.clone();
                         let body = self.describe(&user, Some(&offer));
                         self.hear(offer, sim.now);
                         body
@@ -363,20 +340,20 @@ impl Phone {
                     None => String::new(),
                 };
                 if invite {
-                    let ack = sim.peer(self.side).ack(&body);
-                    sim.send(self.side, ack);
+                    let ack = sim.party(self.who).ack(&body);
+                    sim.send(self.who, ack);
                 }
             }
             _ => {
                 if invite {
-                    let ack = sim.peer(self.side).ack_failure();
-                    sim.send(self.side, ack);
+                    let ack = sim.party(self.who).ack_failure();
+                    sim.send(self.who, ack);
                 }
                 self.asking = false;
                 if code == 491 && self.up {
                     self.glares += 1;
                     // RFC 3261 §14.1: the owner of the Call-ID waits longer.
-                    let wait = if sim.peer(self.side).is_caller {
+                    let wait = if sim.party(self.who).is_caller {
                         2_100 + 10 * self.roll(190)
                     } else {
                         10 * self.roll(200)

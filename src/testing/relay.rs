@@ -28,8 +28,8 @@ pub struct FakeRelay {
     pub digits: Vec<(Side, StreamId, crate::media::Digit)>,
     /// Key frames that it was to ask for.
     pub pictures: Vec<(Side, StreamId)>,
-    /// Datagrams of key agreements that it was to send: nobody has taken them yet.
-    pub sent: Vec<(Side, StreamId, Vec<u8>)>,
+    /// Datagrams of key agreements that it was to send, and where to: nobody has taken them yet.
+    pub sent: Vec<(Side, StreamId, Vec<u8>, SocketAddr)>,
     next: u16,
 }
 
@@ -63,9 +63,13 @@ impl FakeRelay {
                 None
             }
             MediaCommand::Send {
-                side, stream, bytes, ..
+                side,
+                stream,
+                bytes,
+                to,
+                ..
             } => {
-                self.sent.push((side, stream, bytes));
+                self.sent.push((side, stream, bytes, to));
                 None
             }
             MediaCommand::Digit { side, stream, digit } => {

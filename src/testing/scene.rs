@@ -12,6 +12,8 @@ pub struct Scene {
     pub a: Phone,
     /// The callee.
     pub b: Phone,
+    /// Who is to take the place of one of them.
+    pub c: Option<Phone>,
 }
 
 impl Scene {
@@ -22,15 +24,10 @@ impl Scene {
     /// The same with settings and seed.
     pub fn with(a: Encryption, b: Encryption, settings: CallSettings, seed: u64) -> Self {
         let sim = Sim::with(Verdicts::direct(EncryptionPolicy::Only(b)), settings, seed);
-        let phone = |side, encryption| match encryption {
-            Encryption::Zrtp => Phone::new(side, seed).zrtp(seed, sim.now),
-            Encryption::Sdes => Phone::new(side, seed).secure(),
-            Encryption::DtlsSrtp => Phone::new(side, seed).dtls(),
-            _ => Phone::new(side, seed),
-        };
         Self {
-            a: phone(Side::A, a),
-            b: phone(Side::B, b),
+            a: Phone::new(Side::A, seed).keyed(a, seed, sim.now),
+            b: Phone::new(Side::B, seed).keyed(b, seed, sim.now),
+            c: None,
             sim,
         }
     }
@@ -74,7 +71,8 @@ impl Scene {
     /// The same until a moment.
     pub fn run_until(&mut self, until: Instant) {
         loop {
-            let due = [self.a.due(), self.b.due(), self.sim.next_event()];
+            let third = self.c.as_ref().and_then(Phone::due);
+            let due = [self.a.due(), self.b.due(), third, self.sim.next_event()];
             let Some(next) = due.into_iter().flatten().min().filter(|&at| at <= until) else {
                 break;
             };
@@ -85,6 +83,10 @@ impl Scene {
             });
             self.a.tick(&mut self.sim);
             self.b.tick(&mut self.sim);
+            if let Some(c) = &mut self.c {
+                c.react(&mut self.sim);
+                c.tick(&mut self.sim);
+            }
         }
         self.sim.run_until(until, |_, _| {});
     }

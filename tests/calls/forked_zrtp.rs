@@ -43,7 +43,7 @@ fn packet(sim: &mut Sim, port: u16, bytes: Vec<u8>) {
 fn said(sim: &mut Sim) -> Vec<Message> {
     let sent = std::mem::take(&mut sim.relay.sent);
     let to_b = sent.into_iter().filter(|(side, ..)| *side == Side::B);
-    to_b.map(|(_, _, bytes)| Message::parse(Packet::parse(&bytes).unwrap().message).unwrap())
+    to_b.map(|(_, _, bytes, _)| Message::parse(Packet::parse(&bytes).unwrap().message).unwrap())
         .collect()
 }
 
@@ -122,7 +122,7 @@ fn agree(sim: &mut Sim, port: u16, device: &mut Device) -> [Protection; 2] {
     packet(sim, port, device.hello());
     for _ in 0..100 {
         sim.run(Duration::from_millis(1));
-        for (_, _, bytes) in std::mem::take(&mut sim.relay.sent) {
+        for (_, _, bytes, _) in std::mem::take(&mut sim.relay.sent) {
             device.with(|association, env| association.handle_packet(AUDIO, &bytes, env));
         }
         while let Some(output) = device.association.poll_output() {

@@ -82,7 +82,7 @@ fn scene(a: Phone, b: Phone, encryption: Encryption, clear_without_zrtp: bool, s
         vec![route]
     });
     let sim = Sim::with(verdicts, settings(), seed);
-    Scene { sim, a, b }
+    Scene { sim, a, b, c: None }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{
     Text,
 };
 use crate::{
-    call::event::{Attempt, Party, Sas, Standing, StreamTerms, Transfer},
+    call::event::{Attempt, Party, Standing, StreamTerms, Transfer},
     media::StreamStats,
 };
 
@@ -25,7 +25,6 @@ pub(super) struct Record {
     pub(super) cause: Option<Cause>,
     streams: Vec<Option<StreamTerms>>,
     pub(super) media: Vec<StreamStats>,
-    pub(super) sas: (Option<Sas>, Option<Sas>),
     /// `Ended` and `Finished` were put out.
     pub(super) reported: bool,
     pub(super) finished: bool,
@@ -49,7 +48,6 @@ impl Record {
             cause: None,
             streams: Vec::new(),
             media: Vec::new(),
-            sas: (None, None),
             reported: false,
             finished: false,
             asked: false,
@@ -149,6 +147,7 @@ impl Call {
 
     pub(super) fn summary(&self, now: Instant) -> Summary {
         let encryption = |side| self.media.agreed().encryption(side);
+        let sas = |side| self.media.sas(side).cloned();
         let record = &self.record;
         Summary {
             standing: self.standing(),
@@ -168,7 +167,7 @@ impl Call {
             failure: record.failure.clone(),
             cause: record.cause.clone(),
             encryption: (encryption(Side::A), encryption(Side::B)),
-            sas: record.sas.clone(),
+            sas: (sas(Side::A), sas(Side::B)),
             streams: record.streams.clone(),
             media: record.media.clone(),
         }

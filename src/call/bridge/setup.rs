@@ -228,7 +228,6 @@ impl Call {
             return self.attempt_failed(failure, env);
         }
         self.media.begin(Side::B, local, env);
-        self.record.sas.1 = None;
         self.agree_on_keys(env);
         self.phase = Phase::Opening(targets);
         self.open_ports(env);

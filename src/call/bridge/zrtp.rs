@@ -158,12 +158,8 @@ impl Call {
             verified: sas.verified,
             mismatch: sas.cache_mismatch,
         });
-        if sas.is_some() {
-            let known = match side {
-                Side::A => &mut self.record.sas.0,
-                Side::B => &mut self.record.sas.1,
-            };
-            known.clone_from(&sas);
+        if let Some(sas) = sas.clone() {
+            self.media.zrtp_shows(side, sas);
         }
         self.event(CallEvent::Keyed {
             side,

@@ -29,7 +29,9 @@ use leg::LegState;
 pub use leg::asked;
 use zrtp::Zrtp;
 
-use super::{Encryption, Env, Failure, NatLatching, Origin as By, Side, bridge::CallSettings, failure::Kind};
+use super::{
+    Encryption, Env, Failure, NatLatching, Origin as By, Sas, Side, bridge::CallSettings, failure::Kind,
+};
 use crate::media::zrtp::{HelloHash, Zid};
 use crate::{
     sdp::{self, Sdp, StreamPlan, model::network},
@@ -91,6 +93,8 @@ struct Voice {
     /// Keys that were agreed on at the media's ports.
     keys: Keyring,
     zrtp: Option<Zrtp>,
+    /// What its users compared, of a call that is over.
+    sas: Option<Sas>,
     /// With other forks of the call.
     forks: Vec<Zrtp>,
     /// Counts the associations of this leg.

@@ -5,7 +5,7 @@
 
 use super::{Encryption, MediaPlan, Side, Voice, keyring::Party, leg::Stream};
 use crate::{
-    call::Env,
+    call::{Env, Sas},
     media::{
         SrtpKey, StreamId,
         zrtp::{self, Association, HelloHash, Output, Retained, Settings, StreamIndex, Zid},
@@ -36,6 +36,8 @@ pub(super) struct Zrtp {
     /// Streams that were taken out. Who takes one in again may go on with its exchange, or begin it anew under another hash;
     /// only for a stream that stayed another hash is another device's.
     out: BTreeSet<usize>,
+    /// What its users compare, once it is secured.
+    sas: Option<Sas>,
 }
 
 /// What a description announces for a stream: its own line, else the session's. Versions that are not ours are passed over.
@@ -103,6 +105,7 @@ impl Voice {
             announced: BTreeMap::new(),
             sources: BTreeMap::new(),
             out: BTreeSet::new(),
+            sas: None,
         }
     }
 
@@ -328,10 +331,29 @@ impl MediaPlan {
         self.voice_mut(side).keys.forget(stream.0);
     }
 
+    /// The first stream of a leg's association is secured.
+    pub fn zrtp_shows(&mut self, side: Side, sas: Sas) {
+        if let Some(zrtp) = &mut self.voice_mut(side).zrtp {
+            zrtp.sas = Some(sas);
+        }
+    }
+
+    /// What the users of a leg compare: those who are there now, or were at the end.
+    pub fn sas(&self, side: Side) -> Option<&Sas> {
+        let voice = self.voice(side);
+        let shown = match &voice.zrtp {
+            Some(zrtp) => zrtp.sas.as_ref(),
+            None => voice.sas.as_ref(),
+        };
+        shown.filter(|_| self.agreed.encryption(side) == Some(Encryption::Zrtp))
+    }
+
     /// The call is over.
     pub fn zrtp_end(&mut self) {
         for voice in [&mut self.a, &mut self.b] {
-            voice.zrtp = None;
+            if let Some(zrtp) = voice.zrtp.take() {
+                voice.sas = zrtp.sas;
+            }
             voice.forks.clear();
         }
     }

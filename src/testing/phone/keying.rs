@@ -2,10 +2,10 @@
 
 use super::Phone;
 use crate::{
-    call::Input,
+    call::{Encryption, Input},
     media::{Component, MediaEvent, StreamId},
     sdp::{Fingerprint, Sdp},
-    testing::Sim,
+    testing::{Sim, Who},
 };
 use std::{
     fmt::Write as _,
@@ -66,13 +66,23 @@ impl DtlsPhone {
 }
 
 impl Phone {
+    /// The same, keyed like that.
+    #[must_use]
+    pub fn keyed(self, mode: Encryption, seed: u64, now: Instant) -> Self {
+        match mode {
+            Encryption::None => self,
+            Encryption::Sdes => self.secure(),
+            Encryption::DtlsSrtp => self.dtls(),
+            Encryption::Zrtp => self.zrtp(seed, now),
+        }
+    }
     /// The same with DTLS-SRTP.
     #[must_use]
     pub fn dtls(mut self) -> Self {
-        let number = if self.side == crate::call::Side::A {
-            0xA1
-        } else {
-            0xB1
+        let number = match self.who {
+            Who::A => 0xA1,
+            Who::B => 0xB1,
+            Who::C => 0xC1,
         };
         self.dtls = Some(DtlsPhone::new(number));
         self

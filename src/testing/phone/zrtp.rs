@@ -2,14 +2,14 @@
 
 use super::Phone;
 use crate::{
-    call::{Input, Side},
+    call::Input,
     media::{
         Component, MediaEvent, SrtpKey, StreamId,
         zrtp::{Association, Env, Output, Sas, Settings, StreamIndex, Zid},
     },
     sdp::Sdp,
     sip::Ids,
-    testing::{FakeCache, Sim},
+    testing::{FakeCache, Sim, Who},
 };
 use std::{
     collections::BTreeMap,
@@ -165,7 +165,11 @@ impl Phone {
     /// The same with ZRTP.
     #[must_use]
     pub fn zrtp(mut self, seed: u64, now: Instant) -> Self {
-        let zid = if self.side == Side::A { 0xA1 } else { 0xB1 };
+        let zid = match self.who {
+            Who::A => 0xA1,
+            Who::B => 0xB1,
+            Who::C => 0xC1,
+        };
         self.zrtp = Some(ZrtpPhone::new(zid, seed * 2 + u64::from(zid), now));
         self
     }
@@ -204,14 +208,14 @@ impl Phone {
 
     /// What came, what is due, what is to be sent.
     pub(super) fn exchange_zrtp(&mut self, sim: &mut Sim) {
-        let side = self.side;
+        let (side, home) = (self.side, self.rtp.ip());
         let (sent, others) = std::mem::take(&mut sim.relay.sent)
             .into_iter()
-            .partition::<Vec<_>, _>(|sent| sent.0 == side);
+            .partition::<Vec<_>, _>(|sent| sent.0 == side && sent.3.ip() == home);
         sim.relay.sent = others;
         let Some(zrtp) = &mut self.zrtp else { return };
         zrtp.now = sim.now;
-        for (_, StreamId(stream), bytes) in sent {
+        for (_, StreamId(stream), bytes, _) in sent {
             zrtp.put(true, stream, bytes);
         }
         if zrtp.association.poll_timeout().is_some_and(|at| at <= sim.now) {
