@@ -14,6 +14,7 @@ mod loopback {
     mod calls;
     pub(crate) mod carriers;
     pub(crate) mod dns;
+    mod executed;
     mod exhausted;
     mod faults;
     mod formats;

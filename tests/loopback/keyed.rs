@@ -11,14 +11,14 @@ use b2bua::phone::{
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// The server's relay has its keys this much after the phones.
-const KEYED: Duration = Duration::from_millis(300);
+pub(super) const KEYED: Duration = Duration::from_millis(300);
 
 /// The modes by the names of the rules.
 const MODES: [&str; 4] = ["none", "sdes", "dtls-srtp", "zrtp"];
 
-fn security(mode: &str) -> Security {
+pub(super) fn security(mode: &str) -> Security {
     match mode {
         "none" => Security::Clear,
         "sdes" => Security::Sdes(vec![Suite::AesCm128Sha1_80]),
@@ -27,7 +27,7 @@ fn security(mode: &str) -> Security {
     }
 }
 
-async fn phone(user: String, security: Security) -> Phone {
+pub(super) async fn phone(user: String, security: Security) -> Phone {
     let settings = Settings {
         user,
         at: "127.0.0.1:0".parse().expect("an address"),
@@ -41,7 +41,7 @@ async fn phone(user: String, security: Security) -> Phone {
 }
 
 /// Waits for one thing to happen, past rings and the like.
-async fn until(line: &mut Line, wanted: Happening) {
+pub(super) async fn until(line: &mut Line, wanted: Happening) {
     let next = async {
         loop {
             match line.next().await {
