@@ -30,6 +30,7 @@ mod loopback {
     mod secure;
     pub(crate) mod server;
     mod sizes;
+    mod talk;
     mod transports;
     mod twice;
 }

@@ -27,7 +27,7 @@ mod transferee;
 
 use callee::Callee;
 use footprint::Footprint;
-use server::Server;
+use server::{Server, nothing_is_left};
 use std::{
     sync::{
         Arc,
@@ -141,18 +141,6 @@ impl Watch {
 /// Waits until all that lingers by RFC 3261's timers has gone, and sees that nothing else has stayed.
 fn settle(server: &Server) {
     server.until_within(Duration::from_secs(90), |gauges| {
-        [
-            "calls",
-            "tasks",
-            "dialogs",
-            "transactions",
-            "tombstones",
-            "media-sessions",
-            "media-ports",
-            "media-flows",
-        ]
-        .iter()
-        .all(|name| gauges[*name] == 0)
-            && gauges["connections"] == 0
+        nothing_is_left(gauges) && gauges["connections"] == 0
     });
 }

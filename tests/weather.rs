@@ -18,7 +18,7 @@ mod server;
 mod shim;
 
 use road::Road;
-use server::Server;
+use server::{Server, nothing_is_left};
 use shim::Faults;
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -93,20 +93,7 @@ fn all_calls_complete_in_rough_weather_on_the_wire() {
     );
     assert_eq!(output.status.code(), Some(0), "{summary:#}");
     // Nothing is left of them by the RFC's timers.
-    server.until_within(Duration::from_secs(100), |gauges| {
-        [
-            "calls",
-            "tasks",
-            "dialogs",
-            "transactions",
-            "tombstones",
-            "media-sessions",
-            "media-ports",
-            "media-flows",
-        ]
-        .iter()
-        .all(|name| gauges[*name] == 0)
-    });
+    server.until_within(Duration::from_secs(100), nothing_is_left);
     let gauges = server.gauges();
     assert_eq!(
         (gauges["taken"], gauges["answered"], gauges["faults"]),

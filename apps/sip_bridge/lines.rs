@@ -112,6 +112,28 @@ struct Listed {
     by: HashMap<Template, HashMap<Vec<u8>, usize>>,
 }
 
+impl Listed {
+    /// The one whose index of a template has what another template makes of the call.
+    fn named(
+        &self,
+        (by, source): (&Template, &Template),
+        incoming: &Incoming,
+        numbers: &Numbers,
+    ) -> Result<&Line, NoLine> {
+        let scope = Scope {
+            incoming: Some(incoming),
+            account: None,
+            numbers,
+            form: Form::Plain,
+        };
+        let key = source.evaluate(&scope);
+        let found = self.by.get(by).and_then(|index| index.get(&key));
+        found
+            .and_then(|at| self.lines.get(*at))
+            .ok_or_else(|| NoLine::NotFound(String::from_utf8_lossy(&key).into_owned()))
+    }
+}
+
 /// Why a pool has no account for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NoLine {
@@ -363,17 +385,7 @@ impl Lines {
                 Err(NoLine::NoneAvailable)
             }
             Strategy::FindInPool { by, source } => {
-                let scope = Scope {
-                    incoming: Some(incoming),
-                    account: None,
-                    numbers,
-                    form: Form::Plain,
-                };
-                let key = source.evaluate(&scope);
-                let found = listed.by.get(by).and_then(|index| index.get(&key));
-                let Some(line) = found.and_then(|at| listed.lines.get(*at)) else {
-                    return Err(NoLine::NotFound(String::from_utf8_lossy(&key).into_owned()));
-                };
+                let line = listed.named((by, source), incoming, numbers)?;
                 if is_tried(line) {
                     return Err(NoLine::Tried(line.key().to_owned()));
                 }

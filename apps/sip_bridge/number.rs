@@ -73,12 +73,7 @@ impl Numbers {
         let Some(user) = user(uri) else {
             return Dialled::Name;
         };
-        // Parameters of a telephone-subscriber (RFC 3261 §19.1.6), then what is there for the eye.
-        let number = user.split(';').next().unwrap_or_default();
-        let number: String = number
-            .chars()
-            .filter(|letter| !SEPARATORS.contains(letter))
-            .collect();
+        let number = digits_of(&user);
         let context = context(uri, &user);
         self.read_dialled(&number, context.as_deref())
     }
@@ -170,11 +165,7 @@ impl Numbers {
         let Some(user) = user(uri) else {
             return Dialled::Name;
         };
-        let number = user.split(';').next().unwrap_or_default();
-        let number: String = number
-            .chars()
-            .filter(|letter| !SEPARATORS.contains(letter))
-            .collect();
+        let number = digits_of(&user);
         let number = number.strip_prefix(self.add.as_str()).unwrap_or(&number);
         let is_bare = number.len() > LONGEST_SERVICE && number.bytes().all(|byte| byte.is_ascii_digit());
         if self.form == Form::Digits && is_bare {
@@ -221,6 +212,15 @@ fn context(uri: &Uri, user: &str) -> Option<String> {
         .skip(1)
         .find_map(named)
         .or_else(|| uri.param("phone-context").flatten().map(ToOwned::to_owned))
+}
+
+/// A telephone-subscriber without its parameters (RFC 3261 §19.1.6) and without what is there for the eye.
+fn digits_of(user: &str) -> String {
+    let number = user.split(';').next().unwrap_or_default();
+    number
+        .chars()
+        .filter(|letter| !SEPARATORS.contains(letter))
+        .collect()
 }
 
 #[cfg(test)]

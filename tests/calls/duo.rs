@@ -129,6 +129,19 @@ impl Duo {
     pub(crate) fn port(&self, side: Side) -> Option<u16> {
         Some(self.sim.relay.side(side, 0)?.remote.rtp?.port())
     }
+    /// What a party was told last is this.
+    pub(crate) fn assert_told(&self, side: Side, how: &str) {
+        assert_eq!(self.last(side).0, how, "{}", self.sim.ladder());
+    }
+    /// The relay sends what is for either party there.
+    pub(crate) fn assert_ports(&self, a: u16, b: u16) {
+        let ports = (self.port(Side::A), self.port(Side::B));
+        assert_eq!(ports, (Some(a), Some(b)), "{}", self.sim.ladder());
+    }
+    /// The last final response is this one.
+    pub(crate) fn assert_last_final(&self, last: (Side, Method, u16)) {
+        assert_eq!(self.finals.last(), Some(&last), "{}", self.sim.ladder());
+    }
     /// Hangs up and sees that nothing is left.
     pub(crate) fn end(mut self) {
         self.ask(Side::A, "BYE", "");

@@ -150,11 +150,7 @@ fn play(order: &[(usize, Say)]) {
 }
 
 /// All orders of `events` in which each fork's own events keep their order.
-fn interleavings(
-    mut rest: Vec<Vec<(usize, Say)>>,
-    done: &mut Vec<(usize, Say)>,
-    out: &mut Vec<Vec<(usize, Say)>>,
-) {
+pub(crate) fn interleavings<T: Clone>(mut rest: Vec<Vec<T>>, done: &mut Vec<T>, out: &mut Vec<Vec<T>>) {
     if rest.iter().all(Vec::is_empty) {
         return out.push(done.clone());
     }
@@ -163,7 +159,7 @@ fn interleavings(
             continue;
         }
         let event = rest[index].remove(0);
-        done.push(event);
+        done.push(event.clone());
         interleavings(rest.clone(), done, out);
         done.pop();
         rest[index].insert(0, event);

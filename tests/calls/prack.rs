@@ -75,23 +75,12 @@ fn an_update_before_the_answer_crosses_in_both_directions() {
     // Bob moves.
     duo.answers.0 = says(Side::A, 30_100, "0 8", "");
     duo.ask(Side::B, "UPDATE", &says(Side::B, 40_200, "0 8", ""));
-    assert_eq!(duo.last(Side::A).0, "UPDATE", "{}", duo.sim.ladder());
-    assert_eq!(duo.last(Side::B).0, "200 to UPDATE", "{}", duo.sim.ladder());
-    assert_eq!(
-        (duo.port(Side::A), duo.port(Side::B)),
-        (Some(30_100), Some(40_200))
-    );
+    duo.assert_told(Side::A, "UPDATE");
+    duo.assert_told(Side::B, "200 to UPDATE");
+    duo.assert_ports(30_100, 40_200);
     duo.respond(200, "", false, "");
-    assert_eq!(
-        duo.finals.last(),
-        Some(&(Side::A, Method::Invite, 200)),
-        "{}",
-        duo.sim.ladder()
-    );
-    assert_eq!(
-        (duo.port(Side::A), duo.port(Side::B)),
-        (Some(30_100), Some(40_200))
-    );
+    duo.assert_last_final((Side::A, Method::Invite, 200));
+    duo.assert_ports(30_100, 40_200);
     // Nothing is left to be said: no re-INVITE follows.
     duo.run(5_000);
     let invited = duo
@@ -154,23 +143,12 @@ fn an_offer_in_the_callers_prack_crosses_as_update() {
     duo.in_prack = Some(says(Side::A, 30_100, "8", ""));
     duo.answers.1 = says(Side::B, 40_100, "8", "");
     duo.respond(183, "", true, &says(Side::B, 40_000, "0 8", ""));
-    assert_eq!(duo.last(Side::B).0, "UPDATE", "{}", duo.sim.ladder());
-    assert_eq!(duo.last(Side::A).0, "200 to PRACK", "{}", duo.sim.ladder());
-    assert_eq!(
-        (duo.port(Side::A), duo.port(Side::B)),
-        (Some(30_100), Some(40_100))
-    );
+    duo.assert_told(Side::B, "UPDATE");
+    duo.assert_told(Side::A, "200 to PRACK");
+    duo.assert_ports(30_100, 40_100);
     duo.respond(200, "", false, "");
-    assert_eq!(
-        duo.finals.last(),
-        Some(&(Side::A, Method::Invite, 200)),
-        "{}",
-        duo.sim.ladder()
-    );
-    assert_eq!(
-        (duo.port(Side::A), duo.port(Side::B)),
-        (Some(30_100), Some(40_100))
-    );
+    duo.assert_last_final((Side::A, Method::Invite, 200));
+    duo.assert_ports(30_100, 40_100);
     duo.end();
 }
 
@@ -178,12 +156,9 @@ fn an_offer_in_the_callers_prack_crosses_as_update() {
 fn acceptance_13_an_offer_in_a_reliable_response_is_answered_in_the_prack_of_each_leg() {
     let mut duo = Duo::new(SUPPORTED, "");
     duo.respond(183, "", true, &says(Side::B, 40_000, "0 8", ""));
-    assert_eq!(duo.last(Side::A).0, "183", "{}", duo.sim.ladder());
-    assert_eq!(duo.last(Side::B).0, "PRACK", "{}", duo.sim.ladder());
-    assert_eq!(
-        (duo.port(Side::A), duo.port(Side::B)),
-        (Some(30_000), Some(40_000))
-    );
+    duo.assert_told(Side::A, "183");
+    duo.assert_told(Side::B, "PRACK");
+    duo.assert_ports(30_000, 40_000);
     duo.respond(200, "", false, "");
     assert_eq!(
         duo.told.0.len(),
@@ -202,7 +177,7 @@ fn acceptance_13_a_callee_is_not_asked_for_100rel_where_the_caller_could_not_ans
     duo.respond(180, "", false, "");
     duo.respond(200, "", false, &says(Side::B, 40_000, "0 8", ""));
     assert_eq!(duo.last(Side::A).0, "200 to INVITE");
-    assert_eq!(duo.last(Side::B).0, "ACK", "{}", duo.sim.ladder());
+    duo.assert_told(Side::B, "ACK");
     duo.end();
 }
 
@@ -218,12 +193,7 @@ fn updates_that_meet_before_the_answer_are_both_told_491_and_nothing_is_lost() {
     assert_eq!(codes.len(), 2, "{}", duo.sim.ladder());
     assert!(codes.contains(&491), "{codes:?}\n{}", duo.sim.ladder());
     duo.ask(Side::A, "UPDATE", &says(Side::A, 30_200, "0", ""));
-    assert_eq!(
-        duo.finals.last(),
-        Some(&(Side::A, Method::Update, 200)),
-        "{}",
-        duo.sim.ladder()
-    );
+    duo.assert_last_final((Side::A, Method::Update, 200));
     assert_eq!(duo.port(Side::A), Some(30_200));
     duo.respond(200, "", false, "");
     duo.end();
@@ -256,12 +226,7 @@ fn a_callee_that_refuses_ends_an_early_exchange_with_it() {
     duo.answers.1.clear();
     duo.ask(Side::B, "UPDATE", &says(Side::B, 40_100, "0", ""));
     duo.respond(486, "", false, "");
-    assert_eq!(
-        duo.finals.last(),
-        Some(&(Side::A, Method::Invite, 486)),
-        "{}",
-        duo.sim.ladder()
-    );
+    duo.assert_last_final((Side::A, Method::Invite, 486));
     duo.run(120_000);
     duo.sim.assert_done();
 }

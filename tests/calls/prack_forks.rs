@@ -1,6 +1,9 @@
 //! Acceptance #19 with PRACK: three forks that answer 183, 180 and 200 in every order, each provisional response reliable.
 
-use super::duo::{Duo, says};
+use super::{
+    duo::{Duo, says},
+    forks::interleavings,
+};
 use b2bua::call::Side;
 
 /// What a fork says.
@@ -17,27 +20,6 @@ const CODECS: [&str; 3] = ["0", "8", "9"];
 
 fn port(fork: usize) -> u16 {
     42_000 + 100 * u16::try_from(fork).unwrap()
-}
-
-/// All orders of `events` in which each fork's own events keep their order.
-fn interleavings(
-    mut rest: Vec<Vec<(usize, Say)>>,
-    done: &mut Vec<(usize, Say)>,
-    out: &mut Vec<Vec<(usize, Say)>>,
-) {
-    if rest.iter().all(Vec::is_empty) {
-        return out.push(done.clone());
-    }
-    for index in 0..rest.len() {
-        if rest[index].is_empty() {
-            continue;
-        }
-        let event = rest[index].remove(0);
-        done.push(event);
-        interleavings(rest.clone(), done, out);
-        done.pop();
-        rest[index].insert(0, event);
-    }
 }
 
 /// Three forks in that order of events, to a caller that can do this.

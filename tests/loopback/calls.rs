@@ -3,32 +3,9 @@
 use super::{
     party::{Party, fresh},
     server::Server,
+    talk::{answered, taken},
 };
 use std::net::TcpListener;
-
-/// A call from its INVITE until both sides talk: what the callee was asked and what the caller was answered.
-struct Talk {
-    invite: String,
-    asked: super::party::Heard,
-    answered: super::party::Heard,
-}
-
-fn answered(caller: &mut Party, callee: &mut Party) -> Talk {
-    let invite = caller.invite(&fresh("call"), "sip:bob@example.org");
-    caller.send(&invite);
-    let asked = callee.expect("INVITE ");
-    callee.respond(&asked, "180 Ringing", "");
-    caller.expect("SIP/2.0 180");
-    callee.respond(&asked, "200 OK", &callee.sdp());
-    let answered = caller.expect("SIP/2.0 200");
-    caller.send(&caller.within("ACK", 1, &answered));
-    callee.expect("ACK ");
-    Talk {
-        invite,
-        asked,
-        answered,
-    }
-}
 
 #[test]
 fn a_call_is_set_up_talks_both_ways_and_ends() {
@@ -72,11 +49,7 @@ fn a_call_over_tcp_ends_by_the_callee_over_the_same_connections() {
     caller.expect_silence();
     caller.send(rest);
     let mut callee = Party::accepted(&listener);
-    let asked = callee.expect("INVITE ");
-    callee.respond(&asked, "200 OK", &callee.sdp());
-    let answered = caller.expect("SIP/2.0 200");
-    caller.send(&caller.within("ACK", 1, &answered));
-    callee.expect("ACK ");
+    let (asked, _) = taken(&mut caller, &mut callee);
 
     callee.send(&callee.within("BYE", 1, &asked));
     callee.expect("SIP/2.0 200");

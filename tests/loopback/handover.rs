@@ -3,6 +3,7 @@
 use super::{
     party::{Heard, Party, fresh},
     server::Server,
+    talk::taken,
 };
 use std::time::{Duration, Instant};
 
@@ -40,11 +41,7 @@ fn acceptance_6_a_call_moves_to_another_device_and_the_former_path_is_refused() 
     let mut stranger = Party::udp("127.0.0.3", server.udp());
 
     caller.send(&caller.invite(&fresh("call"), "sip:bob@example.org"));
-    let asked = callee.expect("INVITE ");
-    callee.respond(&asked, "200 OK", &callee.sdp());
-    let answered = caller.expect("SIP/2.0 200");
-    caller.send(&caller.within("ACK", 1, &answered));
-    callee.expect("ACK ");
+    let (_, answered) = taken(&mut caller, &mut callee);
     let named = replaces(&answered);
 
     // Who may not call may not take over either.

@@ -3,6 +3,7 @@
 use super::{
     party::{Party, fresh},
     server::Server,
+    talk::taken,
 };
 use rustix::process::Signal;
 
@@ -42,11 +43,7 @@ fn a_server_that_stops_refuses_calls_and_tells_both_parties_of_the_rest() {
     let mut server = Server::start(&callee.uri(), "drain-timeout=1\n");
     let mut caller = Party::udp("127.0.0.1", server.udp());
     caller.send(&caller.invite(&fresh("call"), "sip:bob@example.org"));
-    let asked = callee.expect("INVITE ");
-    callee.respond(&asked, "200 OK", &callee.sdp());
-    let answered = caller.expect("SIP/2.0 200");
-    caller.send(&caller.within("ACK", 1, &answered));
-    callee.expect("ACK ");
+    let (_, answered) = taken(&mut caller, &mut callee);
 
     server.service.signal(Signal::TERM);
     server.until_logged("told to stop");

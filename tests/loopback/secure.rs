@@ -4,6 +4,7 @@ use super::{
     carriers::{self, Authority},
     party::{Heard, Party, fresh},
     server::Server,
+    talk::taken,
 };
 use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener};
@@ -18,12 +19,7 @@ fn nobody() -> SocketAddr {
 /// What the callee was asked, what the caller was answered.
 fn talk(caller: &mut Party, callee: &mut Party, to: &str) -> (Heard, Heard) {
     caller.send(&caller.invite(&fresh("call"), to));
-    let asked = callee.expect("INVITE ");
-    callee.respond(&asked, "200 OK", &callee.sdp());
-    let answered = caller.expect("SIP/2.0 200");
-    caller.send(&caller.within("ACK", 1, &answered));
-    callee.expect("ACK ");
-    (asked, answered)
+    taken(caller, callee)
 }
 
 /// The callee hangs up; the caller hears of it where it is.

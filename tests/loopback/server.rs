@@ -135,18 +135,26 @@ impl Server {
     }
     /// Waits until no call, dialog, transaction or port is left.
     pub(crate) fn until_empty(&self) {
-        self.until(|gauges| {
-            [
-                "calls",
-                "tasks",
-                "dialogs",
-                "transactions",
-                "media-sessions",
-                "media-ports",
-                "media-flows",
-            ]
-            .iter()
-            .all(|name| gauges[*name] == 0)
-        });
+        self.until(no_call_is_left);
     }
+}
+
+/// Whether all that belongs to calls has gone.
+pub(crate) fn no_call_is_left(gauges: &HashMap<String, u64>) -> bool {
+    [
+        "calls",
+        "tasks",
+        "dialogs",
+        "transactions",
+        "media-sessions",
+        "media-ports",
+        "media-flows",
+    ]
+    .iter()
+    .all(|name| gauges[*name] == 0)
+}
+
+/// Whether what lingers of them by RFC 3261's timers has gone too.
+pub(crate) fn nothing_is_left(gauges: &HashMap<String, u64>) -> bool {
+    no_call_is_left(gauges) && gauges["tombstones"] == 0
 }

@@ -3,6 +3,7 @@
 use super::{
     party::{Party, SILENCE, fresh},
     server::Server,
+    talk::taken,
 };
 use std::net::TcpListener;
 
@@ -125,11 +126,7 @@ fn a_transport_that_is_not_listened_on_can_be_called_and_calls_back() {
     let server = Server::listening_on("sip:127.0.0.1:0;transport=tcp", &callee.uri(), "");
     let mut caller = Party::tcp(server.tcp());
     caller.send(&caller.invite(&fresh("call"), "sip:bob@example.org"));
-    let asked = callee.expect("INVITE ");
-    callee.respond(&asked, "200 OK", &callee.sdp());
-    let answered = caller.expect("SIP/2.0 200");
-    caller.send(&caller.within("ACK", 1, &answered));
-    callee.expect("ACK ");
+    let (asked, _) = taken(&mut caller, &mut callee);
     let contact = asked.field("Contact");
     assert!(
         !contact.contains("transport=tcp") && contact.contains("127.0.0.1:"),
@@ -163,11 +160,7 @@ fn a_caller_is_spoken_to_from_the_address_that_it_chose_and_learns_of_no_other()
     );
     let mut caller = Party::udp("127.0.0.4", server.udp_of("127.0.0.2"));
     caller.send(&caller.invite(&fresh("call"), "sip:bob@example.org"));
-    let asked = callee.expect("INVITE ");
-    callee.respond(&asked, "200 OK", &callee.sdp());
-    let answered = caller.expect("SIP/2.0 200");
-    caller.send(&caller.within("ACK", 1, &answered));
-    callee.expect("ACK ");
+    let (asked, answered) = taken(&mut caller, &mut callee);
     callee.send(&callee.within_with("INVITE", 1, &asked, &format!("{}a=sendonly\r\n", callee.sdp())));
     let offered = caller.expect("INVITE ");
     assert_eq!(caller.peer, server.udp_of("127.0.0.2"));

@@ -1,6 +1,6 @@
 //! Accounts for what is no call: transfers, subscriptions, news of mailboxes. They take no line.
 
-use super::{Account, Form, Incoming, Lines, NoLine, Numbers, Scope, Strategy};
+use super::{Account, Incoming, Lines, NoLine, Numbers, Strategy};
 use std::sync::Arc;
 
 /// An account that was found.
@@ -39,21 +39,7 @@ impl Lines {
                 let registered = || circle().find(|line| self.unregistered(line).is_none());
                 own.or_else(registered).or_else(|| circle().next())
             }
-            Strategy::FindInPool { by, source } => {
-                let scope = Scope {
-                    incoming: Some(incoming),
-                    account: None,
-                    numbers,
-                    form: Form::Plain,
-                };
-                let key = source.evaluate(&scope);
-                let found = listed.by.get(by).and_then(|index| index.get(&key));
-                let line = found.and_then(|at| listed.lines.get(*at));
-                if line.is_none() {
-                    return Err(NoLine::NotFound(String::from_utf8_lossy(&key).into_owned()));
-                }
-                line
-            }
+            Strategy::FindInPool { by, source } => Some(listed.named((by, source), incoming, numbers)?),
         };
         let line = found.ok_or(NoLine::Empty)?;
         Ok(Found {

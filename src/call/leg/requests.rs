@@ -10,8 +10,8 @@ use crate::{
 /// Requests that cross (INFO, MESSAGE) and wait for their answer, per leg.
 const MAX_PASSED: usize = 16;
 
-/// Reads what may cross of a request or response; the bridge takes out what the application does not name. A session description does not: outside of offer and answer it names one
-/// leg's addresses, which are nothing to the other.
+/// Reads what may cross of a request or response; the bridge takes out what the application does not name. A session description
+/// does not: outside of offer and answer it names one leg's addresses, which are nothing to the other.
 pub(super) fn payload(method: &Method, headers: &Headers, body: &bytes::Bytes) -> Payload {
     let crosses = !content::describes_session(headers, body);
     Payload {
@@ -130,11 +130,7 @@ impl Leg {
         env: &mut Env<'_>,
     ) -> bool {
         let tag = self.tag();
-        let open = self
-            .inbound
-            .iter_mut()
-            .find(|inbound| inbound.matter == matter && inbound.is_pending());
-        let Some(inbound) = open else {
+        let Some(inbound) = open(&mut self.inbound, matter) else {
             return false;
         };
         inbound.respond(status, &tag, body, &mut wire!(self, env));
@@ -143,11 +139,7 @@ impl Leg {
     /// Refuses what is open for `matter`, the oldest first.
     pub(super) fn refuse_open(&mut self, matter: Matter, failure: &Failure, env: &mut Env<'_>) -> bool {
         let tag = self.tag();
-        let open = self
-            .inbound
-            .iter_mut()
-            .find(|inbound| inbound.matter == matter && inbound.is_pending());
-        let Some(inbound) = open else {
+        let Some(inbound) = open(&mut self.inbound, matter) else {
             return false;
         };
         inbound.refuse(failure, &tag, &mut wire!(self, env));
@@ -252,6 +244,13 @@ impl Leg {
         self.inbound.push(inbound);
         self.say(Signal::Request(payload));
     }
+}
+
+/// What is open for `matter`, the oldest first.
+fn open(inbound: &mut [Inbound], matter: Matter) -> Option<&mut Inbound> {
+    inbound
+        .iter_mut()
+        .find(|inbound| inbound.matter == matter && inbound.is_pending())
 }
 
 /// 420 for a `Require` that names what we cannot do (RFC 3261 §8.2.2.3).

@@ -7,7 +7,7 @@
 use super::{end::End, flow::Stream, ports::SplitMix};
 use crate::media::{
     Connect,
-    packet::{Packet, RTP_HEADER, rtp_header},
+    packet::{Packet, RTP_HEADER},
 };
 use std::time::{Duration, Instant};
 
@@ -85,15 +85,7 @@ impl End {
         let Some(bytes) = self.alive.due(self.counts.sent_so_far(), now) else {
             return;
         };
-        packet.fill(&bytes);
-        let Some(header) = rtp_header(packet.bytes()) else {
-            return;
-        };
-        if let Some((by, to)) = self.destination(false)
-            && self.sending.seal_rtp(packet, &header).is_ok()
-        {
-            self.say(by, packet, to);
-        }
+        self.say_sealed(&bytes, packet);
     }
 }
 

@@ -8,7 +8,7 @@
 use super::{end::End, flow::Stream, ports::SplitMix};
 use crate::media::{
     Digit, Events,
-    packet::{Discard, Packet, RTP_HEADER, RtpHeader, rtp_header, set_rtp_numbers},
+    packet::{Discard, Packet, RTP_HEADER, RtpHeader, set_rtp_numbers},
 };
 use std::{
     collections::VecDeque,
@@ -333,14 +333,7 @@ impl End {
         let Some(bytes) = self.digits.as_mut().and_then(|digits| digits.tick(now)) else {
             return;
         };
-        packet.fill(&bytes);
-        let Some(header) = rtp_header(packet.bytes()) else {
-            return;
-        };
-        if let Some((by, to)) = self.destination(false)
-            && self.sending.seal_rtp(packet, &header).is_ok()
-        {
-            self.say(by, packet, to);
+        if self.say_sealed(&bytes, packet) {
             self.counts.sent();
         }
     }

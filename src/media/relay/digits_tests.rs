@@ -1,4 +1,5 @@
 use super::*;
+use crate::media::packet::rtp_header;
 use proptest::prelude::*;
 
 #[expect(clippy::disallowed_methods, reason = "a start for virtual time")]

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::media::{
     Component, Connect, KeyAgreement, StreamKind,
-    packet::{Discard, Kind, Packet},
+    packet::{Discard, Kind, Packet, rtp_header},
 };
 use std::{net::SocketAddr, time::Instant};
 
@@ -160,6 +160,23 @@ impl End {
         } else {
             Err(Discard::Flood)
         }
+    }
+
+    /// Sends an RTP packet of our own; whether somebody is there to take it. Whoever is on hold by address, or has no key, gets
+    /// nothing.
+    pub(super) fn say_sealed(&mut self, bytes: &[u8], packet: &mut Packet) -> bool {
+        packet.fill(bytes);
+        let Some(header) = rtp_header(packet.bytes()) else {
+            return false;
+        };
+        let Some((by, to)) = self.destination(false) else {
+            return false;
+        };
+        let sealed = self.sending.seal_rtp(packet, &header).is_ok();
+        if sealed {
+            self.say(by, packet, to);
+        }
+        sealed
     }
 
     /// Sends a datagram of the key agreement. There is nobody to be told when it cannot be sent: it will be repeated.
