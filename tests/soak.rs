@@ -2,7 +2,8 @@
 //! its descriptors, sockets and memory as the kernel counts them.
 //!
 //! Calls are answered, held, given video, transferred, refused, cancelled, not answered, not even heard of, and their callers
-//! vanish; after a warm-up as fast as it goes they come at half of that rate. A plain run takes three minutes;
+//! vanish. A reload every other second changes who does the transfers: the far end (`transfer-mode=relay`) or the server itself
+//! (`execute`), each for the calls that begin meanwhile. After a warm-up as fast as it goes they come at half of that rate. A plain run takes three minutes;
 //! `SOAK_SECONDS=3600 cargo test --release --test soak -- --nocapture` takes an hour.
 
 #![expect(
@@ -16,19 +17,27 @@ mod callee;
 mod caller;
 #[path = "soak/footprint.rs"]
 mod footprint;
+#[path = "soak/modes.rs"]
+mod modes;
 #[path = "loopback/party.rs"]
 mod party;
 #[path = "config/process.rs"]
 mod process;
 #[path = "loopback/server.rs"]
 mod server;
+#[path = "soak/stayer.rs"]
+mod stayer;
 #[path = "soak/transferee.rs"]
 mod transferee;
 
 use callee::Callee;
 use footprint::Footprint;
+use modes::Modes;
 use server::{Server, nothing_is_left};
 use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -52,13 +61,12 @@ fn nothing_is_left_of_many_short_calls() {
     let folder = tempfile::tempdir().expect("a folder");
     let records = folder.path().join("cdr.jsonl");
     let callee = Callee::start();
-    let server = Server::quiet(
-        &format!("sip:{}", callee.address),
-        &format!(
-            "max-calls=5000\nunanswered-timeout=1\nno-rtp-timeout=5\ntrusted-hosts=127.0.0.0/8\ncdr-file={}\n",
-            records.display()
-        ),
+    let proxy = format!("sip:{}", callee.address);
+    let settings = format!(
+        "max-calls=5000\nunanswered-timeout=1\nno-rtp-timeout=5\ntrusted-hosts=127.0.0.0/8\ncdr-file={}\n",
+        records.display()
     );
+    let server = Server::quiet(&proxy, &settings);
     let pid = server.service.pid();
     let fresh = Footprint::of(pid);
     // What lingers half a minute after each call reaches its full number in the first part of what is measured.
@@ -66,8 +74,10 @@ fn nothing_is_left_of_many_short_calls() {
     let warm_up = caller::run(&server, WARM_UP, f64::INFINITY);
     let rate = WARM_UP as f64 / began.elapsed().as_secs_f64() / 2.0;
     let watch = Watch::start(pid);
+    let settings = format!("[b2bua-server]\ndata-directory=none\noutbound-proxy={proxy}\n{settings}");
+    let modes = Modes::start(pid, server.service.file("b2bua.conf"), settings);
     let done = caller::run(&server, (rate * seconds) as usize, rate);
-    let (early, late) = watch.finish();
+    let (reloads, (early, late)) = (modes.finish(), watch.finish());
     println!("{rate:.0} calls/s: {done}; {early} MB, then {late} MB");
     settle(&server);
     let after = Footprint::of(pid);
@@ -84,12 +94,23 @@ fn nothing_is_left_of_many_short_calls() {
         "memory grew: {fresh} to {after}"
     );
     let gauges = server.gauges();
-    // Each transfer has led to one call more.
+    // Each transfer has led to one call more, or to one leg more of the call that it was asked for in.
     let (placed, placed_and_answered) = callee.placed();
-    assert_eq!(placed_and_answered, warm_up.transferred + done.transferred);
-    assert_eq!(
-        placed - placed_and_answered,
-        warm_up.not_transferred + done.not_transferred
+    let (executed, executed_and_joined) = callee.executed();
+    println!(
+        "{reloads} reloads; of the transfers {placed} were made by the far end, {executed} by the server"
+    );
+    let transferred = warm_up.transferred + done.transferred;
+    let not_transferred = warm_up.not_transferred + done.not_transferred;
+    assert_eq!(placed_and_answered + executed_and_joined, transferred);
+    assert_eq!(placed + executed, transferred + not_transferred);
+    assert!(
+        0 < placed_and_answered && placed_and_answered < placed,
+        "{placed}"
+    );
+    assert!(
+        0 < executed_and_joined && executed_and_joined < executed,
+        "{executed}"
     );
     let taken = (warm_up.total() + done.total() + placed) as u64;
     assert_eq!(gauges["taken"], taken);
@@ -102,9 +123,41 @@ fn nothing_is_left_of_many_short_calls() {
         (0, 0, 0)
     );
     assert!(done.each_kind_happened(), "{done}");
-    // Exactly one record of each call.
-    let records = std::fs::read_to_string(records).expect("a file of records");
-    assert_eq!(records.lines().count() as u64, taken);
+    // Exactly one record of each call, and in it what became of each transfer.
+    let written = Written::read(&records);
+    assert_eq!(
+        (written.calls, written.transferred, written.not_transferred),
+        (taken, transferred as u64, not_transferred as u64)
+    );
+}
+
+/// What the records say.
+#[derive(Default)]
+struct Written {
+    calls: u64,
+    transferred: u64,
+    not_transferred: u64,
+}
+
+impl Written {
+    /// An hour's records are read one by one.
+    fn read(path: &Path) -> Self {
+        let mut written = Self::default();
+        let file = File::open(path).expect("a file of records");
+        for line in BufReader::new(file).lines() {
+            let record: serde_json::Value =
+                serde_json::from_str(&line.expect("text")).expect("each line is a whole record");
+            written.calls += 1;
+            for transfer in record["transfers"].as_array().expect("a list") {
+                match transfer["status"].as_u64() {
+                    Some(200) => written.transferred += 1,
+                    Some(486) => written.not_transferred += 1,
+                    _ => panic!("a transfer that came to nothing known: {record}"),
+                }
+            }
+        }
+        written
+    }
 }
 
 /// Looks at the memory of a process while others work.

@@ -2,6 +2,7 @@
 
 use crate::{
     party::{Heard, Party},
+    stayer::Stayer,
     transferee::Transferee,
 };
 use std::{
@@ -14,41 +15,59 @@ use std::{
 /// Answers on a thread of its own until the test ends.
 pub(crate) struct Callee {
     pub(crate) address: SocketAddr,
-    transferee: Arc<Mutex<Transferee>>,
+    roles: Arc<Mutex<Roles>>,
+}
+
+/// What it is in transfers, as the server executes them or leaves them to it.
+#[derive(Default)]
+struct Roles {
+    transferee: Transferee,
+    stayer: Stayer,
 }
 
 impl Callee {
     pub(crate) fn start() -> Self {
         // Until somebody has written there is nobody to write to.
         let party = Party::udp("127.0.0.1", ([127, 0, 0, 1], 9).into());
-        let (address, transferee) = (party.address, Arc::<Mutex<Transferee>>::default());
-        let shared = transferee.clone();
+        let (address, roles) = (party.address, Arc::<Mutex<Roles>>::default());
+        let shared = roles.clone();
         thread::spawn(move || serve(party, &shared));
-        Self { address, transferee }
+        Self { address, roles }
     }
     /// Calls that it has placed because it was told to, and how many of them were answered.
     pub(crate) fn placed(&self) -> (usize, usize) {
-        self.transferee
-            .lock()
-            .expect("it does not panic with it")
-            .placed()
+        let roles = self.roles.lock().expect("it does not panic with it");
+        roles.transferee.placed()
+    }
+    /// Calls that the server has placed to it because it was told to, and how many of them took the place of who told it.
+    pub(crate) fn executed(&self) -> (usize, usize) {
+        let roles = self.roles.lock().expect("it does not panic with it");
+        roles.stayer.executed()
     }
 }
 
-fn serve(mut party: Party, transferee: &Mutex<Transferee>) {
+fn serve(mut party: Party, roles: &Mutex<Roles>) {
     let mut repeated = Instant::now();
     loop {
         let heard = party.hear_within(Duration::from_millis(100));
-        let mut transferee = transferee.lock().expect("only counted elsewhere");
+        let mut roles = roles.lock().expect("only counted elsewhere");
+        let Roles { transferee, stayer } = &mut *roles;
         match heard {
+            Some(heard) if stayer.responded(&heard) => {}
             Some(heard) if heard.0.starts_with("SIP/2.0 ") => transferee.responded(&mut party, &heard),
             Some(heard) if heard.0.starts_with("REFER ") => transferee.referred(&mut party, &heard),
-            Some(heard) => asked(&mut party, &heard),
+            Some(heard) => {
+                if heard.0.starts_with("INVITE ") {
+                    stayer.invited(&party, &heard);
+                }
+                asked(&mut party, &heard);
+            }
             None => {}
         }
         if repeated.elapsed() > Duration::from_millis(100) {
             repeated = Instant::now();
             transferee.repeat(&mut party);
+            stayer.hang_up(&mut party);
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Done {
     /// Answered, and then the callee was sent on to somebody who answered, or who did not want to.
     pub(crate) transferred: usize,
     pub(crate) not_transferred: usize,
+    /// How often the server hung up on who had asked for a transfer: it does so where it executes it. No calls of their own.
+    pub(crate) seen_off: usize,
 }
 
 impl Done {
@@ -49,12 +51,14 @@ impl Done {
             self.vanished,
             self.transferred,
             self.not_transferred,
+            self.seen_off,
         ];
         counts.iter().all(|count| *count > 0)
     }
     fn add(&mut self, other: Self) {
         self.transferred += other.transferred;
         self.not_transferred += other.not_transferred;
+        self.seen_off += other.seen_off;
         self.changed += other.changed;
         self.vanished += other.vanished;
         self.answered += other.answered;
@@ -75,11 +79,12 @@ impl fmt::Display for Done {
             vanished,
             transferred,
             not_transferred,
+            seen_off,
         } = self;
         write!(
             f,
             "{answered} answered, {changed} held and with video, {vanished} with a caller that was gone, {transferred} \
-             transferred, {not_transferred} to one who refused, {rejected} rejected, {cancelled} cancelled, {timed_out} timed out"
+             transferred ({seen_off} BYEs to who asked for it), {not_transferred} to one who refused, {rejected} rejected, {cancelled} cancelled, {timed_out} timed out"
         )
     }
 }
@@ -138,6 +143,7 @@ pub(crate) fn run(server: &Server, calls: usize, rate: f64) -> Done {
 }
 
 struct Call {
+    placed: Instant,
     invite: String,
     kind: &'static str,
     /// The number of its last INVITE.
@@ -178,6 +184,7 @@ impl Caller {
         }
         self.party.send(&invite);
         let call = Call {
+            placed: Instant::now(),
             asked: Some((invite.clone(), Instant::now())),
             invite,
             kind,
@@ -231,9 +238,18 @@ impl Caller {
             .nth(1)
             .unwrap_or_default()
             .to_owned();
-        if method == "NOTIFY" {
+        if heard.0.starts_with("NOTIFY ") || heard.0.starts_with("BYE ") {
             // Said again where our answer came late, when the call may be over.
             self.party.respond(&heard, "200 OK", "");
+        }
+        if heard.0.starts_with("BYE ") {
+            // A transfer that the server has executed: who asked for it is seen off, while it goes by itself.
+            if let Some(call) = self.open.get(&call_id).filter(|call| !call.told) {
+                let (kind, age, asked) = (call.kind, call.placed.elapsed(), &call.asked);
+                panic!("hung up on: {kind}, placed {age:?} ago, {asked:?}\n{}", heard.0);
+            }
+            self.done.seen_off += 1;
+            return;
         }
         let Some(call) = self.open.get_mut(&call_id) else {
             return;
@@ -275,7 +291,9 @@ impl Caller {
                             _ => "reject",
                         };
                         let refer = self.party.within("REFER", number + 1, &heard);
-                        let refer_to = format!("Refer-To: <sip:{target}@example.org>\r\nContent-Length");
+                        let refer_to = format!(
+                            "Refer-To: <sip:{target}@example.org>\r\nReferred-By: <sip:alice@example.org>\r\nContent-Length"
+                        );
                         refer.replacen("Content-Length", &refer_to, 1)
                     }
                     _ => self.party.within("BYE", number + 1, &heard),
