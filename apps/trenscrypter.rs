@@ -296,6 +296,7 @@ impl Trenscrypter {
             headers,
             credentials: None,
             caller_credentials: None,
+            own: None,
             private: false,
             body: None,
             media: MediaPolicy::default(),

@@ -9,6 +9,8 @@
 mod bridge;
 #[path = "registrations/kamailio.rs"]
 mod kamailio;
+#[path = "registrations/own.rs"]
+mod own;
 #[path = "registrations/peers.rs"]
 mod peers;
 #[path = "registrations/registrar.rs"]

@@ -13,7 +13,7 @@ use b2bua::{
         Encryption, EncryptionPolicy, Invite, Lease, Limits, MediaPolicy, NatLatching, Outgoing,
         Registrations, RelayChoice, Trunks,
     },
-    sip::{Headers, NameAddr, Text, Uri, auth::Credentials},
+    sip::{Headers, NameAddr, Text, Uri, auth::Credentials, routing::Own},
 };
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -75,6 +75,14 @@ pub(super) enum Word {
     Refuse(Reason),
     /// It goes so.
     Place(Box<Placed>),
+}
+
+/// How an account's requests leave.
+pub(super) struct WayOut {
+    pub(super) route: Vec<Uri>,
+    pub(super) credentials: Option<Arc<Credentials>>,
+    /// By a connection of its own.
+    pub(super) own: Option<Own>,
 }
 
 /// A call with its account.
@@ -165,6 +173,7 @@ impl Bridge {
         document: Document,
         latching: NatLatching,
         registrations: Option<&Registrations>,
+        own_connections: bool,
     ) -> Self {
         let templates = |pool: usize| {
             let mut all: Vec<Template> = Vec::new();
@@ -190,6 +199,7 @@ impl Bridge {
                 templates,
                 accounts,
                 registrations,
+                own_connections,
             ))
         });
         let pools: Vec<_> = pools.collect();
@@ -342,20 +352,20 @@ impl Bridge {
 
     /// The way of an account's requests, and what it answers challenges with there. A route of the provider's own stands for
     /// another way than the account's: who is there is not to see its credentials (S8).
-    pub(super) fn way_of(
-        invite: &InvitePlan,
-        pool: &Lines,
-        account: &Account,
-    ) -> (Vec<Uri>, Option<Arc<Credentials>>) {
-        let (route, credentials) = match &invite.outbound_proxy {
-            Some(proxy) => (vec![proxy.clone()], None),
+    pub(super) fn way_of(invite: &InvitePlan, pool: &Lines, account: &Account) -> WayOut {
+        let (route, credentials, own) = match &invite.outbound_proxy {
+            Some(proxy) => (vec![proxy.clone()], None, None),
             None => (
                 way(account, &pool.service_route(account)),
                 account.credentials.clone(),
+                pool.own(account),
             ),
         };
-        let route = route.iter().map(|uri| uri.with_param("lr", None)).collect();
-        (route, credentials)
+        WayOut {
+            route: route.iter().map(|uri| uri.with_param("lr", None)).collect(),
+            credentials,
+            own,
+        }
     }
 
     /// The INVITE. What no template names of the caller does not get into it.
@@ -388,14 +398,15 @@ impl Bridge {
             Some(template) => made("requestUri", template)?.uri,
             None => to.uri.clone(),
         };
-        let (route, credentials) = Self::way_of(invite, pool, account);
+        let way = Self::way_of(invite, pool, account);
         Ok(Outgoing {
             target,
-            route,
+            route: way.route,
             from,
             to,
             headers: headers(invite, &scope)?,
-            credentials,
+            credentials: way.credentials,
+            own: way.own,
             // Who calls us from outside may ask us for a password within that call, too.
             caller_credentials: account
                 .credentials

@@ -89,15 +89,16 @@ impl Bridge {
                 account.uri.uri
             )));
         }
-        let (route, credentials) = Self::way_of(&provider.plan.invite, pool, account);
+        let way = Self::way_of(&provider.plan.invite, pool, account);
         tracing::info!(provider = provider.plan.name, account = %account.uri.uri, "the subscription goes through this provider");
         let mut headers = Headers::default();
         headers.set("X-Flexisip-B2BUA", "ignore");
         Ok(Outgoing {
             target: request.uri().without_headers(),
-            route,
+            route: way.route,
             headers,
-            credentials,
+            credentials: way.credentials,
+            own: way.own,
             ..plain(&account.uri)
         })
     }
@@ -152,6 +153,7 @@ fn plain(identity: &NameAddr) -> Outgoing {
         headers: Headers::default(),
         credentials: None,
         caller_credentials: None,
+        own: None,
         body: None,
         private: true,
         media: MediaPolicy::default(),

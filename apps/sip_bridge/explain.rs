@@ -97,7 +97,12 @@ impl SipBridge {
                 .map(|what| format!("{name}: {what}"))
                 .collect::<Vec<_>>()
         })?;
-        let bridge = Bridge::new(document, services.latching, None);
+        let bridge = Bridge::new(
+            document,
+            services.latching,
+            None,
+            services.own_connections.is_some(),
+        );
         let rosters = Roster::all(pools, &bridge.pools, None);
         for (pool, source) in sources {
             if let (Some(roster), Source::Sql(accounts, _)) = (rosters.get(pool), source) {
@@ -188,6 +193,7 @@ fn invite(outgoing: &Outgoing, ids: &mut Ids, now: Instant) -> String {
         local: address.ip(),
         sent_by: "b2bua.invalid".to_owned(),
         fixed_transport: true,
+        own: None,
     };
     let profile = Arc::new(Profile {
         user_agent: "b2bua".into(),

@@ -9,7 +9,7 @@ use super::{
 use b2bua::{
     accounts::Slot,
     app::{AccountKey, RegistrationStatus, Registrations},
-    sip::Uri,
+    sip::{Uri, routing::Own},
 };
 use std::{
     collections::HashMap,
@@ -96,42 +96,13 @@ pub(super) struct Lines {
     limit: u32,
     /// Where accounts must be registered to be used.
     registrations: Option<Registrations>,
+    /// Whether each account has ports and connections of its own.
+    own_connections: bool,
     /// Where calls of other servers count too.
     sharing: OnceLock<Sharing>,
     now: RwLock<Arc<Listed>>,
     /// What accounts are looked up by, each an index.
     templates: Vec<Template>,
-}
-
-/// The accounts at one moment.
-#[derive(Debug, Default)]
-struct Listed {
-    lines: Vec<Line>,
-    /// No longer of the pool, and still with calls: should they come back, these count.
-    gone: Vec<Line>,
-    by: HashMap<Template, HashMap<Vec<u8>, usize>>,
-}
-
-impl Listed {
-    /// The one whose index of a template has what another template makes of the call.
-    fn named(
-        &self,
-        (by, source): (&Template, &Template),
-        incoming: &Incoming,
-        numbers: &Numbers,
-    ) -> Result<&Line, NoLine> {
-        let scope = Scope {
-            incoming: Some(incoming),
-            account: None,
-            numbers,
-            form: Form::Plain,
-        };
-        let key = source.evaluate(&scope);
-        let found = self.by.get(by).and_then(|index| index.get(&key));
-        found
-            .and_then(|at| self.lines.get(*at))
-            .ok_or_else(|| NoLine::NotFound(String::from_utf8_lossy(&key).into_owned()))
-    }
 }
 
 /// Why a pool has no account for a call.
@@ -194,11 +165,13 @@ impl Lines {
         templates: Vec<Template>,
         accounts: &[Arc<Account>],
         registrations: Option<Registrations>,
+        own_connections: bool,
     ) -> Self {
         let lines = Self {
             name: name.into(),
             limit,
             registrations,
+            own_connections,
             sharing: OnceLock::new(),
             now: RwLock::default(),
             templates,
@@ -219,6 +192,12 @@ impl Lines {
             return Arc::default();
         };
         registrations.service_route(&AccountKey::new(self.name.clone(), account.uri.uri.as_str()))
+    }
+
+    /// Whose connection an account's requests go by, where each has its own.
+    pub(super) fn own(&self, account: &Account) -> Option<Own> {
+        let key = AccountKey::new(self.name.clone(), account.uri.uri.as_str());
+        self.own_connections.then(|| Own::new(key.to_string()))
     }
 
     /// Whether that host is a server of the account: one that it is registered through, or whose address its route names.
@@ -385,7 +364,7 @@ impl Lines {
                 Err(NoLine::NoneAvailable)
             }
             Strategy::FindInPool { by, source } => {
-                let line = listed.named((by, source), incoming, numbers)?;
+                let line = listed.find((by, source), (incoming, numbers))?;
                 if is_tried(line) {
                     return Err(NoLine::Tried(line.key().to_owned()));
                 }
@@ -432,8 +411,10 @@ impl Lines {
 }
 
 mod identity;
+mod listed;
 
 pub(super) use identity::Found;
+use listed::Listed;
 
 #[cfg(test)]
 mod tests;

@@ -200,7 +200,12 @@ impl Application for SipBridge {
             )
         };
         let mut document = read(&path, |remark| services.remarks.add(remark)).map_err(refuse)?;
-        let lacking = unavailable(&document);
+        let mut lacking = unavailable(&document);
+        lacking.extend(
+            services
+                .own_connections
+                .and_then(|most| sources::too_many(&document, most)),
+        );
         if !lacking.is_empty() {
             let name = path.display();
             return Err(refuse(
@@ -336,7 +341,12 @@ impl SipBridge {
         }
         let pools = document.pools.clone();
         let registrations = services.registrations.clone();
-        let bridge = Bridge::new(document, services.latching, Some(&registrations));
+        let bridge = Bridge::new(
+            document,
+            services.latching,
+            Some(&registrations),
+            services.own_connections.is_some(),
+        );
         Self {
             rosters: Roster::all(pools, &bridge.pools, Some(&registrations)),
             bridge,

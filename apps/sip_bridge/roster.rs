@@ -192,6 +192,7 @@ impl Roster {
                 vec![account.route.clone()]
             },
             throttle: self.pool.throttle,
+            own: self.lines.own(account),
             unregister: self.pool.unregister,
             ..RegistrationPlan::new(
                 account.uri.uri.clone(),

@@ -1,8 +1,9 @@
 //! The databases of the pools, and how news of them is heard.
 
-use super::model::{Loader, Pool};
+use super::model::{Document, Loader, Pool};
 use b2bua::{
     accounts::{Link, RedisSettings, Source, SqlAccounts},
+    app::OwnConnections,
     config::Redis,
 };
 use std::{
@@ -42,6 +43,24 @@ pub(super) fn redis(redis: &Redis) -> RedisSettings {
         },
         keep_alive: redis.keep_alive.0,
     }
+}
+
+/// Why so many accounts cannot have ports of their own, of which `most` may be open.
+pub(super) fn too_many(document: &Document, own: OwnConnections) -> Option<String> {
+    let most = own.most;
+    let of_pool = |pool: &Pool| match &pool.loader {
+        Loader::Static(accounts) if pool.registration_required => accounts.len(),
+        Loader::Static(_) | Loader::Sql(_) => 0,
+    };
+    let count: usize = document.pools.iter().map(of_pool).sum();
+    (count > most).then(|| {
+        format!(
+            "accountPools: {count} accounts are to be registered, each from a port of its own \
+             (b2bua-server/one-connection-per-account), and the limit of open files leaves room for {most} such ports; expected at \
+             most {most} accounts, or a limit of at least {} open files (LimitNOFILE of systemd, ulimit -n)",
+            count.saturating_mul(own.files)
+        )
+    })
 }
 
 /// The databases of those pools that have one, by their index; each is asked whether its queries are good. One that does not answer

@@ -26,6 +26,7 @@ fn invite(to: &str, encryption: Option<Encryption>, lines: &str) -> Invite {
     Invite {
         from: request.headers.from().expect("a From"),
         to: request.headers.to().expect("a To"),
+        own: None,
         source: Source {
             transport: Transport::Tcp,
             local: address,
@@ -45,6 +46,7 @@ fn services(proxy: Option<&str>) -> Services {
         directory: Default::default(),
         registrations: Registrations::default(),
         redis: None,
+        own_connections: None,
         remarks: b2bua::app::Remarks::default(),
     }
 }

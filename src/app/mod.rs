@@ -13,7 +13,7 @@ pub use crate::call::{
 };
 pub use registrations::{AccountKey, RegistrationPlan, RegistrationStatus, Registrations};
 pub use registry::{Bound, Built, CallState, Registered};
-pub use services::{Remarks, Services, SystemClock, WallClock};
+pub use services::{OwnConnections, Remarks, Services, SystemClock, WallClock};
 pub use trunks::{TrunkState, Trunks};
 
 use serde::de::DeserializeOwned;

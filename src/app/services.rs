@@ -23,8 +23,19 @@ pub struct Services {
     pub registrations: Registrations,
     /// Redis, where the configuration names one.
     pub redis: Option<crate::config::Redis>,
+    /// `[b2bua-server] one-connection-per-account`: what there may be of them; `None`: there are none.
+    pub own_connections: Option<OwnConnections>,
     /// Where an application puts what is odd about its configuration, and no reason to refuse it.
     pub remarks: Remarks,
+}
+
+/// Ports and connections of accounts' own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnConnections {
+    /// How many accounts may have them at the same time.
+    pub most: usize,
+    /// How many files the process must be allowed to have open for each of them.
+    pub files: usize,
 }
 
 /// What is worth saying about a configuration although it is good: a line each. All clones are one.

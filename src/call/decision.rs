@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::{
     media::Suite,
-    sip::{Headers, NameAddr, ReferTo, Status, Uri, auth::Credentials},
+    sip::{Headers, NameAddr, ReferTo, Status, Uri, auth::Credentials, routing::Own},
 };
 use std::{any::Any, fmt, str::FromStr, sync::Arc, time::Duration};
 
@@ -62,6 +62,8 @@ pub struct Outgoing {
     /// For 401 and 407 of the caller's side, to requests of ours in its dialog: where the caller is a provider that asks its
     /// customers for a password in each request. Only the host that the INVITE came from gets an answer.
     pub caller_credentials: Option<Arc<Credentials>>,
+    /// Whose connection all requests of this leg go by; `None`: one that all share.
+    pub own: Option<Own>,
     /// Of other requests that cross, only what they are for goes with them: no `X-…`, no Subject, no Reply-To.
     pub private: bool,
     /// The body of a request outside of calls, where it is not to cross as it came.

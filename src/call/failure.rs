@@ -260,9 +260,10 @@ impl Failure {
             LookupError::Scheme(_) => {
                 Self::new(Status::UNSUPPORTED_URI_SCHEME, Origin::Local, Kind::Unreachable)
             }
-            LookupError::NotFound(_) | LookupError::Failed(..) | LookupError::Unavailable(_) => {
-                Self::of(Kind::Unreachable, Origin::Local)
-            }
+            LookupError::NotFound(_)
+            | LookupError::Failed(..)
+            | LookupError::Unavailable(_)
+            | LookupError::NoPort(_) => Self::of(Kind::Unreachable, Origin::Local),
         }
     }
     /// The `Reason` values of the response: those that crossed, else the table's.

@@ -1,7 +1,10 @@
 //! The initial INVITE of leg A as applications see it: read-only.
 
 use super::{Encryption, Failure, Incoming, Origin, failure::Kind};
-use crate::sip::{Headers, Message, NameAddr, ParseError, Request, Uri, routing::Source};
+use crate::sip::{
+    Headers, Message, NameAddr, ParseError, Request, Uri,
+    routing::{Own, Source},
+};
 
 /// The caller's INVITE.
 #[derive(Clone, Debug)]
@@ -10,6 +13,8 @@ pub struct Invite {
     pub request: Request,
     /// Where it came from.
     pub source: Source,
+    /// Whose connection it came over; `None`: one that all share.
+    pub own: Option<Own>,
     /// From, parsed.
     pub from: NameAddr,
     /// To, parsed.
@@ -24,6 +29,7 @@ impl Invite {
         let (request, from, to) = begun(incoming)?;
         Ok(Self {
             source: incoming.source,
+            own: incoming.own.clone(),
             from,
             to,
             request: request.clone(),

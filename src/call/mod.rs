@@ -38,7 +38,7 @@ use crate::{
     media::{MediaCommand, MediaEvent},
     sip::{
         Ids, Message, Replaces,
-        routing::{Destination, NextHop, Source, Target, Transport},
+        routing::{Destination, NextHop, Own, Source, Target, Transport},
     },
 };
 use std::time::Instant;
@@ -83,6 +83,8 @@ pub struct Incoming {
     /// The transport by which we are reached at `sent_by`, for Contact: the source's own but over a connection that we opened
     /// to somewhere without listening on that transport.
     pub reached_by: Transport,
+    /// Whose connection it came over; `None`: one that all share.
+    pub own: Option<Own>,
     /// The sender is a proxy that we trust (`trusted-hosts`), so what its Vias say of the phone's address is believed.
     pub trusted: bool,
 }
@@ -226,6 +228,9 @@ pub enum LookupError {
     /// We have no listening socket or client for that transport or address family.
     #[error("transport of {0} is not available here")]
     Unavailable(String),
+    /// No port of an account's own could be opened.
+    #[error("no port of its own: {0}")]
+    NoPort(String),
     /// Not a SIP URI.
     #[error("{0} cannot be called: scheme not supported")]
     Scheme(String),

@@ -106,6 +106,8 @@ pub struct Server {
     pub outbound_proxy: Proxy,
     /// Whether those whom we call are kept alive while nothing is said.
     pub enable_keepalive: bool,
+    /// Whether each account of the sip-bridge has a connection of its own.
+    pub one_connection_per_account: bool,
     /// Calls at the same time.
     pub max_calls: usize,
     /// Zero: unlimited.

@@ -249,6 +249,17 @@ const SERVER: &[Key] = &[
         example: "",
     },
     Key {
+        name: "one-connection-per-account",
+        kind: Kind::Boolean,
+        default: "false",
+        help: "Whether the sip-bridge registers and calls for each account from a port of its own, by UDP too, and by TCP and TLS over \
+               a connection of its own, at which the account is called as well: for providers that limit what comes from one \
+               address and port. A connection that is lost is opened again, after longer and longer times. Each account takes two \
+               open files; ports of their own have an eighth of what the limit of open files allows, and connections another.",
+        reload: true,
+        example: "",
+    },
+    Key {
         name: "follow-redirects",
         kind: Kind::Boolean,
         default: "false",

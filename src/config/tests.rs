@@ -133,7 +133,7 @@ fn every_problem_is_in_one_report_in_the_order_of_the_file() {
 #[test]
 fn what_only_upstream_uses_is_named_once() {
     let text = "[global]\naliases=example.org\nSofia-Level=5\n[module::Registrar]\nanything=1\nanything=2\n\
-                [cluster]\nenabled=true\n[b2bua-server]\none-connection-per-account=true\n[b2bua-server::sip-bridge]\nproviders=x\n";
+                [cluster]\nenabled=true\n[b2bua-server]\n[b2bua-server::sip-bridge]\nproviders=x\n";
     let config = read(text).expect("a file shared with the proxy loads");
     let remarks: Vec<_> = config.remarks().collect();
     assert_eq!(remarks.len(), 1, "{remarks:?}");
@@ -142,7 +142,6 @@ fn what_only_upstream_uses_is_named_once() {
         "global/sofia-level",
         "module::Registrar/anything",
         "[cluster]",
-        "one-connection-per-account",
     ] {
         assert!(remarks[0].contains(name), "{name} in {remarks:?}");
     }

@@ -55,9 +55,6 @@ const GLOBAL: &[&str] = &[
     "user-errors-logs",
 ];
 
-/// Keys of `[b2bua-server]` that mean nothing here.
-const SERVER: &[&str] = &["one-connection-per-account"];
-
 /// Whether upstream knows a section that we have no use for.
 pub(super) fn knows_section(name: &str) -> bool {
     SECTIONS.iter().any(|section| section.eq_ignore_ascii_case(name))
@@ -73,7 +70,6 @@ pub(super) fn is_foreign(section: &str) -> bool {
 pub(super) fn knows_key(section: &str, key: &str) -> bool {
     let keys = match section {
         "global" => GLOBAL,
-        "b2bua-server" => SERVER,
         _ => return false,
     };
     keys.iter().any(|known| known.eq_ignore_ascii_case(key))

@@ -1,7 +1,7 @@
 //! From the configuration to what the server and the applications are made of.
 
 use b2bua::{
-    app::{Built, Registered, Registrations, Remarks, Services, SystemClock},
+    app::{Built, OwnConnections, Registered, Registrations, Remarks, Services, SystemClock},
     call::{
         bridge::CallSettings,
         leg::{Profile, SessionTimers},
@@ -12,7 +12,7 @@ use b2bua::{
         dtls::{self, Identity},
     },
     net::{
-        Listen,
+        Limits, Listen,
         tls::{Security, TlsFault, TlsFiles, Verify},
     },
     sdp,
@@ -46,6 +46,10 @@ pub(crate) fn services(
         directory: config.path().parent().unwrap_or(Path::new("")).to_owned(),
         registrations: registrations.clone(),
         redis: config.redis()?,
+        own_connections: server.one_connection_per_account.then(|| OwnConnections {
+            most: Limits::of_process().own,
+            files: Limits::FILES_OF_OWN,
+        }),
         remarks: Remarks::default(),
     })
 }

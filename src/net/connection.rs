@@ -7,14 +7,14 @@ use super::{
     layers::{Event, Layers},
     stream::{Queued, Streams, connect},
 };
-use crate::sip::routing::{FlowId, Source, Transport};
+use crate::sip::routing::{FlowId, Own, Source, Transport};
 use bytes::{Buf, Bytes};
 use clocks::Clocks;
 use socket2::{SockRef, TcpKeepalive};
 use std::{
     collections::VecDeque,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -46,6 +46,8 @@ pub(super) struct Connection {
     kept: usize,
     /// The peer has shown a certificate of an authority that vouches for callers.
     vouched: bool,
+    /// Somebody's own, opened by us: it stays although nothing is said.
+    is_own: bool,
 }
 
 /// Its place in the table.
@@ -88,6 +90,7 @@ impl Connection {
             waiting: 0,
             kept: 0,
             vouched: false,
+            is_own: false,
         }
     }
     /// Serves a connection that the peer opened.
@@ -95,14 +98,21 @@ impl Connection {
         let result = self.serve(&stream, false).await;
         self.finish(result).await;
     }
-    /// Opens a connection and serves it.
-    pub(super) async fn run_outgoing(mut self, local: Option<IpAddr>) {
+    /// Opens a connection and serves it. That one of somebody's own is lost is news to its owner.
+    pub(super) async fn run_outgoing(mut self, local: Option<SocketAddr>, own: Option<Arc<str>>) {
+        self.is_own = own.is_some();
+        let events = self.streams.events.clone();
         match connect(self.remote, local, self.streams.limits.connect).await {
             Ok(stream) => {
                 let result = self.serve(&stream, true).await;
                 match result {
                     Err(error) if !self.open => self.give_up(&error).await,
-                    result => self.finish(result).await,
+                    result => {
+                        self.finish(result).await;
+                        if let Some(own) = own {
+                            let _ = events.send(NetEvent::Lost(Own::new(own))).await;
+                        }
+                    }
                 }
             }
             Err(error) => self.give_up(&error).await,

@@ -4,6 +4,8 @@
 //! call are on two networks, neither may learn our address on the other's: what is opened at need serves only remotes that
 //! are routed from its own address, while an address that was configured is the operator's choice, and serves whom it reaches.
 
+mod owned;
+
 use super::{
     Flows, Listen, NetEvent, bracketed,
     stream::{Place, Streams},
@@ -16,6 +18,7 @@ use crate::{
         routing::{Destination, FlowId, Source, Transport},
     },
 };
+use owned::Owned;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     io,
@@ -68,6 +71,7 @@ pub(super) struct Address {
 /// All of them: those of the configuration first, then those that were opened at need.
 pub(super) struct Homes {
     list: RwLock<Vec<Home>>,
+    owned: Owned,
     /// Held while a socket is opened at need, so that many calls at once open one.
     opening: Mutex<()>,
     route: Route,
@@ -80,6 +84,7 @@ impl Homes {
     pub(super) fn new(flows: Arc<Flows>, streams: Arc<Streams>, events: mpsc::Sender<NetEvent>) -> Self {
         Self {
             list: RwLock::default(),
+            owned: Owned::new(streams.limits.own),
             opening: Mutex::default(),
             route: local_towards,
             flows,
@@ -90,7 +95,7 @@ impl Homes {
     /// Binds one address of the configuration and begins to receive there.
     pub(super) fn listen(&self, listen: &Listen) -> io::Result<()> {
         let index = self.list.read().unwrap_or_else(PoisonError::into_inner).len();
-        let home = self.open(listen, Some(index))?;
+        let home = self.open(listen, Some(index), None)?;
         self.add(home);
         Ok(())
     }
@@ -106,17 +111,19 @@ impl Homes {
         }
         list.push(home);
     }
-    fn open(&self, listen: &Listen, index: Option<usize>) -> io::Result<Home> {
-        self.opened(listen, index).map_err(|error| {
+    fn open(&self, listen: &Listen, index: Option<usize>, own: Option<&Arc<str>>) -> io::Result<Home> {
+        self.opened(listen, index, own).map_err(|error| {
             let what = listen.transport.as_via();
             io::Error::new(error.kind(), format!("{what} {}: {error}", listen.address))
         })
     }
-    fn opened(&self, listen: &Listen, index: Option<usize>) -> io::Result<Home> {
+    fn opened(&self, listen: &Listen, index: Option<usize>, own: Option<&Arc<str>>) -> io::Result<Home> {
         let flow = self.flows.fresh();
         let (address, socket, task) = match listen.transport {
             Transport::Udp => {
-                let socket = Arc::new(UdpSocket::from_std(bound(listen.address, Type::DGRAM)?.into())?);
+                let socket = Arc::new(UdpSocket::from_std(
+                    bound(listen.address, Type::DGRAM, false)?.into(),
+                )?);
                 let address = socket.local_addr()?;
                 let task = tokio::spawn(udp::receive(
                     socket.clone(),
@@ -128,9 +135,14 @@ impl Homes {
                 (address, Some(socket), task)
             }
             transport => {
-                let listener = TcpListener::from_std(bound(listen.address, Type::STREAM)?.into())?;
+                let listener =
+                    TcpListener::from_std(bound(listen.address, Type::STREAM, own.is_some())?.into())?;
                 let address = listener.local_addr()?;
-                let place = Place { transport, index };
+                let place = Place {
+                    transport,
+                    index,
+                    own: own.cloned(),
+                };
                 let task = tokio::spawn(self.streams.clone().accept(listener, place));
                 (address, None, task)
             }
@@ -179,7 +191,7 @@ impl Homes {
             address: SocketAddr::new(local, 0),
             advertised: self.advertised(local),
         };
-        let mut home = self.open(&listen, None)?;
+        let mut home = self.open(&listen, None, None)?;
         home.at_need = true;
         let address = home.called(local);
         tracing::info!(transport = transport.as_via(), %local, "opened a port to send from");
@@ -205,6 +217,11 @@ impl Homes {
     }
     /// What we are called by who sent us something from `source`, and by which transport he reaches us there.
     pub(super) fn called_by(&self, source: &Source) -> (Text, Transport) {
+        if let Some(own) = self.own_of(source)
+            && let Some((name, transport)) = self.own_called(&own, source)
+        {
+            return (name.into(), transport);
+        }
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
         let home = list.iter().find(|home| match home.transport {
             Transport::Udp => home.flow == source.flow,
@@ -281,8 +298,10 @@ impl Homes {
     /// # Errors
     /// What the kernel says, unless it is only that its buffer is full: then the datagram is lost as on any network.
     pub(super) fn send_datagram(&self, transmit: &Transmit) -> io::Result<()> {
+        let own = self.owned.socket(transmit);
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
         let (home, remote) = match &transmit.to {
+            Destination::Target(target) if target.own.is_some() => (None, target.remote),
             Destination::Target(target) => {
                 let fits = |home: &&Home| {
                     let ip = home.address.ip();
@@ -300,7 +319,10 @@ impl Homes {
                 (list.iter().find(same_flow), *address)
             }
         };
-        let socket = home.and_then(|home| home.socket.as_ref()).ok_or_else(|| {
+        let socket = own
+            .as_ref()
+            .or_else(|| home.and_then(|home| home.socket.as_ref()));
+        let socket = socket.ok_or_else(|| {
             io::Error::new(io::ErrorKind::AddrNotAvailable, "no socket of ours leads there")
         })?;
         // Straight to the kernel: a socket that was opened just now is writable before its poller knows.
@@ -351,8 +373,8 @@ pub(super) fn local_towards(remote: SocketAddr) -> io::Result<IpAddr> {
     Ok(socket.local_addr()?.ip())
 }
 
-/// A non-blocking socket on exactly that address; `[::]` does not take IPv4 with it.
-fn bound(address: SocketAddr, kind: Type) -> io::Result<Socket> {
+/// A non-blocking socket on exactly that address; `[::]` does not take IPv4 with it. `leaves`: connections of ours leave from there.
+fn bound(address: SocketAddr, kind: Type, leaves: bool) -> io::Result<Socket> {
     let protocol = if kind == Type::DGRAM {
         Protocol::UDP
     } else {
@@ -366,6 +388,8 @@ fn bound(address: SocketAddr, kind: Type) -> io::Result<Socket> {
     if kind == Type::STREAM {
         // A restart must not wait for old connections to die.
         socket.set_reuse_address(true)?;
+        // Else nothing can be bound to the port while somebody listens there.
+        socket.set_reuse_port(leaves)?;
     } else {
         // Bursts wait here; the kernel clamps it to what it allows.
         socket.set_recv_buffer_size(4 << 20)?;

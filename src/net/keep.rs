@@ -2,12 +2,12 @@
 //! said (RFC 5626 §3.5.1, `enable-keepalive`). A double CRLF, which everybody ignores or answers with one CRLF (RFC 3261 §7.5);
 //! nobody is taken for dead who does not answer.
 
-use crate::sip::routing::Target;
+use crate::sip::routing::{Own, Target};
 use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -21,12 +21,17 @@ pub(super) const EVERY: Duration = Duration::from_secs(27);
 const KEPT: Duration = Duration::from_secs(3600);
 /// Targets that are kept alive.
 const MOST: usize = 1024;
+/// The same with those to which somebody goes from a port of its own.
+const MOST_WITH_OWN: usize = 16_384;
+
+/// Where, and by whose port.
+type Place = (SocketAddr, Option<Arc<str>>);
 
 /// Where requests went by UDP lately, and whether anybody is to be kept alive.
 #[derive(Default)]
 pub(super) struct Keeper {
     on: AtomicBool,
-    targets: Mutex<HashMap<SocketAddr, (Target, Instant)>>,
+    targets: Mutex<HashMap<Place, (Target, Instant)>>,
 }
 
 impl Keeper {
@@ -42,10 +47,16 @@ impl Keeper {
             return;
         }
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, used)) = targets.get_mut(&target.remote) {
+        let own: Option<Arc<str>> = target.own.as_ref().map(|own| own.name().into());
+        if let Some((_, used)) = targets.get_mut(&(target.remote, own.clone())) {
             *used = now;
-        } else if targets.len() < MOST {
-            targets.insert(target.remote, (target.clone(), now));
+        } else if targets.len() < if own.is_some() { MOST_WITH_OWN } else { MOST } {
+            let target = Target {
+                // Another of its name: that it is kept alive is no reason for its port to stay.
+                own: own.clone().map(Own::new),
+                ..target.clone()
+            };
+            targets.insert((target.remote, own), (target, now));
         }
     }
     /// Who is to be kept alive now.
@@ -79,6 +90,7 @@ mod tests {
             local: [192, 0, 2, 2].into(),
             sent_by: "192.0.2.2:5060".into(),
             fixed_transport: false,
+            own: None,
         }
     }
 

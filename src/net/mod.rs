@@ -26,7 +26,7 @@ use crate::{
     sip::{
         Text,
         parse::Parsed,
-        routing::{Destination, NextHop, Source, Target, Transport},
+        routing::{Destination, NextHop, Own, Source, Target, Transport},
     },
 };
 use homes::Homes;
@@ -57,6 +57,8 @@ pub enum NetEvent {
     Garbage(Source),
     /// Sending this failed after `send` had returned.
     Undeliverable(Transmit),
+    /// A connection of that one's own that was open is lost.
+    Lost(Own),
 }
 
 /// One `transport` of the configuration.
@@ -94,6 +96,7 @@ async fn keep_alive(inner: Weak<Inner>) {
         let Some(inner) = inner.upgrade() else {
             return;
         };
+        inner.homes.sweep(Instant::now());
         for target in inner.keeper.due(Instant::now()) {
             let ping = Transmit {
                 bytes: keep::PING.into(),
@@ -168,6 +171,14 @@ impl Net {
     pub fn sent_by(&self, source: &Source) -> (Text, Transport) {
         self.0.homes.called_by(source)
     }
+    /// Whose port or connection a message came by, if that was somebody's own.
+    pub fn own_of(&self, source: &Source) -> Option<Own> {
+        self.0.homes.own_of(source)
+    }
+    /// How many ports are somebody's own.
+    pub fn own_ports(&self) -> usize {
+        self.0.homes.owned()
+    }
     /// TLS and WebSocket are done with this from now on. Connections that exist keep what they began with. Until it is called
     /// nobody is served by TLS, and no web page by WebSocket.
     pub fn secure(&self, security: Security) {
@@ -241,7 +252,7 @@ impl Net {
         match self.resolve_now(hop, came) {
             Some(found) => found,
             None => {
-                let places = self.0.resolver.places(&hop.0).await?;
+                let places = self.0.resolver.places(&hop.uri).await?;
                 self.targets(hop, places, came)
             }
         }
@@ -255,7 +266,7 @@ impl Net {
         if let Some(place) = came.and_then(|came| by_flow(hop, came)) {
             return Some(self.targets(hop, vec![place], came));
         }
-        match self.0.resolver.numeric(&hop.0) {
+        match self.0.resolver.numeric(&hop.uri) {
             Err(error) => Some(Err(error)),
             Ok(Some(place)) => Some(self.targets(hop, vec![place], came)),
             Ok(None) => None,
@@ -273,29 +284,38 @@ impl Net {
             came.filter(|came| came.remote.ip() == place.remote.ip())
                 .map(|came| came.local.ip())
         };
-        let targets: Vec<Target> = places
-            .into_iter()
-            .filter_map(
-                |place| match self.0.homes.towards(place.transport, place.remote, from(&place)) {
-                    Ok(home) => Some(Target {
-                        transport: place.transport,
-                        remote: place.remote,
-                        server_name: place.server_name,
-                        local: home.local,
-                        sent_by: home.sent_by,
-                        fixed_transport: place.fixed_transport,
-                    }),
-                    Err(error) => {
-                        tracing::debug!(%error, to = %place.remote, "cannot be reached from here");
-                        None
-                    }
-                },
-            )
-            .collect();
-        if targets.is_empty() {
-            return Err(LookupError::Unavailable(hop.0.host().to_owned()));
+        let homes = &self.0.homes;
+        let mut trouble = None;
+        let target = |place: Place| {
+            let (transport, remote, from) = (place.transport, place.remote, from(&place));
+            let found = match &hop.own {
+                None => homes.towards(transport, remote, from).map(|home| (None, home)),
+                Some(own) => (homes.own_towards(own, transport, remote, from))
+                    .map(|(own, home)| (Some(own), home))
+                    .inspect_err(|error| trouble = Some(error.to_string())),
+            };
+            match found {
+                Ok((own, home)) => Some(Target {
+                    transport,
+                    remote,
+                    server_name: place.server_name,
+                    local: home.local,
+                    sent_by: home.sent_by,
+                    fixed_transport: place.fixed_transport,
+                    own,
+                }),
+                Err(error) => {
+                    tracing::debug!(%error, to = %remote, "cannot be reached from here");
+                    None
+                }
+            }
+        };
+        let targets: Vec<Target> = places.into_iter().filter_map(target).collect();
+        match trouble {
+            _ if !targets.is_empty() => Ok(targets),
+            Some(what) => Err(LookupError::NoPort(what)),
+            None => Err(LookupError::Unavailable(hop.uri.host().to_owned())),
         }
-        Ok(targets)
     }
     fn undeliverable(&self, transmit: Transmit) {
         if let Destination::Target(target) = &transmit.to {
@@ -308,7 +328,7 @@ impl Net {
 
 /// Where somebody is who is reached only over the connection that he opened: a browser (RFC 7118 §5.1).
 fn by_flow(hop: &NextHop, came: &Source) -> Option<Place> {
-    let word = hop.0.param("transport").flatten()?;
+    let word = hop.uri.param("transport").flatten()?;
     let is_web = word.eq_ignore_ascii_case("ws") || word.eq_ignore_ascii_case("wss");
     (is_web && matches!(came.transport, Transport::Ws | Transport::Wss)).then_some(Place {
         transport: came.transport,

@@ -36,8 +36,11 @@ use tokio::{
 /// What strangers can make us hold, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections in all; at one more, the one that was idle longest goes.
+    /// Connections that all share; at one more, the one that was idle longest goes.
     pub connections: usize,
+    /// Ports of somebody's own ([`crate::sip::routing::Own`]), and connections of theirs; at one more connection, the one that was
+    /// idle longest goes, and there is no port more.
+    pub own: usize,
     /// Accepted connections from one address.
     pub per_source: usize,
     /// Accepted connections of strangers that have brought no message yet; at one more, the oldest goes.
@@ -64,6 +67,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 8192,
+            own: 16_384,
             per_source: 256,
             half_open: 2048,
             unfinished: 64 << 20,
@@ -79,11 +83,13 @@ impl Default for Limits {
 }
 
 /// A listening address, for what is accepted there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) transport: Transport,
     /// Its number in the configuration; `None` for one that was opened at need.
     pub(super) index: Option<usize>,
+    /// Whose it is; `None`: all share it.
+    pub(super) own: Option<Arc<str>>,
 }
 
 /// A message on its way to a connection.
@@ -164,7 +170,7 @@ impl Streams {
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, place: Place) {
         loop {
             match listener.accept().await {
-                Ok((stream, remote)) => self.take(stream, remote, place),
+                Ok((stream, remote)) => self.take(stream, remote, &place),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -176,7 +182,7 @@ impl Streams {
         clippy::disallowed_methods,
         reason = "transports own sockets and their clocks"
     )]
-    fn take(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr, place: Place) {
+    fn take(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr, place: &Place) {
         let now = Instant::now();
         if !self.gate.admits(remote.ip(), now) {
             return;
@@ -200,6 +206,7 @@ impl Streams {
             transport: place.transport,
             remote,
             name: None,
+            own: place.own.clone(),
         };
         let seat = self.register(&mut table, peer, true);
         if !self.gate.knows(remote.ip(), now) {
@@ -212,18 +219,19 @@ impl Streams {
     }
     /// Makes room for a connection and its place in the table.
     fn register(&self, table: &mut Table, peer: Peer, accepted: bool) -> Seat {
-        if table.by_flow.len() >= self.limits.connections {
+        // What strangers open at a port of somebody's own takes no room from what its owner opens.
+        let is_own = peer.own.is_some() && !accepted;
+        let most = if is_own {
+            self.limits.own
+        } else {
+            self.limits.connections
+        };
+        if let Some(idle) = table.to_be_closed_for(is_own, most) {
             // A stranger that has said nothing before anybody who has.
-            let silent = table.oldest_silent();
-            let oldest = || {
-                let idle = |(_, entry): &(&FlowId, &Entry)| entry.last_used.load(Relaxed);
-                table.by_flow.iter().min_by_key(idle).map(|(flow, _)| *flow)
-            };
-            if let Some(flow) = silent.or_else(oldest) {
-                tracing::debug!("too many connections, the one silent or idle longest is closed");
-                self.gate.turned.cut.fetch_add(1, Relaxed);
-                table.remove(flow);
-            }
+            let silent = table.oldest_silent().filter(|_| !is_own);
+            tracing::debug!("too many connections, the one silent or idle longest is closed");
+            self.gate.turned.cut.fetch_add(1, Relaxed);
+            table.remove(silent.unwrap_or(idle));
         }
         let flow = self.flows.fresh();
         let (sender, receiver) = mpsc::channel(self.limits.queue);
@@ -233,11 +241,7 @@ impl Streams {
             reason = "transports own sockets and their clocks"
         )]
         self.touch(&last_used, Instant::now());
-        table.note(&peer, flow);
-        if accepted {
-            *table.accepted_from.entry(peer.remote.ip()).or_insert(0) += 1;
-        }
-        table.by_flow.insert(
+        table.add(
             flow,
             Entry {
                 peer,
@@ -304,7 +308,7 @@ impl Streams {
         shared.security = security;
     }
     /// What a connection that was accepted there is made of.
-    fn layers(&self, place: Place) -> io::Result<Layers> {
+    fn layers(&self, place: &Place) -> io::Result<Layers> {
         let is_secure = matches!(place.transport, Transport::Tls | Transport::Wss);
         let (acceptor, origins) = {
             let mut shared = self.security.write().unwrap_or_else(PoisonError::into_inner);
@@ -347,6 +351,14 @@ impl Streams {
             }
         }
     }
+    /// Whose a connection is, if it is somebody's own.
+    pub(super) fn own_of(&self, flow: FlowId) -> Option<Arc<str>> {
+        self.table().by_flow.get(&flow)?.peer.own.clone()
+    }
+    /// Closes what is that one's own.
+    pub(super) fn close_own(&self, own: &str) {
+        self.table().close_own(own);
+    }
     /// A connection is gone; nothing is queued for it from now on.
     pub(super) fn remove(&self, flow: FlowId) {
         self.table().remove(flow);
@@ -371,8 +383,11 @@ impl Streams {
                     transport: target.transport,
                     remote: target.remote,
                     name: name.filter(|_| target.transport == Transport::Tls),
+                    own: target.own.as_ref().map(|own| own.name().into()),
                 };
-                (peer, Some(target.local), None)
+                // From the port that its owner is reached at: so who answers there needs no other connection.
+                let port = if peer.own.is_some() { target.port() } else { 0 };
+                (peer, Some(SocketAddr::new(target.local, port)), None)
             }
             // RFC 3261 §18.2.2: the connection that brought the request, else a new one to the sent-by.
             Destination::Reply { source, address } => {
@@ -380,8 +395,10 @@ impl Streams {
                     transport: source.transport,
                     remote: *address,
                     name: None,
+                    own: None,
                 };
-                (peer, Some(source.local.ip()), Some(source.flow))
+                let local = SocketAddr::new(source.local.ip(), 0);
+                (peer, Some(local), Some(source.flow))
             }
         };
         let remote = peer.remote;
@@ -404,7 +421,7 @@ impl Streams {
         if remote.port() == 0 {
             return Err(queued.transmit);
         }
-        let local = local.filter(|local| table.locals.contains(local) && reachable(*local, remote));
+        let local = local.filter(|local| table.locals.contains(&local.ip()) && reachable(local.ip(), remote));
         let layers = match self.outgoing(&peer) {
             Ok(layers) => layers,
             Err(error) => {
@@ -412,7 +429,7 @@ impl Streams {
                 return Err(queued.transmit);
             }
         };
-        let transport = peer.transport;
+        let (transport, own) = (peer.transport, peer.own.clone());
         let seat = self.register(&mut table, peer, false);
         if let Some(entry) = table.by_flow.get(&seat.flow) {
             // The queue is new and has room.
@@ -420,7 +437,7 @@ impl Streams {
         }
         drop(table);
         let connection = Connection::new(self.clone(), seat, transport, remote, layers);
-        tokio::spawn(connection.run_outgoing(local));
+        tokio::spawn(connection.run_outgoing(local, own));
         Ok(())
     }
 }

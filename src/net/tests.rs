@@ -76,6 +76,7 @@ fn target(remote: SocketAddr) -> Target {
         local: remote.ip(),
         sent_by: "127.0.0.1:5060".into(),
         fixed_transport: true,
+        own: None,
     }
 }
 
@@ -273,7 +274,7 @@ async fn who_does_not_read_is_cut_and_what_waited_for_it_comes_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_port_is_opened_once_for_a_family_that_is_not_listened_on() {
     let (net, _events, _) = bound(Limits::default()).await;
-    let hop = |text: &str| NextHop(crate::sip::Uri::parse(text).expect("a URI"));
+    let hop = |text: &str| NextHop::to(crate::sip::Uri::parse(text).expect("a URI"));
     let first = net
         .resolve(&hop("sip:[::1]:5070"), None)
         .await
@@ -301,7 +302,7 @@ async fn a_port_is_opened_once_for_a_family_that_is_not_listened_on() {
 #[tokio::test]
 async fn what_is_not_available_is_said_so() {
     let (net, _events, _) = bound(Limits::default()).await;
-    let hop = |text: &str| NextHop(crate::sip::Uri::parse(text).expect("a URI"));
+    let hop = |text: &str| NextHop::to(crate::sip::Uri::parse(text).expect("a URI"));
     for text in [
         "sips:a@127.0.0.1;transport=udp",
         "sip:127.0.0.1;transport=sctp",

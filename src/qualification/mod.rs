@@ -109,14 +109,18 @@ impl Watch {
     }
     /// The answer to [`WatchOutput::Lookup`].
     pub fn resolved(&mut self, hop: &NextHop, targets: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
-        let Some(probe) = self.trunks.get_mut(&hop.0).and_then(|trunk| trunk.probe.as_mut()) else {
+        let Some(probe) = self
+            .trunks
+            .get_mut(&hop.uri)
+            .and_then(|trunk| trunk.probe.as_mut())
+        else {
             return;
         };
         let outcome = match targets {
             Ok(targets) => probe.begin(&targets, &mut self.out, self.timers, env),
             Err(error) => Some(Outcome::Silent(error.to_string())),
         };
-        self.conclude(&hop.0, outcome, env);
+        self.conclude(&hop.uri, outcome, env);
     }
     /// A response to an OPTIONS. `false` when it is nobody's.
     pub fn response(&mut self, response: &Response, env: &mut Env<'_>) -> bool {
@@ -176,7 +180,7 @@ impl Watch {
                 }
                 None => {
                     trunk.probe = Some(Probe::new(&uri, self.user_agent.clone(), env));
-                    self.out.push_back(WatchOutput::Lookup(NextHop(uri)));
+                    self.out.push_back(WatchOutput::Lookup(NextHop::to(uri)));
                 }
             }
         }

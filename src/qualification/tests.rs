@@ -30,6 +30,7 @@ fn target(remote: &str) -> Target {
         local: "192.0.2.1".parse().expect("an address"),
         sent_by: "sbc.example:5061".into(),
         fixed_transport: true,
+        own: None,
     }
 }
 

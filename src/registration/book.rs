@@ -9,7 +9,7 @@ use crate::{
     call::{Env, LookupError, Transmit},
     sip::{
         Response, Text,
-        routing::{NextHop, Target},
+        routing::{NextHop, Own, Target},
         timers::Timers,
     },
 };
@@ -65,6 +65,8 @@ pub struct Book {
     timers: Timers,
     entries: HashMap<u64, Entry>,
     calls: HashMap<Text, u64>,
+    /// Who has connections of its own.
+    owners: HashMap<Own, u64>,
     pools: HashMap<Arc<str>, Pool>,
     /// Deadlines; one that is not the present one of its entry is void.
     deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -96,6 +98,7 @@ impl Book {
             timers,
             entries: HashMap::new(),
             calls: HashMap::new(),
+            owners: HashMap::new(),
             pools: HashMap::new(),
             deadlines: BinaryHeap::new(),
             last: 0,
@@ -212,6 +215,15 @@ impl Book {
         self.drain(number, env.now);
         true
     }
+    /// A connection of that one's own is lost.
+    pub fn lost(&mut self, own: &Own, env: &mut Env<'_>) {
+        if let Some(number) = self.owners.get(own).copied()
+            && let Some(entry) = self.entries.get_mut(&number)
+        {
+            entry.registration.lost(env);
+            self.drain(number, env.now);
+        }
+    }
     /// A REGISTER with this Call-ID and branch could not be sent.
     pub fn undeliverable(&mut self, call_id: &Text, branch: &Text, env: &mut Env<'_>) {
         if let Some(number) = self.of_call(Some(call_id))
@@ -299,6 +311,10 @@ impl Book {
             }
             changes.updated += 1;
             if before.is_same_binding(&plan) {
+                if let Some(old) = &before.own {
+                    self.owners.remove(old);
+                }
+                self.owners.extend(plan.own.clone().map(|own| (own, number)));
                 entry.registration.update(Arc::new(plan), env);
                 return self.drain(number, env.now);
             }
@@ -311,6 +327,7 @@ impl Book {
     fn begin(&mut self, pool: &Arc<str>, account: &Arc<str>, plan: RegistrationPlan, env: &mut Env<'_>) {
         self.last += 1;
         let number = self.last;
+        self.owners.extend(plan.own.clone().map(|own| (own, number)));
         let registration = Registration::new(Arc::new(plan), self.user_agent.clone(), self.timers, env);
         self.calls.insert(registration.call_id().clone(), number);
         self.accounts(pool, env.now).insert(account.clone(), number);
@@ -346,6 +363,11 @@ impl Book {
     fn drop_entry(&mut self, number: u64) {
         if let Some(entry) = self.entries.remove(&number) {
             self.calls.remove(entry.registration.call_id());
+            if let Some(own) = &entry.registration.plan().own
+                && self.owners.get(own) == Some(&number)
+            {
+                self.owners.remove(own);
+            }
             if let Some(account) = entry.account {
                 if let Some(pool) = self.pools.get_mut(&entry.pool) {
                     pool.accounts.remove(&account);

@@ -12,7 +12,7 @@ use crate::{
     call::{Env, LookupError, Transmit},
     sip::{
         Method, NameAddr, Response, Status, Text, Uri,
-        routing::{Destination, NextHop, Target, Transport},
+        routing::{Destination, NextHop, Own, Target, Transport},
         timers::Timers,
         transaction::{Client, Fired},
     },
@@ -66,6 +66,12 @@ pub struct Registration {
     lapses: Option<Instant>,
     failed: Option<Arc<str>>,
     failures: u32,
+    /// The port that is the account's own, if it has one: it stays open as long as this is held.
+    own: Option<Own>,
+    /// How often its connection was lost since it last held from one refresh to the next.
+    losses: u32,
+    /// The next REGISTER comes for such a loss.
+    mending: bool,
     /// What the registrar takes at least (423).
     least: Duration,
     /// Where our datagrams are seen to come from, where that is not what we call ourselves (RFC 3581).
@@ -104,6 +110,9 @@ impl Registration {
             lapses: None,
             failed: None,
             failures: 0,
+            own: None,
+            losses: 0,
+            mending: false,
             least: Duration::ZERO,
             observed: None,
             moved: false,
@@ -160,13 +169,14 @@ impl Registration {
             return;
         }
         self.again = false;
+        self.mending = false;
         self.answers.begin();
         let expires = if self.ending {
             Duration::ZERO
         } else {
             self.plan.expires.max(self.least)
         };
-        let hop = NextHop::first(&self.plan.route, &self.plan.registrar);
+        let hop = NextHop::first(&self.plan.route, &self.plan.registrar).by(self.plan.own.as_ref());
         self.state = State::Busy(Box::new(Operation::new(expires, hop.clone())));
         self.out.push_back(Output::Lookup(hop));
         self.out.push_back(Output::Changed);
@@ -181,6 +191,7 @@ impl Registration {
         }
         match found {
             Ok(targets) => {
+                self.own = targets.first().and_then(|target| target.own.clone());
                 operation.found(&targets);
                 self.next("no address", env);
             }
@@ -349,7 +360,12 @@ impl Registration {
             self.out.push_back(Output::Changed);
         }
         match &mut self.state {
-            State::Resting(until) if *until <= env.now => self.queue(),
+            State::Resting(until) if *until <= env.now => {
+                if !self.mending {
+                    self.losses = 0;
+                }
+                self.queue();
+            }
             State::Busy(operation) => {
                 let Some(trial) = &mut operation.trial else {
                     return;
@@ -371,6 +387,15 @@ impl Registration {
                 }
             }
             State::Resting(_) | State::Queued | State::Over => {}
+        }
+    }
+    /// The connection of its own is lost: whoever calls finds it again when there is another, which the next REGISTER opens. One that
+    /// is lost again and again is opened ever later.
+    pub fn lost(&mut self, env: &mut Env<'_>) {
+        if let (State::Resting(until), Some(_)) = (&mut self.state, &self.binding) {
+            self.losses = self.losses.saturating_add(1);
+            self.mending = true;
+            *until = (*until).min(env.now + delay(self.losses, None, env.ids));
         }
     }
     /// The REGISTER with this branch could not be sent to this target.

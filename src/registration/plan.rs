@@ -1,6 +1,6 @@
 //! What an application wants registered, and how far that has come.
 
-use crate::sip::{Uri, auth::Credentials};
+use crate::sip::{Uri, auth::Credentials, routing::Own};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Names one account: unique within its pool.
@@ -49,6 +49,8 @@ pub struct RegistrationPlan {
     pub expires: Duration,
     /// The least time between two operations (registration, refresh, removal) of the pool; zero: all at once.
     pub throttle: Duration,
+    /// Whose connection REGISTER goes by, and by what port the account is reached then; `None`: one that all share.
+    pub own: Option<Own>,
     /// Whether the binding is removed when the server ends. One that leaves its pool is removed in any case.
     pub unregister: bool,
 }
@@ -63,6 +65,7 @@ impl RegistrationPlan {
             credentials,
             expires: Duration::from_secs(3600),
             throttle: Duration::ZERO,
+            own: None,
             unregister: true,
         }
     }
@@ -72,7 +75,7 @@ impl RegistrationPlan {
     }
     /// Whether changing from the other takes a REGISTER.
     pub(super) fn needs_register(&self, other: &Self) -> bool {
-        self.credentials != other.credentials || self.route != other.route
+        self.credentials != other.credentials || self.route != other.route || self.own != other.own
     }
 }
 

@@ -126,6 +126,7 @@ impl Dispatcher {
             },
             NetEvent::Garbage(_) => self.gauges.faulty.add(),
             NetEvent::Undeliverable(transmit) => self.undeliverable(&transmit),
+            NetEvent::Lost(own) => self.mailbox.lost(own),
         }
     }
     fn faulty(&self, mut request: Request, fault: &ParseError, source: Source) {
@@ -322,6 +323,7 @@ impl Dispatcher {
             source,
             sent_by,
             reached_by,
+            own: self.net.own_of(&source),
             trusted: self.trusts(&source),
         }
     }

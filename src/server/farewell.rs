@@ -118,6 +118,7 @@ mod tests {
             },
             sent_by: Text::default(),
             reached_by: Transport::Udp,
+            own: None,
             trusted: true,
         };
         let target = Target {
@@ -127,6 +128,7 @@ mod tests {
             local: remote.ip(),
             sent_by: "127.0.0.1".into(),
             fixed_transport: false,
+            own: None,
         };
         let mut remains = Remains::new(invite);
         remains.tag = Some("ours".into());

@@ -46,7 +46,6 @@ use dispatch::Dispatcher;
 use maps::{Census, Maps};
 use orders::Control;
 use recent::Recent;
-use rustix::process::{Resource, getrlimit};
 use standalone::Answerer;
 use std::{
     io,
@@ -134,11 +133,10 @@ impl Server {
         let (events, incoming) = sync::mpsc::channel(QUEUE);
         let (control, orders) = sync::mpsc::unbounded_channel();
         let (census_sender, census) = sync::watch::channel(Census::default());
-        let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let net = Net::bind(
             &settings.listen,
             &settings.name_servers,
-            Limits::default().within(open_files),
+            Limits::of_process(),
             events,
         )
         .await

@@ -8,7 +8,7 @@ use crate::{
     registration::{Book, BookOutput, RegistrationStatus, View},
     sip::{
         Ids, Response, Text,
-        routing::{NextHop, Target},
+        routing::{NextHop, Own, Target},
         timers::Timers,
     },
 };
@@ -44,6 +44,7 @@ enum Heard {
 /// What comes from within.
 enum Told {
     Found(NextHop, Result<Vec<Target>, LookupError>),
+    Lost(Own),
     End,
 }
 
@@ -65,6 +66,10 @@ impl Mailbox {
     pub(super) fn undeliverable(&self, unsent: Unsent) {
         // The transaction's timer says the same later.
         let _ = self.heard.try_send(Heard::Undeliverable(unsent));
+    }
+    /// A connection of an account's own is lost.
+    pub(super) fn lost(&self, own: Own) {
+        let _ = self.told.send(Told::Lost(own));
     }
     /// The server ends: bindings are to be removed.
     pub(super) fn end(&self) {
@@ -218,6 +223,7 @@ impl Driver {
                     self.with(|book, env| book.resolved(number, &hop, found.clone(), env));
                 }
             }
+            Told::Lost(own) => self.with(|book, env| book.lost(&own, env)),
             Told::End => {
                 self.ending = true;
                 self.with(|book, env| book.end(env));

@@ -60,6 +60,7 @@ mod tests {
                 local: [192, 0, 2, 2].into(),
                 sent_by: "192.0.2.2:5060".into(),
                 fixed_transport: false,
+                own: None,
             }),
         }
     }

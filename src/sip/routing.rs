@@ -2,7 +2,11 @@
 
 use super::{Headers, Method, NameAddr, ParseError, Request, Response, Text, Uri, Via};
 use sha1::{Digest as _, Sha1};
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 /// Start of every branch of RFC 3261 (§8.1.1.7); without it the peer is one of RFC 2543.
 pub const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
@@ -57,6 +61,33 @@ impl Transport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowId(pub u64);
 
+/// Whose connections (by UDP: whose port) these are: requests for one are never sent over another's, nor over those that all share.
+/// Two with the same name are one. The transports keep what they have opened for a name as long as anybody holds the [`Own`] that
+/// they have given out for it, in a [`Target`] or for a message that came that way.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Own(Arc<str>);
+
+impl Own {
+    /// By its name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+    /// How many hold this very one, not one of the same name.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Own({})", self.0)
+    }
+}
+
 /// Where a message came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
@@ -85,11 +116,18 @@ pub struct Target {
     pub sent_by: String,
     /// Whether the URI itself named its transport: then size does not change it (RFC 3261 §18.1.1).
     pub fixed_transport: bool,
+    /// Whose connection it goes by; `None`: one that all share.
+    pub own: Option<Own>,
 }
 
 /// What is to be looked up by RFC 3263 before a request can go: the first Route, else the Request-URI.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct NextHop(pub Uri);
+pub struct NextHop {
+    /// What leads there.
+    pub uri: Uri,
+    /// Whose connection it is to go by; `None`: one that all share.
+    pub own: Option<Own>,
+}
 
 /// Where to send bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -126,6 +164,14 @@ pub struct DialogKey {
 }
 
 impl Target {
+    /// The port that we call ourselves by there; 0: none.
+    pub fn port(&self) -> u16 {
+        let port = self
+            .sent_by
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok());
+        port.unwrap_or(0)
+    }
     /// The order in which a request of `size` bytes tries `targets` (RFC 3261 §18.1.1): what is too large for a datagram
     /// goes to the same address by TCP first and by UDP when that has failed, unless the URI named UDP itself.
     pub fn by_size(targets: &[Self], size: usize) -> Vec<Self> {
@@ -182,13 +228,25 @@ impl Path {
 }
 
 impl NextHop {
+    /// What that URI leads to, by a connection that all share.
+    pub const fn to(uri: Uri) -> Self {
+        Self { uri, own: None }
+    }
+    /// The same, by a connection of that one's own.
+    #[must_use]
+    pub fn by(&self, own: Option<&Own>) -> Self {
+        Self {
+            uri: self.uri.clone(),
+            own: own.cloned(),
+        }
+    }
     /// Where the first request to `target` through `route` goes: every member is taken for a loose router.
     pub fn first(route: &[Uri], target: &Uri) -> Self {
         Self::towards(route.first().unwrap_or(target), target)
     }
     /// A hop on the way to `target`: where that is `sips`, TLS leads there, whatever the route says (RFC 5630 §4).
     fn towards(hop: &Uri, target: &Uri) -> Self {
-        Self(if target.is_secure() {
+        Self::to(if target.is_secure() {
             hop.secured()
         } else {
             hop.clone()

@@ -9,7 +9,7 @@ use crate::{
     sip::{
         Headers, Ids, Message, NameAddr, Uri,
         parse::{self, Parsed},
-        routing::{Destination, FlowId, NextHop, Source, Target, TransactionKey, Transport},
+        routing::{Destination, FlowId, Source, Target, TransactionKey, Transport},
         timers::Timers,
     },
     testing::Weather,
@@ -83,6 +83,7 @@ fn target(to: Side) -> Target {
         local: address(to.other()).ip(),
         sent_by: address(to.other()).to_string(),
         fixed_transport: false,
+        own: None,
     }
 }
 
@@ -97,6 +98,7 @@ pub fn plan() -> Outgoing {
         headers: Headers::default(),
         credentials: None,
         caller_credentials: None,
+        own: None,
         private: false,
         body: None,
         media: MediaPolicy {
@@ -298,6 +300,7 @@ impl Legs {
             },
             sent_by: address(to).to_string().into(),
             reached_by: Transport::Udp,
+            own: None,
             trusted: false,
         };
         let mut env = Env {
@@ -329,7 +332,7 @@ impl Legs {
     fn perform(&mut self, side: Side, output: LegOutput) {
         match output {
             LegOutput::Transmit(transmit) => self.send(side, &transmit),
-            LegOutput::Lookup(NextHop(_)) => self.schedule(Duration::from_millis(1), Event::Lookup(side)),
+            LegOutput::Lookup(_) => self.schedule(Duration::from_millis(1), Event::Lookup(side)),
             LegOutput::Signal(signal) => self.said.push((side, signal)),
             LegOutput::Dialog(_) | LegOutput::Invited(..) => {}
             LegOutput::Tombstone(key, transmit) => {

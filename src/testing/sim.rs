@@ -305,6 +305,7 @@ impl Sim {
             },
             sent_by: peer.server.to_string().into(),
             reached_by: Transport::Udp,
+            own: None,
             trusted: self.trusted,
         };
         if self.summary.is_some() {

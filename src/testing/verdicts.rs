@@ -56,6 +56,7 @@ impl Verdicts {
             headers: Headers::default(),
             credentials: None,
             caller_credentials: None,
+            own: None,
             private: false,
             body: None,
             media: MediaPolicy {

@@ -52,6 +52,7 @@ impl Ring {
             },
             sent_by: address(pass).to_string().into(),
             reached_by: Transport::Udp,
+            own: None,
             trusted: false,
         }
     }
@@ -108,6 +109,7 @@ impl Ring {
                         local: address(pass).ip(),
                         sent_by: address(pass).to_string(),
                         fixed_transport: true,
+                        own: None,
                     };
                     self.feed(pass, Input::Targets(side, Ok(vec![target])));
                 }

@@ -37,6 +37,7 @@ pub(crate) fn make(name: &str, settings: &[String]) -> Result<Verdicts, String> 
         directory: Path::new("").to_owned(),
         registrations: Registrations::default(),
         redis: None,
+        own_connections: None,
         remarks: b2bua::app::Remarks::default(),
     };
     let mut context = Context::from_waker(Waker::noop());

@@ -50,6 +50,7 @@ impl Application for Clumsy {
             headers: Headers::default(),
             credentials: None,
             caller_credentials: None,
+            own: None,
             private: false,
             body: None,
             media: MediaPolicy {

@@ -90,7 +90,7 @@ fn accounts_are_found_by_uri_alias_number_or_a_constant() {
         ("{alias}", "", "<sip:bob@example.org>", None),
     ] {
         let by = template(by, Context::Account);
-        let lines = Lines::new("p", 1, vec![by.clone()], &accounts, None);
+        let lines = Lines::new("p", 1, vec![by.clone()], &accounts, None, false);
         let strategy = Strategy::FindInPool {
             by,
             source: template(source, Context::Call),
@@ -110,7 +110,14 @@ fn accounts_are_found_by_uri_alias_number_or_a_constant() {
 #[test]
 fn random_choice_is_even_and_skips_busy_lines() {
     let names = ["sip:1@x", "sip:2@x", "sip:3@x"];
-    let lines = Lines::new("p", 5000, Vec::new(), &names.map(|name| account(name, "")), None);
+    let lines = Lines::new(
+        "p",
+        5000,
+        Vec::new(),
+        &names.map(|name| account(name, "")),
+        None,
+        false,
+    );
     let mut ids = Ids::seeded(7);
     let mut held = Vec::new();
     let numbers = Numbers::default();
@@ -146,7 +153,7 @@ fn random_choice_is_even_and_skips_busy_lines() {
 /// `callRelease`.
 #[test]
 fn a_line_is_given_back_when_what_holds_it_is_dropped() {
-    let lines = Lines::new("p", 2, Vec::new(), &[account("sip:1@x", "")], None);
+    let lines = Lines::new("p", 2, Vec::new(), &[account("sip:1@x", "")], None, false);
     let numbers = Numbers::default();
     let choose = || ready(lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), 5, &[]));
     let first = choose().expect("free");
@@ -167,6 +174,7 @@ fn other_accounts_leave_running_calls_their_lines() {
         Vec::new(),
         &[account("sip:1@x", ""), account("sip:2@x", "")],
         None,
+        false,
     );
     let numbers = Numbers::default();
     let choose = |start| ready(lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), start, &[]));
@@ -181,6 +189,7 @@ fn other_accounts_leave_running_calls_their_lines() {
         Vec::new(),
         &[account("sip:3@x", ""), account("sip:1@x", "")],
         None,
+        false,
     );
     reloaded.inherit(&lines);
     assert_eq!(reloaded.all().iter().map(Line::calls).collect::<Vec<_>>(), [0, 1]);
@@ -192,18 +201,25 @@ fn other_accounts_leave_running_calls_their_lines() {
 fn a_pool_of_no_lines_or_no_accounts_has_none() {
     let choose = |lines: &Lines| chosen(lines, &Strategy::Random, "<sip:a@b>");
     assert_eq!(
-        choose(&Lines::new("p", 0, Vec::new(), &[account("sip:1@x", "")], None)),
+        choose(&Lines::new(
+            "p",
+            0,
+            Vec::new(),
+            &[account("sip:1@x", "")],
+            None,
+            false
+        )),
         Err(NoLine::NotForCalls)
     );
     assert_eq!(
-        choose(&Lines::new("p", 1, Vec::new(), &[], None)),
+        choose(&Lines::new("p", 1, Vec::new(), &[], None, false)),
         Err(NoLine::Empty)
     );
 }
 
 #[test]
 fn an_account_that_goes_and_comes_back_still_has_its_calls() {
-    let lines = Lines::new("p", 1, Vec::new(), &[account("sip:1@x", "")], None);
+    let lines = Lines::new("p", 1, Vec::new(), &[account("sip:1@x", "")], None, false);
     let numbers = Numbers::default();
     let choose = || ready(lines.choose(&Strategy::Random, (&call("<sip:a@b>"), &numbers), 0, &[]));
     let (_, held) = choose().expect("free");
@@ -220,7 +236,7 @@ proptest::proptest! {
     #[test]
     fn lines_are_neither_lost_nor_lent_twice(steps in proptest::collection::vec((0_u8..4, 0_u8..16), 1..200)) {
         const NAMES: [&str; 4] = ["sip:1@x", "sip:2@x", "sip:3@x", "sip:4@x"];
-        let fresh = || Lines::new("p", 3, Vec::new(), &NAMES.map(|name| account(name, "")), None);
+        let fresh = || Lines::new("p", 3, Vec::new(), &NAMES.map(|name| account(name, "")), None, false);
         let mut lines = fresh();
         let numbers = Numbers::default();
         let mut held: Vec<(String, Taken)> = Vec::new();

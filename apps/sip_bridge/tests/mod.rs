@@ -15,6 +15,7 @@
 mod calls;
 mod events;
 mod failover;
+mod own;
 mod schema;
 mod trunks;
 
@@ -47,6 +48,7 @@ fn invite(request_uri: &str, from: &str, to: &str, lines: &str) -> Invite {
     Invite {
         from: request.headers.from().expect("a From"),
         to: request.headers.to().expect("a To"),
+        own: None,
         source: Source {
             transport: Transport::Tcp,
             local: address,
@@ -77,6 +79,7 @@ fn services() -> Services {
         clock: Arc::new(b2bua::app::SystemClock),
         registrations: Registrations::default(),
         redis: None,
+        own_connections: None,
         remarks: b2bua::app::Remarks::default(),
     }
 }

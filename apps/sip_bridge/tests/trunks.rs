@@ -96,7 +96,7 @@ fn acceptance_22_each_recipe_makes_the_invite_that_stands_beside_it() {
             .filter(|line| !line.starts_with('<'))
             .map(|line| format!("{line}\n"))
             .collect();
-        let bridge = Bridge::new(document, NatLatching::Signalled, None);
+        let bridge = Bridge::new(document, NatLatching::Signalled, None, false);
         let explained = ready(explain(&bridge, &caller(&asked), &mut Ids::seeded(1), now()));
         assert!(explained.placed, "{name}: {}", explained.text);
         let made = essence(explained.text.split("\n\n").nth(1).expect("an INVITE"));
@@ -116,7 +116,12 @@ fn acceptance_22_each_recipe_makes_the_invite_that_stands_beside_it() {
 #[test]
 fn acceptance_23_a_refusal_is_explained_provider_by_provider() {
     let path = folder("config/providers.json");
-    let bridge = Bridge::new(read(&path, |_| ()).expect("good"), NatLatching::Signalled, None);
+    let bridge = Bridge::new(
+        read(&path, |_| ()).expect("good"),
+        NatLatching::Signalled,
+        None,
+        false,
+    );
     let explained = |request_uri: &str, to: &str| {
         let caller = caller(&[request_uri, "sip:alice@example.org", to]);
         ready(explain(&bridge, &caller, &mut Ids::seeded(1), now()))

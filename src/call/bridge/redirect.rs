@@ -60,6 +60,7 @@ impl Call {
                 // Without a proxy on the way, whoever the redirection names is asked, and is not to see our answers (S8).
                 credentials: route.credentials.clone().filter(|_| !route.route.is_empty()),
                 caller_credentials: route.caller_credentials.clone(),
+                own: route.own.clone().filter(|_| !route.route.is_empty()),
                 private: route.private,
                 body: None,
                 media: route.media.clone(),

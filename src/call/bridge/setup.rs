@@ -192,7 +192,7 @@ impl Call {
             return self.fail(failure, env);
         };
         self.attempts += 1;
-        let hop = NextHop::first(&route.route, &route.target);
+        let hop = NextHop::first(&route.route, &route.target).by(route.own.as_ref());
         self.record.tries(route.target.as_text().clone());
         self.current = Some(route);
         self.phase = Phase::LookingUp;

@@ -45,7 +45,7 @@ use crate::sip::{
     Message, Method, Text, Uri,
     auth::Credentials,
     dialog::Dialog,
-    routing::{Destination, DialogKey, NextHop, Target, TransactionKey},
+    routing::{Destination, DialogKey, NextHop, Own, Target, TransactionKey},
     timers::Timers,
 };
 use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Instant};
@@ -151,6 +151,8 @@ pub struct Leg {
     has_called: bool,
     profile: Arc<Profile>,
     account: Option<Account>,
+    /// Whose connection its requests go by.
+    own: Option<Own>,
     out: VecDeque<LegOutput>,
     phase: Phase,
     /// The dialog; before leg B is answered, what it will have in common with all forks.
@@ -228,7 +230,7 @@ impl Leg {
                 self.resolved.insert(0, (hop.clone(), targets.clone()));
                 self.go(&hop, &targets, env);
             }
-            Ok(_) => self.no_way(&hop, &LookupError::NotFound(hop.0.to_string()), env),
+            Ok(_) => self.no_way(&hop, &LookupError::NotFound(hop.uri.to_string()), env),
             Err(error) => self.no_way(&hop, &error, env),
         }
         self.settle(env);

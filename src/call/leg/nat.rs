@@ -31,7 +31,7 @@ impl Leg {
             && self
                 .nat
                 .as_ref()
-                .and_then(|nat| self.known(&NextHop(nat.clone())))
+                .and_then(|nat| self.known(&NextHop::to(nat.clone())))
                 .is_some_and(|targets| targets.first().is_some_and(|first| first.remote == target.remote));
         if lost {
             self.nat = None;

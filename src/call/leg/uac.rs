@@ -115,6 +115,7 @@ impl Leg {
             account: plan.credentials.clone().map(|credentials| {
                 Account::new(credentials, targets.iter().map(|target| target.remote.ip()))
             }),
+            own: plan.own.clone(),
             out: VecDeque::new(),
             dialog,
             outbound: Vec::new(),

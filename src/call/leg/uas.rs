@@ -59,6 +59,7 @@ impl Leg {
         env: &mut Env<'_>,
     ) -> Result<Self, Failure> {
         let from = Sender::of(&invite);
+        let own = invite.own;
         let Message::Request(request) = invite.message else {
             return Err(Failure::of(Kind::Protocol, Origin::LegA).because("not a request"));
         };
@@ -115,6 +116,7 @@ impl Leg {
             }),
             profile,
             account: None,
+            own,
             out: VecDeque::new(),
             dialog,
             outbound: Vec::new(),

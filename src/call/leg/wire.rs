@@ -47,7 +47,7 @@ impl Leg {
     pub(super) fn path(&self) -> Path {
         let mut path = self.dialog.path();
         if let Some(nat) = self.nat.as_ref().filter(|_| path.route.is_empty()) {
-            path.hop = NextHop(nat.clone());
+            path.hop = NextHop::to(nat.clone());
         }
         path
     }
@@ -116,7 +116,7 @@ impl Leg {
     pub(super) fn look_up(&mut self, hop: NextHop) {
         if !self.lookups.contains(&hop) {
             self.lookups.push_back(hop.clone());
-            self.out.push_back(LegOutput::Lookup(hop));
+            self.out.push_back(LegOutput::Lookup(hop.by(self.own.as_ref())));
         }
     }
     /// A hop has been found: what waited for it goes, ACKs first.

@@ -38,7 +38,7 @@ impl Clocks {
                 self.opened + limit
             }),
             (!self.spoke).then(|| self.opened + limits.first_message),
-            Some(self.last_message + limits.idle),
+            (!connection.is_own).then_some(self.last_message + limits.idle),
             (self.ours && self.closing.is_none()).then_some(self.ping),
         ];
         deadlines.into_iter().flatten().min().unwrap_or(self.last_message)

@@ -5,7 +5,10 @@ use crate::sip::routing::{FlowId, Transport};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 use tokio::sync::mpsc;
 
@@ -17,6 +20,22 @@ pub(super) struct Peer {
     pub(super) remote: SocketAddr,
     /// Of TLS connections that we opened: the domain that was asked for.
     pub(super) name: Option<String>,
+    /// Whose connection it is; `None`: one that all share.
+    pub(super) own: Option<Arc<str>>,
+}
+
+impl Entry {
+    /// Opened by somebody for itself alone.
+    fn is_own(&self) -> bool {
+        self.peer.own.is_some() && !self.accepted
+    }
+}
+
+impl Peer {
+    /// Where it is, whoever it is.
+    fn address(&self) -> (SocketAddr, Option<Arc<str>>) {
+        (self.remote, self.own.clone())
+    }
 }
 
 #[derive(Default)]
@@ -24,13 +43,15 @@ pub(super) struct Table {
     pub(super) by_flow: HashMap<FlowId, Entry>,
     /// The newest usable connection to each peer.
     pub(super) by_peer: HashMap<Peer, FlowId>,
-    /// Connections of ours that were proved to lead to some domain, by their address alone.
-    proved: HashMap<SocketAddr, FlowId>,
+    /// Connections of ours that were proved to lead to some domain, by their address alone, and by whose they are.
+    proved: HashMap<(SocketAddr, Option<Arc<str>>), FlowId>,
     pub(super) accepted_from: HashMap<IpAddr, usize>,
     /// Accepted connections of strangers in the order of their coming; some have spoken or gone since.
     silent: VecDeque<FlowId>,
     /// How many of those are there and have not spoken.
     pub(super) half_open: usize,
+    /// How many connections were opened by somebody for itself alone.
+    owned: usize,
     /// Addresses that we listen on: connections leave from there.
     pub(super) locals: HashSet<IpAddr>,
 }
@@ -53,19 +74,20 @@ impl Table {
         self.by_flow.clear();
         self.by_peer.clear();
         self.proved.clear();
+        self.owned = 0;
     }
     /// Notes a new connection to a peer as the newest.
-    pub(super) fn note(&mut self, peer: &Peer, flow: FlowId) {
+    fn note(&mut self, peer: &Peer, flow: FlowId) {
         self.by_peer.insert(peer.clone(), flow);
         if peer.name.is_some() {
-            self.proved.insert(peer.remote, flow);
+            self.proved.insert(peer.address(), flow);
         }
     }
     /// The connection to a peer. One that is named by its address says where it is, not who: there, whoever has proved to be
     /// anybody will do. Proxies name themselves so in Record-Route, with certificates for their domains.
     pub(super) fn leading_to(&self, peer: &Peer) -> Option<&Entry> {
         let nameless = peer.transport == Transport::Tls && peer.name.is_none();
-        let proved = || self.proved.get(&peer.remote).filter(|_| nameless);
+        let proved = || self.proved.get(&peer.address()).filter(|_| nameless);
         let flow = self.by_peer.get(peer).or_else(proved);
         flow.and_then(|flow| self.by_flow.get(flow))
     }
@@ -77,8 +99,9 @@ impl Table {
         if self.by_peer.get(peer) == Some(&flow) {
             self.by_peer.remove(peer);
         }
-        if self.proved.get(&peer.remote) == Some(&flow) {
-            self.proved.remove(&peer.remote);
+        let address = peer.address();
+        if self.proved.get(&address) == Some(&flow) {
+            self.proved.remove(&address);
         }
     }
     /// Counts a stranger's connection among the silent ones, and closes the oldest where they are too many: how many.
@@ -112,11 +135,46 @@ impl Table {
         }
         None
     }
+    /// Of the connections that all share, or of those of somebody's own, the one that was idle longest, where there are `most` of
+    /// that kind or more.
+    pub(super) fn to_be_closed_for(&self, is_own: bool, most: usize) -> Option<FlowId> {
+        let count = if is_own {
+            self.owned
+        } else {
+            self.by_flow.len() - self.owned
+        };
+        if count < most {
+            return None;
+        }
+        let kind = self.by_flow.iter().filter(|(_, entry)| entry.is_own() == is_own);
+        let idle = |(_, entry): &(&FlowId, &Entry)| entry.last_used.load(Relaxed);
+        kind.min_by_key(idle).map(|(flow, _)| *flow)
+    }
+    /// Closes what is that one's own.
+    pub(super) fn close_own(&mut self, own: &str) {
+        let is_its = |(_, entry): &(&FlowId, &Entry)| entry.peer.own.as_deref() == Some(own);
+        let its: Vec<_> = self
+            .by_flow
+            .iter()
+            .filter(is_its)
+            .map(|(flow, _)| *flow)
+            .collect();
+        its.into_iter().for_each(|flow| self.remove(flow));
+    }
+    pub(super) fn add(&mut self, flow: FlowId, entry: Entry) {
+        self.note(&entry.peer, flow);
+        self.owned += usize::from(entry.is_own());
+        if entry.accepted {
+            *self.accepted_from.entry(entry.peer.remote.ip()).or_insert(0) += 1;
+        }
+        self.by_flow.insert(flow, entry);
+    }
     pub(super) fn remove(&mut self, flow: FlowId) {
         self.retire(flow);
         let Some(entry) = self.by_flow.remove(&flow) else {
             return;
         };
+        self.owned -= usize::from(entry.is_own());
         if entry.is_silent {
             self.half_open -= 1;
         }

@@ -220,7 +220,7 @@ async fn a_browser_is_reached_over_its_own_connection_and_only_there() {
     .expect("no panic");
     assert_eq!(source.transport, Transport::Ws);
     let contact = crate::sip::Uri::parse("sip:b@df7jal23ls0d.invalid;transport=ws").expect("a URI");
-    let hop = NextHop(contact);
+    let hop = NextHop::to(contact);
     let targets = net
         .resolve_now(&hop, Some(&source))
         .expect("no DNS")

@@ -3,5 +3,6 @@
 mod accounts;
 mod digest;
 mod happy;
+mod own;
 mod rig;
 mod weather;

@@ -7,7 +7,7 @@ use crate::{
         Ids, Message, Request, Response, Text, Uri,
         auth::{Credentials, Secret},
         parse,
-        routing::{Destination, Target, Transport},
+        routing::{Destination, Own, Target, Transport},
         timers::Timers,
     },
     testing::Registrar,
@@ -38,6 +38,7 @@ pub(super) fn target(last: u8) -> Target {
         local: [198, 51, 100, 1].into(),
         sent_by: "198.51.100.1:5060".into(),
         fixed_transport: false,
+        own: None,
     }
 }
 
@@ -86,6 +87,10 @@ pub(super) struct Rig {
     pub(super) dead: Vec<Target>,
     /// When REGISTERs left, those that were repeated by their transaction once.
     pub(super) sent: Vec<(Instant, Request)>,
+    /// Whose connection each of them went by.
+    pub(super) by: Vec<Option<Own>>,
+    /// What a network gives out for each name.
+    pub(super) owns: HashMap<String, Own>,
     branches: HashSet<Text>,
     flying: BTreeMap<(Instant, u64), Packet>,
     count: u64,
@@ -113,6 +118,8 @@ impl Rig {
             history: Vec::new(),
             dead: Vec::new(),
             sent: Vec::new(),
+            by: Vec::new(),
+            owns: HashMap::new(),
             branches: HashSet::new(),
             flying: BTreeMap::new(),
             count: 0,
@@ -205,7 +212,15 @@ impl Rig {
         while let Some(output) = self.book.poll_output() {
             match output {
                 BookOutput::Lookup(number, hop) => {
-                    let found = self.targets.clone();
+                    let own = hop.own.as_ref().map(|own| {
+                        let given = self.owns.entry(own.name().to_owned());
+                        given.or_insert_with(|| Own::new(own.name())).clone()
+                    });
+                    let mut found = self.targets.clone();
+                    found
+                        .iter_mut()
+                        .flatten()
+                        .for_each(|target| target.own = own.clone());
                     let mut env = Env {
                         now: self.now,
                         ids: &mut self.ids,
@@ -222,6 +237,7 @@ impl Rig {
                     let branch = request.headers.via().unwrap().branch().unwrap();
                     if self.branches.insert(branch) {
                         self.sent.push((self.now, request.clone()));
+                        self.by.push(to.own.clone());
                     }
                     self.fly(Packet::There(to.remote, request), Duration::ZERO);
                 }

@@ -41,7 +41,7 @@ fn our_requests_as_uas_take_the_recorded_routes_in_order_and_swap_from_and_to() 
     assert_eq!(header(&bye, "From"), ["Bob <sip:bob@example.org>;tag=t1"]);
     assert_eq!(header(&bye, "To"), ["\"A\" <sip:alice@example.org>;tag=a1"]);
     assert_eq!(header(&bye, "CSeq"), ["1 BYE"]);
-    assert_eq!(path.hop.0.as_str(), "sip:p2;lr");
+    assert_eq!(path.hop.uri.as_str(), "sip:p2;lr");
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn target(transport: Transport, fixed_transport: bool) -> Target {
         local: "192.0.2.9".parse().expect("an address"),
         sent_by: "192.0.2.9:5060".into(),
         fixed_transport,
+        own: None,
     }
 }
 
@@ -97,12 +98,12 @@ fn loose_and_strict_routes_address_as_rfc_3261_12_2_1_1_shows() {
         (direct.uri.as_str(), direct.route.len()),
         ("sip:user@remoteua", 0)
     );
-    assert_eq!(direct.hop.0.as_str(), "sip:user@remoteua");
+    assert_eq!(direct.hop.uri.as_str(), "sip:user@remoteua");
 
     let loose = Path::new(&set(&["<sip:proxy1;lr>", "<sip:proxy2>"]), &target);
     assert_eq!(loose.uri.as_str(), "sip:user@remoteua");
     assert_eq!(loose.route, ["<sip:proxy1;lr>", "<sip:proxy2>"]);
-    assert_eq!(loose.hop.0.as_str(), "sip:proxy1;lr");
+    assert_eq!(loose.hop.uri.as_str(), "sip:proxy1;lr");
 
     // The example of the RFC's text, to the letter.
     let strict = Path::new(
@@ -119,7 +120,7 @@ fn loose_and_strict_routes_address_as_rfc_3261_12_2_1_1_shows() {
             "<sip:user@remoteua>"
         ]
     );
-    assert_eq!(strict.hop.0.as_str(), "sip:proxy1");
+    assert_eq!(strict.hop.uri.as_str(), "sip:proxy1");
 }
 
 #[test]

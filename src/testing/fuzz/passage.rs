@@ -191,6 +191,7 @@ fn target(side: Side) -> Target {
         local: address(US).ip(),
         sent_by: US.into(),
         fixed_transport: false,
+        own: None,
     }
 }
 
@@ -205,6 +206,7 @@ fn incoming(side: Side, message: Message) -> Incoming {
         },
         sent_by: US.into(),
         reached_by: Transport::Udp,
+        own: None,
         trusted: true,
     }
 }

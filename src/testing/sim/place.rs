@@ -103,7 +103,7 @@ impl Sim {
     }
     /// Who is found where a request goes.
     pub(super) fn found(&self, side: Side, hop: &NextHop) -> Who {
-        let uri = hop.0.to_string();
+        let uri = hop.uri.to_string();
         let is_third = uri.contains(&self.c.user) || uri.contains(&self.c.address.to_string());
         if is_third { Who::C } else { side.into() }
     }
@@ -139,6 +139,7 @@ impl Sim {
             local: ours.ip(),
             sent_by: ours.to_string(),
             fixed_transport: true,
+            own: None,
         }
     }
     /// Where leg B's packets of a stream would go, and so on: the relay's view, for assertions.

@@ -43,6 +43,7 @@ impl Call {
         Some(Invite {
             request,
             source: member.source?,
+            own: None,
             from,
             to,
             encryption: self.media.agreed().encryption(rebridge.by.other()),
@@ -115,7 +116,7 @@ impl Call {
                 route.headers.push("Referred-By", referred_by);
             }
         }
-        let hop = NextHop::first(&route.route, &route.target);
+        let hop = NextHop::first(&route.route, &route.target).by(route.own.as_ref());
         self.record.tries(route.target.as_text().clone());
         if let Some(rebridge) = &mut self.rebridge {
             rebridge.route = Some(route);

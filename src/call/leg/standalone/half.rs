@@ -7,7 +7,7 @@ use crate::{
         Request, Uri,
         auth::Credentials,
         dialog::Dialog,
-        routing::{NextHop, Path, Source, Target},
+        routing::{NextHop, Own, Path, Source, Target},
     },
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -18,6 +18,8 @@ pub(super) struct Half {
     pub(super) dialog: Dialog,
     pub(super) out: VecDeque<LegOutput>,
     account: Option<Account>,
+    /// Whose connection its requests go by.
+    own: Option<Own>,
     /// Nothing but INVITE has one; a [`Wire`] wants it.
     session: Session,
     /// Asked for, not answered, in order.
@@ -29,9 +31,15 @@ pub(super) struct Half {
 }
 
 impl Half {
-    pub(super) fn new(dialog: Dialog, credentials: Option<Arc<Credentials>>, profile: &Profile) -> Self {
+    pub(super) fn new(
+        dialog: Dialog,
+        credentials: Option<Arc<Credentials>>,
+        own: Option<Own>,
+        profile: &Profile,
+    ) -> Self {
         Self {
             dialog,
+            own,
             out: VecDeque::new(),
             account: credentials.map(|credentials| Account::new(credentials, [])),
             session: Session::new(profile.sessions),
@@ -61,7 +69,7 @@ impl Half {
     pub(super) fn path(&self) -> Path {
         let mut path = self.dialog.path();
         if let Some(nat) = self.nat.as_ref().filter(|_| path.route.is_empty()) {
-            path.hop = NextHop(nat.clone());
+            path.hop = NextHop::to(nat.clone());
         }
         path
     }
@@ -74,7 +82,7 @@ impl Half {
         }
         if !self.lookups.contains(hop) {
             self.lookups.push_back(hop.clone());
-            self.out.push_back(LegOutput::Lookup(hop.clone()));
+            self.out.push_back(LegOutput::Lookup(hop.by(self.own.as_ref())));
         }
         None
     }

@@ -23,7 +23,7 @@ impl Passage {
                 half.keep(hop.clone(), targets.clone());
                 Ok(targets)
             }
-            Ok(_) => Err(LookupError::NotFound(hop.0.to_string())),
+            Ok(_) => Err(LookupError::NotFound(hop.uri.to_string())),
             Err(error) => Err(error),
         };
         let mut failed = Vec::new();
@@ -117,7 +117,12 @@ impl Passage {
             local_tag: dialog.local_tag.clone(),
         };
         let hop = NextHop::first(&route.route, &route.target);
-        let mut half = Half::new(dialog, route.credentials.clone(), &self.profile);
+        let mut half = Half::new(
+            dialog,
+            route.credentials.clone(),
+            route.own.clone(),
+            &self.profile,
+        );
         // Nobody has told us yet where this is.
         let _ = half.targets(&hop);
         self.out.push_back(PassageOutput::Dialog(Side::B, key));

@@ -114,6 +114,7 @@ impl Passage {
     pub fn new(incoming: Incoming, profile: Arc<Profile>, env: &mut Env<'_>) -> Result<Self, Failure> {
         let view = Standalone::of(&incoming)?;
         let from = Sender::of(&incoming);
+        let own = incoming.own.clone();
         let request = view.request.clone();
         let bad = |text: &str| Failure::of(Kind::Protocol, Origin::LegA).because(text);
         super::requests::required(&request.headers)?;
@@ -131,7 +132,7 @@ impl Passage {
         let cseq = request.headers.cseq().map_err(|error| bad(&error.to_string()))?;
         let tag = env.ids.tag();
         let dialog = Dialog::uas(&request, &tag, first_cseq(env)).map_err(|error| bad(&error.to_string()))?;
-        let mut a = Half::new(dialog, None, &profile);
+        let mut a = Half::new(dialog, None, own, &profile);
         a.note(&request, &from.source);
         let inbound = Inbound::new(key, request, cseq.number, &from, &a.wire(&profile, env));
         Ok(Self {

@@ -49,6 +49,7 @@ fn target(remote: &str) -> Target {
         local: address("203.0.113.1:5060").ip(),
         sent_by: "203.0.113.1:5060".into(),
         fixed_transport: false,
+        own: None,
     }
 }
 fn parsed(bytes: &[u8]) -> Message {
@@ -63,6 +64,7 @@ fn incoming(side: Side, message: Message, transport: Transport) -> Incoming {
         source: source(side, transport),
         sent_by: "203.0.113.1:5060".into(),
         reached_by: transport,
+        own: None,
         trusted: true,
     }
 }

@@ -228,6 +228,7 @@ fn our_contact_stays_what_it_was_when_the_dialog_was_made_whatever_way_a_message
             },
             sent_by: "192.0.2.77:5062".into(),
             reached_by: Transport::Tcp,
+            own: None,
             trusted: false,
         };
         let mut env = Env {

@@ -304,6 +304,7 @@ fn a_large_invite_goes_by_tcp_and_by_udp_when_that_fails_and_its_via_says_so() {
 
     let fixed = Target {
         fixed_transport: true,
+        own: None,
         ..udp(GOOD)
     };
     let one = One::dial_to(&large, Body::Offer(sdp(1)), vec![fixed]);

@@ -102,6 +102,7 @@ fn udp(remote: &str) -> Target {
         local: "203.0.113.1".parse().expect("an address"),
         sent_by: "203.0.113.1:5060".into(),
         fixed_transport: false,
+        own: None,
     }
 }
 
@@ -178,7 +179,7 @@ impl One {
         while let Some(output) = self.leg.poll_output() {
             match output {
                 LegOutput::Transmit(transmit) => self.sent.push((message(&transmit.bytes), transmit.to)),
-                LegOutput::Lookup(NextHop(uri)) => {
+                LegOutput::Lookup(NextHop { uri, .. }) => {
                     self.lookups.push(uri.to_string());
                     let targets: Result<_, LookupError> = Ok(self.to.clone());
                     let mut env = Env {
@@ -223,6 +224,7 @@ impl One {
             source: source(),
             sent_by: "203.0.113.1:5060".into(),
             reached_by: Transport::Udp,
+            own: None,
             trusted: false,
         };
         let mut env = Env {
@@ -361,6 +363,7 @@ fn incoming(text: &str) -> Incoming {
         },
         sent_by: "198.51.100.1:5060".into(),
         reached_by: Transport::Udp,
+        own: None,
         trusted: false,
     }
 }

@@ -37,6 +37,7 @@ fn to(remote: SocketAddr, name: &str) -> Transmit {
             local: remote.ip(),
             sent_by: "127.0.0.1:5061".into(),
             fixed_transport: true,
+            own: None,
         }),
     }
 }
