@@ -7,6 +7,8 @@
     reason = "a test that unwraps nothing fails, as it should"
 )]
 
+#[path = "calls/adoption.rs"]
+mod adoption;
 #[path = "calls/cancel.rs"]
 mod cancel;
 #[path = "calls/codecs.rs"]

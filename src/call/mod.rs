@@ -3,6 +3,7 @@
 //! Contract of every machine here: *after any `handle_*`, drain `poll_output` to `None`, then wait for input or
 //! until `poll_timeout`*. `now` and fresh identifiers come in with [`Env`] and are never stored.
 
+pub mod adoption;
 pub mod bridge;
 mod crossing;
 pub mod decision;
@@ -19,7 +20,7 @@ pub mod standalone;
 pub mod subscription;
 pub mod transfer;
 
-pub use bridge::Call;
+pub use bridge::{Adoptee, Call, Destined};
 pub use crossing::{HeaderList, HeaderListError};
 pub use decision::{
     Contact, Decision, Encryption, EncryptionPolicy, InCall, Lease, Limits, MediaPolicy, NatLatching,
@@ -38,7 +39,7 @@ use crate::{
     media::{MediaCommand, MediaEvent},
     sip::{
         Ids, Message, Replaces,
-        routing::{Destination, NextHop, Own, Source, Target, Transport},
+        routing::{Destination, DialogKey, NextHop, Own, Source, Target, Transport},
     },
 };
 use std::time::Instant;
@@ -145,6 +146,15 @@ pub enum Input {
     Designate(CallNumber, Replaces),
     /// The answer to [`Output::Identify`]; `None`: no call here has that dialog.
     Identified(Replaces, Option<Box<Designation>>),
+    /// Another call wants the leg at the other end of the leg that has this dialog; answered by [`Output::Give`] or
+    /// [`Output::Withheld`].
+    Give(adoption::Wish),
+    /// The answer to [`Output::Adopt`] where no [`Command::Adopt`] comes: nobody has that dialog, or who has it does not give.
+    Withheld(Replaces, Failure),
+    /// The leg that was given away has its place in the other call for good.
+    Kept(DialogKey),
+    /// That call has gone, and whatever was given to it and has not come back.
+    Lost(CallNumber),
 }
 
 /// What a [`Call`] wants done.
@@ -169,12 +179,23 @@ pub enum Output {
     Identify(Replaces),
     /// The answer to [`Input::Designate`].
     Designated(CallNumber, Replaces, Option<Box<Designation>>),
+    /// Ask whichever call of this server has this dialog for the leg at its other end, for that side of this call; answered by
+    /// [`Command::Adopt`] or [`Input::Withheld`].
+    Adopt(Box<adoption::Wish>),
+    /// This leg goes to the call that wanted it, or back to where it came from. From now on its messages are that call's.
+    Give(Box<Adoptee>),
+    /// The answer to [`Input::Give`]: that call does not get it.
+    Withheld(CallNumber, Replaces, Failure),
+    /// The leg with this dialog, which that call gave away, stays here.
+    Kept(CallNumber, DialogKey),
+    /// A message of a dialog whose leg was given away while it was on its way here.
+    Forward(DialogKey, Box<Input>),
     /// This INVITE, which came as [`Input::Replace`], is answered so and is nothing of this call.
     Refused(Box<Incoming>, Failure),
     /// A dialog of this call begins: the dispatcher routes it here from now on.
-    Dialog(Side, crate::sip::routing::DialogKey),
+    Dialog(Side, DialogKey),
     /// The INVITE that opens this dialog has that Request-URI: should it come back with it, it has gone in a loop.
-    Invited(crate::sip::routing::DialogKey, crate::sip::Text),
+    Invited(DialogKey, crate::sip::Text),
     /// A final response of a finished server transaction, to be repeated to retransmissions after the call has gone.
     Tombstone(crate::sip::routing::TransactionKey, Transmit),
     /// The answer to [`Command::Report`]: the call so far.
@@ -206,12 +227,15 @@ pub enum Verdict {
 }
 
 /// Orders to a running call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Command {
     /// End it: both legs get BYE (or CANCEL, or the failure as a response) with this reason.
     Hangup(Cause),
     /// The server goes down: what is up or rings goes on, and nobody is called any more (acceptance #34).
     Drain,
+    /// This leg of another call is now one of this call's: to take the place of a party (the answer to [`Output::Adopt`]), or
+    /// because it has come back.
+    Adopt(Box<Adoptee>),
     /// Say what there is of it, with the packets so far: answered by [`Output::Report`], once for all that are open.
     Report,
 }

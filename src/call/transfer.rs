@@ -52,4 +52,7 @@ pub struct Designation {
     pub peer: Replaces,
     /// That peer.
     pub address: NameAddr,
+    /// Its leg can be moved into another call, and that is better than to call it once more: see
+    /// [`adoption`](super::adoption).
+    pub adoptable: bool,
 }

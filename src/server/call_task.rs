@@ -112,6 +112,10 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
                     task.farewell();
                 }
             }
+            for mut adoptee in inbox.close() {
+                adoptee.turned_away();
+                task.control(Control::Move(task.seat.number, adoptee));
+            }
         }
         Ok(Err(failure)) => {
             tracing::info!(status = %failure.status, reason = ?failure.reason, "refused");
@@ -347,6 +351,21 @@ impl CallTask {
                     Output::Designated(asker, replaces, found) => {
                         self.control(Control::Designated(asker, replaces, found));
                     }
+                    Output::Adopt(mut wish) => {
+                        wish.asker = CallNumber(self.seat.number);
+                        self.control(Control::Adopt(wish));
+                    }
+                    Output::Give(mut adoptee) => {
+                        adoptee.leaves(CallNumber(self.seat.number));
+                        self.control(Control::Move(self.seat.number, adoptee));
+                    }
+                    Output::Withheld(asker, named, failure) => {
+                        self.control(Control::Tell(asker, Box::new(Input::Withheld(named, failure))));
+                    }
+                    Output::Kept(home, dialog) => {
+                        self.control(Control::Tell(home, Box::new(Input::Kept(dialog))));
+                    }
+                    Output::Forward(dialog, input) => self.control(Control::Forward(dialog, input)),
                     Output::Finished(_) => self.finished = true,
                     Output::Ask(question) => return Drained::Asked(question),
                     Output::Withdraw => return Drained::Withdrawn,

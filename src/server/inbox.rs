@@ -1,7 +1,7 @@
 //! How a call's task is told things.
 
 use super::cdr::RunningCall;
-use crate::call::Input;
+use crate::call::{Adoptee, Command, Input};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
@@ -63,6 +63,18 @@ impl Inbox {
         // The call has ended meanwhile: nobody is left to care.
         let _ = self.sender.send(Told::Input(Box::new(input)));
     }
+    /// A leg for the call, which comes back where nobody is left to take it.
+    pub(super) fn hand_over(&self, adoptee: Box<Adoptee>) -> Result<(), Box<Adoptee>> {
+        self.waiting.fetch_add(1, Relaxed);
+        let told = Told::Input(Box::new(Input::Command(Command::Adopt(adoptee))));
+        match self.sender.send(told) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::SendError(told)) => match leg(told) {
+                Some(adoptee) => Err(adoptee),
+                None => Ok(()),
+            },
+        }
+    }
     /// Asks what there is of the call.
     pub(super) fn ask(&self, listing: Listing) {
         self.waiting.fetch_add(1, Relaxed);
@@ -76,5 +88,25 @@ impl InboxReceiver {
         let told = self.receiver.recv().await;
         self.waiting.fetch_sub(usize::from(told.is_some()), Relaxed);
         told
+    }
+    /// The task has ended: takes nothing any more. Returns the legs that have come too late.
+    pub(super) fn close(&mut self) -> Vec<Box<Adoptee>> {
+        self.receiver.close();
+        let mut late = Vec::new();
+        while let Ok(told) = self.receiver.try_recv() {
+            late.extend(leg(told));
+        }
+        late
+    }
+}
+
+/// The leg that somebody was handed.
+fn leg(told: Told) -> Option<Box<Adoptee>> {
+    match told {
+        Told::Input(input) => match *input {
+            Input::Command(Command::Adopt(adoptee)) => Some(adoptee),
+            _ => None,
+        },
+        Told::Report(_) => None,
     }
 }

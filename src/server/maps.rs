@@ -45,6 +45,8 @@ pub(super) struct Entry {
     invites: Vec<TransactionKey>,
     origination: Option<Origination>,
     dialogs: Vec<DialogKey>,
+    /// Calls of whose legs it has some, or had.
+    lenders: Vec<u64>,
     pub(super) over: bool,
 }
 
@@ -116,6 +118,7 @@ impl Maps {
                 invites: vec![invite],
                 origination,
                 dialogs: Vec::new(),
+                lenders: Vec::new(),
                 over: false,
             },
         );
@@ -126,6 +129,38 @@ impl Maps {
         if let Some(entry) = self.calls.get_mut(&number) {
             entry.dialogs.push(key.clone());
             self.dialogs.insert(key, (number, side));
+        }
+    }
+    /// They belong to another call from now on, with what is left of the INVITE that began the dialog.
+    pub(super) fn moves(&mut self, to: u64, side: Side, key: DialogKey, invite: Option<TransactionKey>) {
+        if let Some(key) = invite
+            && let Some((from, _)) = self.invites.get(&key).copied()
+        {
+            self.remove_invite(from, &key);
+            self.add_invite(to, side, key);
+        }
+        if let Some((from, _)) = self.dialogs.get(&key).copied()
+            && let Some(entry) = self.calls.get_mut(&from)
+        {
+            entry.dialogs.retain(|known| *known != key);
+        }
+        self.add_dialog(to, side, key);
+    }
+    /// No call is left that would hear of a dialog.
+    pub(super) fn remove_dialog(&mut self, key: &DialogKey) {
+        self.invited.remove(key);
+        if let Some((number, _)) = self.dialogs.remove(key)
+            && let Some(entry) = self.calls.get_mut(&number)
+        {
+            entry.dialogs.retain(|known| known != key);
+        }
+    }
+    /// A call has given a leg of its own to another.
+    pub(super) fn lends(&mut self, lender: u64, to: u64) {
+        if let Some(entry) = self.calls.get_mut(&to)
+            && !entry.lenders.contains(&lender)
+        {
+            entry.lenders.push(lender);
         }
     }
     /// Whose place an INVITE with Replaces is to take (RFC 3891 §3).
@@ -171,11 +206,11 @@ impl Maps {
             }
         }
     }
-    /// A call's task has ended: nothing finds it any more.
-    pub(super) fn gone(&mut self, number: u64) {
+    /// A call's task has ended: nothing finds it any more. Returns the calls that may want to know.
+    pub(super) fn gone(&mut self, number: u64) -> Vec<u64> {
         self.over(number);
         let Some(entry) = self.calls.remove(&number) else {
-            return;
+            return Vec::new();
         };
         self.standalone.remove(&number);
         for key in entry.invites {
@@ -185,5 +220,6 @@ impl Maps {
             self.dialogs.remove(&key);
             self.invited.remove(&key);
         }
+        entry.lenders
     }
 }

@@ -1,6 +1,7 @@
 //! The drivers: tasks, sockets, clocks.
 
 mod admission;
+mod adoption;
 mod call_task;
 pub mod cdr;
 mod dispatch;

@@ -7,7 +7,10 @@ use super::{
     inbox::Listing,
 };
 use crate::{
-    call::{CallNumber, Cause, Command, Designation, Input, Origin, Side, Transmit, failure::Kind},
+    call::{
+        Adoptee, CallNumber, Cause, Command, Designation, Input, Origin, Side, Transmit, adoption::Wish,
+        failure::Kind,
+    },
     sip::{
         Replaces, Text,
         routing::{DialogKey, TransactionKey},
@@ -26,6 +29,14 @@ pub(super) enum Control {
     Identify(CallNumber, Replaces),
     /// That call's answer.
     Designated(CallNumber, Replaces, Option<Box<Designation>>),
+    /// A call wants a leg of another.
+    Adopt(Box<Wish>),
+    /// A leg has left that call for another.
+    Move(u64, Box<Adoptee>),
+    /// A message of a dialog that has left the call which was handed it.
+    Forward(DialogKey, Box<Input>),
+    /// What one call tells another.
+    Tell(CallNumber, Box<Input>),
     /// An INVITE that was to take a place in that call is answered so, and is nothing of it.
     Refused(u64, TransactionKey, Transmit),
     /// Words for repetitions.
@@ -72,8 +83,12 @@ impl Dispatcher {
             Control::Designated(asker, replaces, found) => {
                 self.tell(asker, Input::Identified(replaces, found));
             }
+            Control::Adopt(wish) => self.wants_leg(*wish),
+            Control::Move(from, adoptee) => self.carry(from, adoptee),
+            Control::Forward(dialog, input) => self.forward(&dialog, *input),
+            Control::Tell(to, input) => self.tell(to, *input),
             Control::Over(number) => self.maps.over(number),
-            Control::Gone(number) => self.maps.gone(number),
+            Control::Gone(number) => self.leaves(number),
             Control::Reload(policy) => self.policy = policy,
             Control::Refuse => {
                 if !std::mem::replace(&mut self.maps.stopping, true) {
@@ -99,7 +114,7 @@ impl Dispatcher {
         }
     }
     /// What one call tells another.
-    fn tell(&self, to: CallNumber, input: Input) {
+    pub(super) fn tell(&self, to: CallNumber, input: Input) {
         if let Some(entry) = self.maps.calls.get(&to.0) {
             entry.inbox.push(input);
         }

@@ -196,7 +196,11 @@ impl Task {
             Input::Undeliverable(_, unsent) => self.passage.handle_undeliverable(&unsent, &mut env),
             Input::Command(Command::Hangup(cause)) => self.passage.end(&cause, &mut env),
             // Of calls. A passage is ended at once when the server goes down.
-            Input::Command(Command::Report | Command::Drain)
+            Input::Command(Command::Report | Command::Drain | Command::Adopt(_))
+            | Input::Give(_)
+            | Input::Withheld(..)
+            | Input::Kept(_)
+            | Input::Lost(_)
             | Input::Designate(..)
             | Input::Replace(..)
             | Input::Identified(..)

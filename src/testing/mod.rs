@@ -33,7 +33,7 @@ pub use registrar::Registrar;
 pub use relay::FakeRelay;
 pub use scene::Scene;
 pub use script::Script;
-pub use sim::{Sim, Who, ZID, settings};
+pub use sim::{Sim, Switchboard, Who, ZID, settings};
 pub use stage::{Callee, Fork, Greeting, Say, Stage};
 pub use verdicts::Verdicts;
 pub use weather::Weather;

@@ -42,6 +42,12 @@ impl FakeRelay {
             ..Self::default()
         }
     }
+    /// With ports from there on.
+    #[must_use]
+    pub fn from_port(mut self, port: u16) -> Self {
+        self.next = port;
+        self
+    }
     /// Obeys; returns what it answers.
     ///
     /// # Panics

@@ -5,23 +5,26 @@ mod judge;
 mod media;
 mod place;
 mod settings;
+mod switchboard;
 
 pub use place::Who;
 pub use settings::settings;
+pub use switchboard::Switchboard;
 
 use super::{
     FakeCache, FakeHandshakes, Peer, Verdicts, Weather, peer::read, privacy::Privacy, relay::FakeRelay,
 };
 use crate::{
     call::{
-        Call, CallEvent, Command, Designation, Env, Incoming, Input, LookupError, Output, Side, Summary,
-        Transmit, Verdict,
+        Call, CallEvent, Command, Designation, Env, Failure, Incoming, Input, LookupError, Origin, Output,
+        Side, Summary, Transmit, Verdict,
         bridge::CallSettings,
+        failure::Kind,
         handshake::{HandshakeResult, ZrtpCommand, ZrtpRetained},
     },
     media::{MediaEvent, zrtp::Zid},
     sip::{
-        Ids, Message, Replaces,
+        Ids, Message, Replaces, Status,
         routing::{Destination, DialogKey, FlowId, NextHop, Source, Target, TransactionKey, Transport},
     },
 };
@@ -47,6 +50,7 @@ enum Event {
     Handshake(HandshakeResult),
     Retained(ZrtpRetained),
     Identified(Replaces, Option<Box<Designation>>),
+    Withheld(Replaces),
 }
 
 /// One call, two parties, a clock.
@@ -89,6 +93,14 @@ pub struct Sim {
     pub designations: HashMap<Replaces, Designation>,
     /// What the call said last of its own.
     pub designated: Option<Designation>,
+    /// No other call is there.
+    pub is_alone: bool,
+    /// What the call wants of others, or tells them.
+    errands: Vec<Output>,
+    /// What came, where somebody decides first whose it is.
+    arrivals: Vec<(Who, Bytes)>,
+    /// INVITEs that began dialogs of the call.
+    invites: HashSet<TransactionKey>,
     /// What happened.
     pub events: Vec<CallEvent>,
     /// The last output.
@@ -151,6 +163,10 @@ impl Sim {
             retained: FakeCache::default(),
             designations: HashMap::new(),
             designated: None,
+            is_alone: true,
+            errands: Vec::new(),
+            arrivals: Vec::new(),
+            invites: HashSet::new(),
             events: Vec::new(),
             summary: None,
             report: None,
@@ -259,7 +275,7 @@ impl Sim {
                 self.party(side).receive(message);
                 return side.side();
             }
-            Event::ToServer(side, bytes) => self.receive(side, &bytes),
+            Event::ToServer(side, bytes) => self.comes(side, bytes),
             Event::Lookup(side, hop) => {
                 let targets = self
                     .targets
@@ -274,6 +290,10 @@ impl Sim {
                 }
             }
             Event::Identified(replaces, found) => self.feed(Input::Identified(replaces, found)),
+            Event::Withheld(named) => {
+                let gone = Failure::new(Status::CALL_DOES_NOT_EXIST, Origin::Local, Kind::Protocol);
+                self.feed(Input::Withheld(named, gone));
+            }
             Event::Media(event) => self.feed(Input::Media(event)),
             Event::Retained(answer) => self.feed(Input::Retained(answer)),
             Event::Handshake(result) => {
@@ -321,6 +341,9 @@ impl Sim {
             now: self.now,
             ids: &mut self.ids,
         };
+        if let Message::Request(invite) = &incoming.message {
+            self.invites.extend(TransactionKey::of(invite));
+        }
         match Call::new(incoming, self.settings.clone(), ZID, &mut env) {
             Ok(mut call) => {
                 call.let_cross(self.verdicts.forwarded());
@@ -374,10 +397,7 @@ impl Sim {
                     self.schedule(self.think, Event::Retained(answer));
                 }
                 Output::Zrtp(ZrtpCommand::Store(update)) => self.retained.update(update),
-                Output::Identify(replaces) => {
-                    let found = self.designations.get(&replaces).cloned().map(Box::new);
-                    self.schedule(self.think, Event::Identified(replaces, found));
-                }
+                Output::Identify(replaces) => self.identify(replaces),
                 Output::Refused(invite, failure) => {
                     if let Message::Request(request) = &invite.message {
                         let mut response = request.respond(failure.status, Some("stateless"));
@@ -396,7 +416,18 @@ impl Sim {
                         self.transmit(Who::C, words);
                     }
                 }
-                Output::Designated(_, _, found) => self.designated = found.map(|found| *found),
+                Output::Designated(_, _, found) if self.is_alone => {
+                    self.designated = found.map(|found| *found)
+                }
+                Output::Adopt(wish) if self.is_alone => {
+                    self.schedule(self.think, Event::Withheld(wish.named))
+                }
+                output @ (Output::Adopt(_)
+                | Output::Give(_)
+                | Output::Withheld(..)
+                | Output::Designated(..)
+                | Output::Kept(..)
+                | Output::Forward(..)) => self.errands.push(output),
                 Output::Report(summary) => self.report = Some(*summary),
                 Output::Dialog(side, key) => {
                     self.dialogs.insert(key, side);

@@ -126,7 +126,14 @@ impl Ring {
                 Output::Ask(Question::InCall(_)) => {
                     self.feed(pass, Input::Verdict(Verdict::InCall(InCall::Forward)));
                 }
-                Output::Identify(_) | Output::Designated(..) | Output::Refused(..) => {
+                Output::Identify(_)
+                | Output::Designated(..)
+                | Output::Refused(..)
+                | Output::Adopt(_)
+                | Output::Give(_)
+                | Output::Withheld(..)
+                | Output::Kept(..)
+                | Output::Forward(..) => {
                     panic!("nobody wants a dialog replaced")
                 }
                 Output::Media(command) => {

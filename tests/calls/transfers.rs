@@ -234,6 +234,7 @@ fn an_application_may_refuse_what_is_asked_in_a_call_or_send_a_transfer_elsewher
     let found = Designation {
         peer: Replaces::parse("near@here;to-tag=3;from-tag=4").unwrap(),
         address: NameAddr::parse("<sip:dave@example.org>").unwrap(),
+        adoptable: false,
     };
     sim.designations.insert(named, found);
     // The MESSAGE waits for its answer at the far end; the INFO is answered before it.
@@ -347,6 +348,7 @@ proptest! {
         let found = Designation {
             peer: Replaces::parse("near@here;to-tag=3;from-tag=4").unwrap(),
             address: NameAddr::parse("<sip:dave@example.org>").unwrap(),
+            adoptable: false,
         };
         sim.designations.insert(named, found);
         if slow {

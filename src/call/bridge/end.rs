@@ -40,6 +40,13 @@ impl Call {
         if matches!(self.phase, Phase::Over) || by.is_some_and(|by| self.survives(by, &cause, env)) {
             return;
         }
+        // A leg of another call goes back there, unless it is its party that has hung up.
+        let of_guest = self
+            .rebridge
+            .as_ref()
+            .is_some_and(|rebridge| by == Some(rebridge.side()));
+        let ended = (of_guest && self.is_seated()).then(|| cause.clone());
+        self.send_home(cause.to_failure().status, ended);
         cause.headers = (cause.headers.take()).map(|headers| Box::new(self.crossing.sift(&headers)));
         if self.record.answered.is_none() {
             let mut failure = cause.to_failure();
@@ -71,6 +78,7 @@ impl Call {
         self.requests.clear();
         self.transfers.clear();
         self.rebridge = None;
+        self.adoption_ends();
         self.early = None;
         self.routes.clear();
         self.redirects = Redirects::default();

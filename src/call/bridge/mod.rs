@@ -11,12 +11,14 @@
 //! | `keying`, `zrtp` | key agreements at the media's ports |
 //! | `requests` | what a party asks for in mid-call, and what the application says to it |
 //! | `transfer` | REFER, and what its sender is told of it |
+//! | `adoption` | a leg is wanted by another call, and may come back |
 //! | `rebridge` | another party takes the place of one: dialled, joined with who stays, or all as it was |
 //! | `lookup`, `relay` | what is asked of DNS and of the relay, and their answers |
 //! | `record` | what the summary will say |
 //! | `members` | whose legs there are |
 //! | `end` | hanging up, and what is left to do after it |
 
+mod adoption;
 mod digits;
 mod early;
 mod end;
@@ -34,7 +36,9 @@ mod transfer;
 mod update;
 mod zrtp;
 
+pub use self::adoption::{Adoptee, Destined};
 use self::{
+    adoption::Adoption,
     early::Early,
     keying::Agreements,
     lookup::{Asker, Lookups},
@@ -129,6 +133,8 @@ pub struct Call {
     replaces: Option<Replaces>,
     /// Another party is to take the place of one.
     rebridge: Option<Rebridge>,
+    /// Legs of this call in others.
+    adoption: Adoption,
     /// No answer by then: the call fails.
     unanswered: Option<Instant>,
     /// The current route rings no longer than this.
@@ -197,6 +203,9 @@ impl Call {
                 // Not its other attempts, which may be at the same address.
                 if let Some(member) = self.member(&unsent.call_id) {
                     member.leg.handle_undeliverable(&unsent, env);
+                } else if let Some(dialog) = self.adoption.departed(&unsent.call_id) {
+                    let input = Input::Undeliverable(Side::A, unsent);
+                    self.put(Output::Forward(dialog, Box::new(input)));
                 }
             }
             Input::Targets(side, targets) => self.targets(side, targets, env),
@@ -213,6 +222,11 @@ impl Call {
             }
             Input::Identified(replaces, found) => self.identified(&replaces, found.as_deref(), env),
             Input::Command(Command::Drain) => self.drain(env),
+            Input::Command(Command::Adopt(adoptee)) => self.adopt(*adoptee, env),
+            Input::Give(wish) => self.give(wish, env),
+            Input::Withheld(named, failure) => self.leg_withheld(&named, &failure, env),
+            Input::Kept(dialog) => self.is_kept(&dialog, env),
+            Input::Lost(call) => self.is_lost(call, env),
         }
         self.settle(env);
     }
@@ -243,6 +257,8 @@ impl Call {
         }
         self.invite_due(env);
         self.transfers_due(env);
+        self.adoption_due(env);
+        self.leg_overdue(env);
         self.media.zrtp_timeout(env);
         self.drain_zrtp(env);
         self.keys_overdue(env);
@@ -262,6 +278,8 @@ impl Call {
             .chain(self.no_answer)
             .chain(self.too_long)
             .chain(self.transfers.poll_timeout())
+            .chain(self.adoption.poll_timeout())
+            .chain(self.leg_due())
             .chain(match self.phase {
                 Phase::Identifying(_, _, until) => Some(until),
                 _ => None,
@@ -282,6 +300,10 @@ impl Call {
     fn message(&mut self, incoming: Incoming, env: &mut Env<'_>) {
         let call_id = incoming.message.headers().call_id().unwrap_or_default();
         let Some(member) = self.member(&call_id) else {
+            if let Some(dialog) = self.adoption.departed(&call_id) {
+                let input = Input::Message(Side::A, incoming);
+                return self.put(Output::Forward(dialog, Box::new(input)));
+            }
             return tracing::debug!("message for no leg of this call");
         };
         member.source = Some(incoming.source);
@@ -315,7 +337,7 @@ impl Call {
             let mut outputs = self.members.iter_mut().enumerate();
             let next = outputs.find_map(|(index, member)| Some((index, member.leg.poll_output()?)));
             let Some((index, output)) = next else {
-                if self.join_if_ready(env) {
+                if self.give_if_ready() || self.join_if_ready(env) || self.refresh_stale(env) {
                     continue;
                 }
                 break;

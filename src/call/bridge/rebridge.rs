@@ -5,11 +5,13 @@
 //! place it takes. With its answer it has them, and the party that stays is offered what it said. Until that one accepts, the
 //! transferor can come back; then it is told, and hung up.
 
+mod adopted;
 mod guest;
 mod join;
 mod replace;
 mod route;
 
+use self::adopted::Adopted;
 use super::*;
 use crate::{
     call::{
@@ -45,11 +47,20 @@ pub(super) struct Rebridge {
     guest: Option<Guest>,
     /// What it answered before its 2xx.
     early: Option<Sdp>,
+    /// It is a leg of another call.
+    adopted: Option<Adopted>,
     glares: u8,
     /// Whose place is taken, until that is final.
     absent: Option<Absent>,
     /// What the party that stays is offered.
     told: Option<Sdp>,
+}
+
+impl Rebridge {
+    /// Whose place it is about.
+    pub(super) fn side(&self) -> Side {
+        self.by
+    }
 }
 
 /// How far that is.
@@ -61,7 +72,9 @@ enum Stage {
     Asked,
     /// The first hop is being looked up.
     LookingUp,
-    /// The guest has its INVITE, or an offer in the 2xx to its own.
+    /// The leg is wanted at the other end of the one that has that dialog, until then.
+    Adopting(Replaces, Instant),
+    /// The guest has its INVITE, or an offer by re-INVITE, or an offer in the 2xx to its own.
     Dialling,
     /// The guest has called, with an offer: the party that stays is to be asked as soon as it can be.
     Calling,
@@ -85,7 +98,12 @@ impl Call {
         if self.draining {
             return Some(Failure::of(Kind::Shutdown, Origin::Local).with("Retry-After", "30"));
         }
-        if self.rebridge.is_some() || self.transfers.is_any() {
+        let of_this = |named: &Replaces| self.members.iter().any(|member| member.leg.is_named_by(named));
+        if refer_to.replaces.as_ref().is_some_and(of_this) {
+            // Its other party is who it talks to.
+            return refuse(Status::DECLINE);
+        }
+        if self.rebridge.is_some() || self.transfers.is_any() || self.adoption.is_any() {
             return refuse(Status::REQUEST_PENDING);
         }
         None
@@ -98,6 +116,7 @@ impl Call {
         by: Side,
         (refer_to, referred_by): (ReferTo, Option<Text>),
         (found, aimed): (Option<&Designation>, bool),
+        env: &Env<'_>,
     ) {
         let Some(leg) = self.leg_of(by) else { return };
         // A dialog of this server is one of the target's by another name; and that is where its party is.
@@ -106,6 +125,9 @@ impl Call {
             _ => refer_to,
         };
         let named = refer_to.replaces.clone();
+        let adopts = named
+            .clone()
+            .filter(|_| found.is_some_and(|found| found.adoptable));
         self.rebridge = Some(Rebridge {
             number,
             by,
@@ -121,11 +143,15 @@ impl Call {
             leg: None,
             guest: None,
             early: None,
+            adopted: None,
             glares: 0,
             absent: None,
             told: None,
         });
-        self.ask_next();
+        match adopts {
+            Some(named) => self.want_leg(named, env),
+            None => self.ask_next(),
+        }
     }
 
     /// It came to nothing. Without a transferor to go on with, the one who stays is alone.
@@ -154,7 +180,15 @@ impl Call {
                 self.put(Output::Withdraw);
             }
             Some(Stage::Wanted | Stage::LookingUp) => {}
-            Some(Stage::Dialling | Stage::Calling | Stage::Asking | Stage::Answered | Stage::Joining)
+            // A leg of another call is not called.
+            Some(
+                Stage::Adopting(..)
+                | Stage::Dialling
+                | Stage::Calling
+                | Stage::Asking
+                | Stage::Answered
+                | Stage::Joining,
+            )
             | None => {
                 return;
             }

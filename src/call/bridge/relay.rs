@@ -58,6 +58,8 @@ impl Call {
                 self.media.zrtp_proved(side, stream, env);
                 self.drain_zrtp(env);
             }
+            // Its media may live in another call by now.
+            MediaEvent::Silent { side, .. } if self.adoption.is_away(side) => {}
             MediaEvent::Silent { side, stream } => {
                 tracing::info!(?side, ?stream, "no media, call ends");
                 if matches!(self.phase, Phase::Up) {

@@ -50,6 +50,7 @@ impl Call {
             transfers: Transfers::default(),
             replaces: None,
             rebridge: None,
+            adoption: Adoption::default(),
             unanswered: Some(env.now + settings.profile.timers.unanswered),
             no_answer: None,
             too_long: None,

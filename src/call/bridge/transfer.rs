@@ -189,7 +189,7 @@ impl Call {
                 transfer.stage = Stage::Executed;
                 let (by, refer_to, aimed) = (transfer.by, transfer.refer_to.clone(), transfer.aimed);
                 let referred_by = transfer.refer.headers.get("Referred-By");
-                self.rebridge(number, by, (refer_to, referred_by), (found, aimed));
+                self.rebridge(number, by, (refer_to, referred_by), (found, aimed), env);
             }
             TransferMode::Relay | TransferMode::Refuse => self.relay_refer(number, found, env),
         }
@@ -357,17 +357,13 @@ impl Call {
             return None;
         }
         let (a, b) = (self.leg_of(Side::A)?, self.leg_of(Side::B)?);
-        let is = |leg: &Leg| {
-            let dialog = leg.dialog();
-            dialog.call_id == replaces.call_id
-                && dialog.local_tag == replaces.to_tag
-                && dialog.remote_tag.as_ref() == Some(&replaces.from_tag)
-        };
-        let other = match (is(a), is(b)) {
-            (true, _) => b.dialog(),
-            (_, true) => a.dialog(),
+        let other = match (a.is_named_by(replaces), b.is_named_by(replaces)) {
+            (true, _) => b,
+            (_, true) => a,
             (false, false) => return None,
         };
+        let adoptable = self.is_adoptable(other) && !replaces.early_only;
+        let other = other.dialog();
         Some(Designation {
             peer: Replaces {
                 call_id: other.call_id.clone(),
@@ -376,6 +372,7 @@ impl Call {
                 early_only: replaces.early_only,
             },
             address: NameAddr::parse(other.remote.clone()).ok()?,
+            adoptable,
         })
     }
 }

@@ -77,6 +77,9 @@ impl Call {
     /// exchange that is on its way refreshes just as well.
     pub(super) fn refresh(&mut self, side: Side, env: &mut Env<'_>) {
         let other = side.other();
+        if self.postpones_refresh(side) {
+            return;
+        }
         let (None, Some(said)) = (&self.exchange, self.media.heard(other)) else {
             return;
         };

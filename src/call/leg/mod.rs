@@ -10,6 +10,7 @@ mod confirmed;
 mod content;
 mod early;
 mod inbound;
+mod moving;
 mod nat;
 mod offer;
 mod outbound;
@@ -191,7 +192,7 @@ impl Leg {
         if let Some(contact) = &self.contact {
             from.contact = contact.clone();
         }
-        self.session.note_infos(message.message.headers());
+        self.session.note_abilities(message.message.headers());
         match message.message {
             Message::Request(request) => self.handle_request(request, &from, env),
             Message::Response(response) => self.handle_response(&response, env),

@@ -48,6 +48,8 @@ pub(super) struct Session {
     updates: bool,
     /// The peer takes INFO, by its own word.
     infos: bool,
+    /// The peer takes an INVITE with Replaces, by its own word.
+    replaces: bool,
     clock: Option<Clock>,
 }
 
@@ -84,15 +86,23 @@ impl Session {
             least: settings.min_se.max(SHORTEST),
             updates: false,
             infos: false,
+            replaces: false,
             clock: None,
         }
     }
 
-    /// Notes whether a message's sender takes INFO, if it says what it takes.
-    pub(super) fn note_infos(&mut self, headers: &Headers) {
+    /// Notes what a message's sender takes, if it says what it takes: INFO, and Replaces.
+    pub(super) fn note_abilities(&mut self, headers: &Headers) {
         if headers.contains("Allow") {
             self.infos = headers.values("Allow").any(|method| method.as_bytes() == b"INFO");
         }
+        if headers.contains("Supported") {
+            let mut tags = headers.values("Supported");
+            self.replaces = tags.any(|tag| tag.eq_ignore_ascii_case(REPLACES.as_bytes()));
+        }
+    }
+    pub(super) const fn takes_replaces(&self) -> bool {
+        self.replaces
     }
     pub(super) const fn takes_infos(&self) -> bool {
         self.infos

@@ -82,7 +82,7 @@ impl Leg {
         let reliable = Reliable::wished(&request.headers, env.ids);
         let mut session = Session::new(profile.sessions);
         session.note(&request.headers);
-        session.note_infos(&request.headers);
+        session.note_abilities(&request.headers);
         let agreed = session.answer(&request.headers)?;
         let expires = request
             .headers

@@ -14,10 +14,10 @@ use std::net::IpAddr;
 /// A party that is to take a leg's place.
 #[derive(Debug)]
 pub struct Guest {
-    side: Side,
-    voice: Voice,
-    session: Session,
-    latching: NatLatching,
+    pub(super) side: Side,
+    pub(super) voice: Voice,
+    pub(super) session: Session,
+    pub(super) latching: NatLatching,
     yields: bool,
     /// What the party that stays was said to say.
     promised: Sdp,

@@ -114,6 +114,10 @@ impl LegState {
             ..Self::default()
         }
     }
+    /// What it is offered of SDES.
+    pub(super) fn suites(&self) -> &[Suite] {
+        &self.suites
+    }
     /// Changes how a leg is keyed whose media is plain RTP by its profile either way.
     pub(super) fn turn(&mut self, mode: Encryption) {
         self.mode = Some(mode);

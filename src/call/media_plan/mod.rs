@@ -4,6 +4,7 @@
 //! original ([`MediaPlan::commit`]); a refusal forgets it, and with it nothing has changed for the relay. What was *said* on a
 //! leg cannot be unsaid, so `o=` versions live outside of the copy, and so do bound ports.
 
+mod adopted;
 mod begin;
 mod crossing;
 mod digits;
@@ -19,6 +20,7 @@ mod terms;
 mod turn;
 mod zrtp;
 
+pub use adopted::Belongings;
 pub use dtls::{Association, Role};
 use formats::{Formats, Part};
 pub use guest::{Absent, Guest};

@@ -116,6 +116,7 @@ fn play(data: &[u8], settings: CallSettings) {
         let found = Designation {
             peer: Replaces::parse("near@here;to-tag=3;from-tag=4").expect("a dialog of ours"),
             address: NameAddr::parse("<sip:dave@example.org>").expect("an address of ours"),
+            adoptable: false,
         };
         sim.designations.insert(known, found);
     }

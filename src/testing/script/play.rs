@@ -21,6 +21,7 @@ impl Play<'_> {
                 let found = Designation {
                     peer: replaces(peer)?,
                     address: NameAddr::parse(who).map_err(|error| error.to_string())?,
+                    adoptable: false,
                 };
                 let named = replaces(named)?;
                 self.sim()?.designations.insert(named, found);

@@ -16,6 +16,9 @@ impl Call {
 
     /// What the leg says that has been dialled.
     pub(in crate::call::bridge) fn heard_from_guest(&mut self, signal: Signal, env: &mut Env<'_>) {
+        let Some(signal) = self.heard_from_adoptee(signal, env) else {
+            return;
+        };
         let Some(rebridge) = &mut self.rebridge else {
             return tracing::debug!(?signal, "a guest of nobody");
         };
@@ -89,6 +92,12 @@ impl Call {
             Ok(()) => {
                 rebridge.early = answer;
                 rebridge.stage = Stage::Answered;
+            }
+            Err(failure) if rebridge.adopted.is_some() => {
+                // It has what it was offered, and goes on with it.
+                rebridge.stage = Stage::Answered;
+                self.send_home(failure.status, None);
+                self.transfer_failed(&failure, env);
             }
             Err(failure) => {
                 self.dismiss(leg, Self::unkeyed(), env);

@@ -78,12 +78,15 @@ impl Call {
 
     /// The party that stays has accepted: the guest is not one any more.
     pub(in crate::call::bridge) fn joined_by(&mut self, stays: Side, sdp: &Sdp, env: &mut Env<'_>) {
-        let (Some(mut exchange), Some(rebridge)) = (self.exchange.take(), self.rebridge.take()) else {
+        let Some(mut exchange) = self.exchange.take() else {
             return;
         };
         if let Err(failure) = self.media.take_answer(&mut exchange.session, stays, sdp) {
             return self.cannot_go_on(&failure, env);
         }
+        let Some(rebridge) = self.rebridge.take() else {
+            return;
+        };
         let commands = self.media.commit(exchange.session, true);
         self.command(commands);
         self.forget_agreements_aside();
@@ -92,7 +95,8 @@ impl Call {
         self.transfers.succeed(rebridge.by, rebridge.number);
         let duration = rebridge.route.as_ref().and_then(|route| route.limits.duration);
         let longest = duration.map(|duration| env.now + duration);
-        self.too_long = [longest, self.too_long].into_iter().flatten().min();
+        let former = self.keep_adopted(&rebridge);
+        self.too_long = [longest, former, self.too_long].into_iter().flatten().min();
         self.event(CallEvent::Updated { by: rebridge.by });
         self.report_keys();
         self.transfer_is(rebridge.number, Status::OK, None, env);
@@ -115,11 +119,12 @@ impl Call {
             rebridge.stage = Stage::Answered;
             return;
         }
-        self.go_back(&failure, env);
+        self.go_back(&failure, None, env);
     }
 
-    /// The guest has the place, but cannot keep it: the transferor takes it again.
-    fn go_back(&mut self, failure: &Failure, env: &mut Env<'_>) {
+    /// The guest has the place, but cannot keep it: the transferor takes it again. `ended`: the guest has hung up.
+    fn go_back(&mut self, failure: &Failure, ended: Option<Cause>, env: &mut Env<'_>) {
+        self.send_home(failure.status, ended);
         let Some(rebridge) = &mut self.rebridge else {
             return;
         };
@@ -163,7 +168,7 @@ impl Call {
             exchange.void = true;
             self.tell(by.other(), Signal::Withdraw, env);
         }
-        self.go_back(&cause.to_failure(), env);
+        self.go_back(&cause.to_failure(), Some(cause.clone()), env);
         true
     }
 

@@ -6,7 +6,7 @@ use super::{join::MOST_GLARES, *};
 use crate::call::event::Party;
 
 /// Legs of one call, former ones included. They stay to answer what still comes.
-const MOST_LEGS: usize = 64;
+pub(super) const MOST_LEGS: usize = 64;
 
 impl Call {
     /// An INVITE for the place of one whose dialog this call has.
@@ -116,6 +116,7 @@ impl Call {
             leg: Some(call_id.clone()),
             guest: Some(guest),
             early: has_offer.then(|| offer.clone()),
+            adopted: None,
             glares: 0,
             absent: None,
             told: None,

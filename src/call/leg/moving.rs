@@ -1,0 +1,51 @@
+//! A leg that leaves its call for another one: it is data, and nothing of it knows its call but the side that it is on.
+
+use super::{Inbound, Leg, Matter, Phase, Position, Side};
+use crate::sip::{
+    Replaces,
+    routing::{DialogKey, TransactionKey},
+};
+
+impl Leg {
+    /// Whether nothing is under way between it and its peer, or between it and its call, that anybody waits for.
+    pub fn is_at_rest(&self) -> bool {
+        let Phase::Up(up) = &self.phase else { return false };
+        let is_settled = self.offers.position == Position::Settled && self.offers.wanted.is_none();
+        let waits = self.outbound.iter().any(|outbound| !outbound.done)
+            || self.inbound.iter().any(Inbound::is_pending)
+            || self.is_unacknowledged()
+            || self.acks.is_waiting();
+        is_settled && !waits && !up.is_hanging() && self.has_been_heard() && self.lookups.is_empty()
+    }
+    /// Whether it has an offer that its peer has not answered, or was not sent.
+    pub fn is_offering(&self) -> bool {
+        self.offers.position != Position::Settled || self.offers.wanted.is_some()
+    }
+    /// From now on it is that side's.
+    pub fn change_to(&mut self, side: Side) {
+        self.side = side;
+    }
+    /// Whether somebody means this dialog (RFC 3891 §3).
+    pub fn is_named_by(&self, replaces: &Replaces) -> bool {
+        self.dialog.call_id == replaces.call_id
+            && self.dialog.local_tag == replaces.to_tag
+            && self.dialog.remote_tag.as_ref() == Some(&replaces.from_tag)
+    }
+    /// By which the messages of its dialog find it.
+    pub fn key(&self) -> DialogKey {
+        DialogKey {
+            call_id: self.dialog.call_id.clone(),
+            local_tag: self.dialog.local_tag.clone(),
+        }
+    }
+    /// By which repetitions of its peer's first INVITE find it, as long as there can be any.
+    pub fn invite_key(&self) -> Option<TransactionKey> {
+        let mut inbound = self.inbound.iter();
+        let first = inbound.find(|inbound| inbound.matter == Matter::Call)?;
+        Some(first.key.clone())
+    }
+    /// Whether its peer has said that it takes an INVITE with Replaces (RFC 3891 §6).
+    pub fn takes_replaces(&self) -> bool {
+        self.session.takes_replaces()
+    }
+}
