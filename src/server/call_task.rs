@@ -114,7 +114,7 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
             }
             for mut adoptee in inbox.close() {
                 adoptee.turned_away();
-                task.control(Control::Move(task.seat.number, adoptee));
+                task.control(Control::Move(task.seat.number, Box::new(adoptee)));
             }
         }
         Ok(Err(failure)) => {

@@ -90,11 +90,11 @@ impl InboxReceiver {
         told
     }
     /// The task has ended: takes nothing any more. Returns the legs that have come too late.
-    pub(super) fn close(&mut self) -> Vec<Box<Adoptee>> {
+    pub(super) fn close(&mut self) -> Vec<Adoptee> {
         self.receiver.close();
         let mut late = Vec::new();
         while let Ok(told) = self.receiver.try_recv() {
-            late.extend(leg(told));
+            late.extend(leg(told).map(|adoptee| *adoptee));
         }
         late
     }

@@ -144,7 +144,7 @@ impl Call {
     }
 
     /// Another call wants a leg of this one.
-    pub(super) fn give(&mut self, wish: Wish, env: &mut Env<'_>) {
+    pub(super) fn give(&mut self, wish: Wish, env: &Env<'_>) {
         if self.adoption.is_any() {
             return self.withhold(&wish, Status::REQUEST_PENDING);
         }
@@ -330,10 +330,11 @@ impl Call {
     }
     /// Says sessions again to whom they have to be. Whether there was one.
     pub(super) fn refresh_stale(&mut self, env: &mut Env<'_>) -> bool {
-        let free = self.exchange.is_none() && self.adoption.lent.is_none() && matches!(self.phase, Phase::Up);
-        let sides = [Side::A, Side::B].into_iter().filter(|_| free);
+        if self.exchange.is_some() || self.adoption.lent.is_some() || !matches!(self.phase, Phase::Up) {
+            return false;
+        }
         let due = |side: &Side| self.adoption.stale[*side as usize] && self.leg_of(*side).is_some();
-        let Some(side) = sides.filter(due).next() else {
+        let Some(side) = [Side::A, Side::B].into_iter().find(due) else {
             return false;
         };
         self.adoption.stale[side as usize] = false;
