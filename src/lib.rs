@@ -18,6 +18,7 @@ pub mod call;
 pub mod config;
 pub mod control;
 pub mod media;
+pub mod message_waiting;
 pub mod net;
 pub mod phone;
 pub mod qualification;

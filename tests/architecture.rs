@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "app",
             "net",
             "media",
+            "message_waiting",
             "qualification",
             "registration",
             "call",
@@ -30,11 +31,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("accounts", &[]),
     (
         "app",
-        &["qualification", "registration", "call", "media", "sip", "config"],
+        &[
+            "message_waiting",
+            "qualification",
+            "registration",
+            "call",
+            "media",
+            "sip",
+            "config",
+        ],
     ),
     ("net", &["call", "sip"]),
     ("media", &["call", "sdp", "sip"]),
     ("qualification", &["call", "sip"]),
+    ("message_waiting", &["registration", "call", "sip"]),
     ("registration", &["call", "sip"]),
     ("call", &["media", "sdp", "sip"]),
     ("config", &["call", "sdp", "sip"]),
@@ -54,6 +64,7 @@ const NO_TOKIO: &[&str] = &[
     "sip",
     "sdp",
     "call",
+    "message_waiting",
     "qualification",
     "registration",
     "app",
@@ -66,13 +77,14 @@ const NO_TOKIO: &[&str] = &[
     "media/zrtp",
 ];
 
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 15] = [
     "control",
     "accounts",
     "server",
     "app",
     "net",
     "media",
+    "message_waiting",
     "qualification",
     "registration",
     "call",

@@ -9,6 +9,8 @@
 mod bridge;
 #[path = "registrations/kamailio.rs"]
 mod kamailio;
+#[path = "registrations/mailbox.rs"]
+mod mailbox;
 #[path = "registrations/own.rs"]
 mod own;
 #[path = "registrations/peers.rs"]

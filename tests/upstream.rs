@@ -15,14 +15,16 @@ fn every_counterpart_is_there_and_every_test_of_upstream_is_named_once() {
     let table = fs::read_to_string(root.join("tests/upstream.md")).expect("readable");
     let mut named: HashSet<&str> = HashSet::new();
     let mut lost = Vec::new();
+    let mut optional = 0;
     for row in table.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let [upstream, mark, here] = cells[..] else {
             panic!("three cells: {row}");
         };
-        assert!(matches!(mark, "A" | "B"), "{row}");
+        assert!(matches!(mark, "A" | "B" | "C"), "{row}");
         let name = quoted(upstream)[0];
         assert!(named.insert(name), "{name} is there twice");
+        optional += usize::from(mark == "C");
         let (mut source, mut functions) = (String::new(), 0);
         for word in quoted(here) {
             if word.contains('/') {
@@ -40,5 +42,5 @@ fn every_counterpart_is_there_and_every_test_of_upstream_is_named_once() {
         assert!(functions > 0, "no counterpart: {row}");
     }
     assert!(lost.is_empty(), "{lost:#?}");
-    assert_eq!(named.len(), ALL);
+    assert_eq!(named.len() - optional, ALL);
 }

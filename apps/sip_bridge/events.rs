@@ -30,7 +30,10 @@ impl Bridge {
         };
         let decided = match request.method() {
             Method::Subscribe => self.subscribe(&incoming, request, random),
-            Method::Notify => self.notify(&incoming, request, random),
+            Method::Notify => match &request.mailbox {
+                Some((pool, account)) => self.news(pool, account, request),
+                None => self.notify(&incoming, request, random),
+            },
             _ => Err(request.refusal()),
         };
         match decided {
@@ -124,6 +127,28 @@ impl Bridge {
         let plan = &provider.plan;
         Self::summary(plan.notify.as_ref(), &found.account, &request.request.body)
             .map_err(|why| drop(&format!("provider {:?}: {why}", plan.name)))
+    }
+
+    /// News that came in a subscription of our own (`mwiServerUri`): it is known whose they are. They take the way of the first
+    /// provider of the account's pool that has one.
+    fn news(&self, pool: &str, account: &str, request: &Standalone) -> Result<Outgoing, Failure> {
+        let drop = |why: &str| {
+            tracing::info!(account, "news of its mailbox are not passed on: {why}");
+            request.refusal()
+        };
+        let lines = self.pools.iter().find(|lines| &*lines.name == pool);
+        let account = lines.and_then(|lines| lines.account(account));
+        let account = account.ok_or_else(|| drop("the account has gone"))?;
+        let of_pool = |provider: &&Working| {
+            let lines = self.pools.get(provider.plan.pool);
+            provider.plan.notify.is_some() && lines.is_some_and(|lines| &*lines.name == pool)
+        };
+        let provider = self.providers.iter().find(of_pool);
+        let proxy = provider.and_then(|provider| provider.plan.notify.as_ref());
+        let mut outgoing = Self::summary(proxy, &account, &request.request.body).map_err(drop)?;
+        // How long our subscription lasts is no business of whom we tell.
+        outgoing.headers.set("Subscription-State", "active");
+        Ok(outgoing)
     }
 
     /// A NOTIFY that nobody inside subscribed to.

@@ -251,6 +251,13 @@ impl Lines {
         self.listed().lines.clone()
     }
 
+    /// The account of that URI.
+    pub(super) fn account(&self, uri: &str) -> Option<Arc<Account>> {
+        let listed = self.listed();
+        let line = listed.lines.iter().find(|line| line.key() == uri);
+        line.map(|line| line.account.clone())
+    }
+
     /// Takes other accounts. Those that were there before keep their calls.
     pub(super) fn replace(&self, accounts: &[Arc<Account>]) {
         let before = self.listed();

@@ -164,23 +164,6 @@ fn parse(text: &str, path: &Path, mut remark: impl FnMut(String)) -> Result<Docu
     }
 }
 
-/// What of a document this build cannot do yet.
-fn unavailable(document: &Document) -> Vec<String> {
-    let mut all = Vec::new();
-    for pool in &document.pools {
-        let mut lacks = |key: &str, what: &str| {
-            all.push(format!(
-                "accountPools[{:?}].{key}: {what} is not available in this build",
-                pool.name
-            ));
-        };
-        if pool.message_waiting.is_some() {
-            lacks("mwiServerUri", "a subscription to message waiting");
-        }
-    }
-    all
-}
-
 impl Application for SipBridge {
     const NAME: &'static str = "sip-bridge";
     const HELP: &'static str = "The application sip-bridge: calls through accounts at telephone providers, and from \
@@ -200,17 +183,9 @@ impl Application for SipBridge {
             )
         };
         let mut document = read(&path, |remark| services.remarks.add(remark)).map_err(refuse)?;
-        let mut lacking = unavailable(&document);
-        lacking.extend(
-            services
-                .own_connections
-                .and_then(|most| sources::too_many(&document, most)),
-        );
-        if !lacking.is_empty() {
-            let name = path.display();
-            return Err(refuse(
-                lacking.iter().map(|what| format!("{name}: {what}")).collect(),
-            ));
+        let most = services.own_connections;
+        if let Some(what) = most.and_then(|most| sources::too_many(&document, most)) {
+            return Err(refuse(vec![format!("{}: {what}", path.display())]));
         }
         let name = path.display();
         let remark = |what: String| services.remarks.add(format!("{name}: {what}"));
@@ -252,6 +227,12 @@ impl Application for SipBridge {
             .filter(|roster| roster.pool.registration_required);
         self.registrations
             .retain(registered.map(|roster| roster.lines.name.clone()));
+        let watched = self
+            .rosters
+            .iter()
+            .filter(|roster| roster.pool.message_waiting.is_some());
+        self.registrations
+            .retain_mailboxes(watched.map(|roster| roster.lines.name.clone()));
         for roster in &self.rosters {
             let before = before.and_then(|before| {
                 let mut rosters = before.rosters.iter();
@@ -336,6 +317,19 @@ impl SipBridge {
                     "provider {:?}: calls through it carry their media in clear; outgoingInvite.mediaEncryption says how to \
                      encrypt it",
                     provider.name
+                ));
+            }
+        }
+        for (index, pool) in document.pools.iter().enumerate() {
+            let mut providers = document
+                .providers
+                .iter()
+                .filter(|provider| provider.pool == index);
+            if pool.message_waiting.is_some() && providers.all(|provider| provider.notify.is_none()) {
+                services.remarks.add(format!(
+                    "accountPools[{:?}].mwiServerUri: no provider of this pool has an outgoingNotify, so that news of its mailboxes \
+                     are passed on to nobody",
+                    pool.name
                 ));
             }
         }

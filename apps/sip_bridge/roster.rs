@@ -7,7 +7,8 @@ use super::{
 };
 use b2bua::{
     accounts::{Event, Record},
-    app::{AccountKey, RegistrationPlan, Registrations},
+    app::{AccountKey, MailboxPlan, RegistrationPlan, Registrations},
+    sip::Uri,
 };
 use std::{
     collections::HashSet,
@@ -22,6 +23,8 @@ pub(super) struct Roster {
     pub(super) lines: Arc<Lines>,
     /// Where its accounts are to be registered, if anywhere.
     registrations: Option<Registrations>,
+    /// Where their mailboxes are to be subscribed to, if they are.
+    mailboxes: Option<(Registrations, Uri)>,
     known: Mutex<Known>,
 }
 
@@ -58,11 +61,14 @@ impl Roster {
     }
     /// Nothing is ordered yet.
     fn new(pool: Pool, lines: Arc<Lines>, registrations: Option<&Registrations>) -> Self {
+        let server = pool.message_waiting.clone();
+        let mailboxes = registrations.and_then(|all| Some((all.clone(), server?)));
         let registrations = registrations.filter(|_| pool.registration_required).cloned();
         Self {
             pool,
             lines,
             registrations,
+            mailboxes,
             known: Mutex::default(),
         }
     }
@@ -129,6 +135,10 @@ impl Roster {
                     let (key, plan) = self.plan(&account);
                     registrations.put(key, plan);
                 }
+                if let Some((mailboxes, server)) = &self.mailboxes {
+                    let (key, plan) = self.mailbox(&account, server);
+                    mailboxes.watch_mailbox(key, plan);
+                }
             }
             Event::Gone(uri) => {
                 let gone = |(record, _): &(Record, Option<Arc<Account>>)| record.uri() == uri;
@@ -137,7 +147,12 @@ impl Roster {
                 };
                 let (_, account) = known.records.remove(at);
                 self.lines.replace(&known.accounts());
-                if let (Some(registrations), Some(account)) = (&self.registrations, account) {
+                let Some(account) = account else { return };
+                // Its last SUBSCRIBE goes before its last REGISTER.
+                if let Some((mailboxes, _)) = &self.mailboxes {
+                    mailboxes.forget_mailbox(self.key(&account));
+                }
+                if let Some(registrations) = &self.registrations {
                     registrations.remove(self.key(&account));
                 }
             }
@@ -183,14 +198,31 @@ impl Roster {
     fn key(&self, account: &Account) -> AccountKey {
         AccountKey::new(self.lines.name.clone(), account.uri.uri.as_str())
     }
+    /// The proxies on the way of an account's own requests. Where proxy and registrar are the same there is none.
+    fn route(account: &Account) -> Vec<Uri> {
+        if account.route == account.registrar {
+            Vec::new()
+        } else {
+            vec![account.route.clone()]
+        }
+    }
+    fn mailbox(&self, account: &Account, server: &Uri) -> (AccountKey, MailboxPlan) {
+        let plan = MailboxPlan {
+            route: Self::route(account),
+            throttle: self.pool.throttle,
+            own: self.lines.own(account),
+            after_registration: self.pool.registration_required,
+            ..MailboxPlan::new(
+                account.uri.uri.clone(),
+                server.clone(),
+                account.credentials.clone(),
+            )
+        };
+        (self.key(account), plan)
+    }
     fn plan(&self, account: &Account) -> (AccountKey, RegistrationPlan) {
         let plan = RegistrationPlan {
-            // Where both are the same there is no proxy on the way.
-            route: if account.route == account.registrar {
-                Vec::new()
-            } else {
-                vec![account.route.clone()]
-            },
+            route: Self::route(account),
             throttle: self.pool.throttle,
             own: self.lines.own(account),
             unregister: self.pool.unregister,
@@ -206,6 +238,10 @@ impl Roster {
         if let Some(registrations) = &self.registrations {
             let plans = accounts.iter().map(|account| self.plan(account)).collect();
             registrations.set(self.lines.name.clone(), plans);
+        }
+        if let Some((mailboxes, server)) = &self.mailboxes {
+            let plans = accounts.iter().map(|account| self.mailbox(account, server));
+            mailboxes.watch_mailboxes(self.lines.name.clone(), plans.collect());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Applications: they decide how calls are bridged. Everything an author needs is re-exported here.
 
+pub mod mailboxes;
 pub mod registrations;
 pub mod registry;
 pub mod services;
@@ -11,6 +12,7 @@ pub use crate::call::{
     InCall, InCallRequest, Invite, Lease, Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice,
     Rescue, Side, Standalone, Summary,
 };
+pub use mailboxes::{MailboxPlan, MailboxStatus, Mailboxes};
 pub use registrations::{AccountKey, RegistrationPlan, RegistrationStatus, Registrations};
 pub use registry::{Bound, Built, CallState, Registered};
 pub use services::{OwnConnections, Remarks, Services, SystemClock, WallClock};

@@ -2,7 +2,10 @@
 
 pub use crate::registration::{AccountKey, Binding, RegistrationPlan, RegistrationStatus, View};
 
-use super::Trunks;
+use super::{
+    Mailboxes, Trunks,
+    mailboxes::{MailboxOrder, MailboxPlan},
+};
 use crate::sip::Uri;
 use std::{
     collections::HashMap,
@@ -43,6 +46,7 @@ pub struct Registrations {
 #[derive(Default)]
 struct Shared {
     trunks: Trunks,
+    mailboxes: Mailboxes,
     orders: Mutex<Orders>,
     accounts: RwLock<HashMap<AccountKey, View>>,
     /// How many accounts are registered there.
@@ -96,6 +100,33 @@ impl Registrations {
         let orders = self.orders();
         if orders.turn == self.turn {
             self.shared.trunks.watch(trunks);
+        }
+    }
+    /// The mailboxes that the same server subscribes to.
+    pub fn mailboxes(&self) -> &Mailboxes {
+        &self.shared.mailboxes
+    }
+    /// These are all mailboxes of `pool`: new ones are subscribed to, vanished ones no more, changed ones by what has changed; the
+    /// others are left alone.
+    pub fn watch_mailboxes(&self, pool: impl Into<Arc<str>>, accounts: Vec<(AccountKey, MailboxPlan)>) {
+        self.order_mailbox(MailboxOrder::Set(pool.into(), accounts));
+    }
+    /// The mailbox of one account that is new or has changed.
+    pub fn watch_mailbox(&self, key: AccountKey, plan: MailboxPlan) {
+        self.order_mailbox(MailboxOrder::Put(key, plan));
+    }
+    /// The mailbox of one account that has gone.
+    pub fn forget_mailbox(&self, key: AccountKey) {
+        self.order_mailbox(MailboxOrder::Remove(key));
+    }
+    /// No other pools have mailboxes than these: the subscriptions of all others are ended.
+    pub fn retain_mailboxes(&self, pools: impl IntoIterator<Item = Arc<str>>) {
+        self.order_mailbox(MailboxOrder::Retain(pools.into_iter().collect()));
+    }
+    fn order_mailbox(&self, order: MailboxOrder) {
+        let orders = self.orders();
+        if orders.turn == self.turn {
+            self.shared.mailboxes.order(order);
         }
     }
     /// How far an account is; `None` when it is not known (yet).
@@ -162,11 +193,19 @@ impl Registrations {
             .accounts
             .write()
             .unwrap_or_else(PoisonError::into_inner);
+        let way = |view: &Option<View>| {
+            let binding = view.as_ref().and_then(|view| view.binding.as_ref());
+            binding.map(|binding| binding.service_route.clone())
+        };
+        let way_now = way(&view);
         let before = match view {
-            Some(view) => accounts.insert(key, view),
+            Some(view) => accounts.insert(key.clone(), view),
             None => accounts.remove(&key),
         };
         drop(accounts);
+        if way(&before) != way_now {
+            self.shared.mailboxes.order(MailboxOrder::Registered(key));
+        }
         let went = peers(&before);
         if came != went {
             let mut all = self.shared.peers.write().unwrap_or_else(PoisonError::into_inner);

@@ -88,6 +88,7 @@ impl Built {
         if before.is_some_and(|before| before.name() != self.app.name()) {
             self.registrations.retain([]);
             self.registrations.watch_trunks(Vec::new());
+            self.registrations.retain_mailboxes([]);
         }
         self.app.take_over(before)
     }

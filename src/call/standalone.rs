@@ -1,7 +1,8 @@
 //! A request outside of any call as applications see it: read-only.
 
 use super::{Failure, Incoming, Origin, failure::Kind, invite::begun, leg::ALLOW};
-use crate::sip::{Headers, Method, NameAddr, Request, Status, Uri, routing::Source};
+use crate::sip::{Headers, Method, NameAddr, ParseError, Request, Status, Uri, routing::Source};
+use std::sync::Arc;
 
 /// A request that begins no call: MESSAGE, PUBLISH, SUBSCRIBE, NOTIFY, or of a method that nobody here knows.
 #[derive(Clone, Debug)]
@@ -14,6 +15,9 @@ pub struct Standalone {
     pub from: NameAddr,
     /// To, parsed.
     pub to: NameAddr,
+    /// Pool and account whose mailbox this NOTIFY tells of, where it came in a subscription of the server's own. It is answered
+    /// already.
+    pub mailbox: Option<(Arc<str>, Arc<str>)>,
 }
 
 impl Standalone {
@@ -24,7 +28,25 @@ impl Standalone {
             source: incoming.source,
             from,
             to,
+            mailbox: None,
             request: request.clone(),
+        })
+    }
+    /// News of the mailbox of an account, which came in a subscription of the server's own.
+    ///
+    /// # Errors
+    /// When From or To cannot be read.
+    pub fn of_mailbox(
+        notify: Request,
+        source: Source,
+        (pool, account): (Arc<str>, Arc<str>),
+    ) -> Result<Self, ParseError> {
+        Ok(Self {
+            from: notify.headers.from()?,
+            to: notify.headers.to()?,
+            source,
+            mailbox: Some((pool, account)),
+            request: notify,
         })
     }
     /// The method.

@@ -13,7 +13,7 @@ const MAX_KEPT: usize = 2;
 
 /// What challenges there are to answer.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     kept: Vec<Kept>,
     tries: u8,
     /// A nonce of this operation was refused and replaced by another without `stale`, which some registrars do at every request.
@@ -32,7 +32,7 @@ struct Kept {
 
 impl Answers {
     /// A new operation: nonces that are there may be too old by now.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.tries = 0;
         self.second_chance_taken = false;
         for kept in &mut self.kept {
@@ -40,11 +40,11 @@ impl Answers {
         }
     }
     /// Forgets everything: the credentials have changed, or were refused.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.kept.clear();
     }
     /// Writes an answer to each challenge that is known into `request`.
-    pub(super) fn dress(&mut self, credentials: &Credentials, request: &mut Request, ids: &mut Ids) {
+    pub(crate) fn dress(&mut self, credentials: &Credentials, request: &mut Request, ids: &mut Ids) {
         for kept in &mut self.kept {
             kept.count = kept.count.wrapping_add(1);
             let cnonce = ids.cnonce();
@@ -58,7 +58,7 @@ impl Answers {
     }
     /// Takes a challenge in. `false` when there is nothing (more) to say: the realm is not the account's, the secret was
     /// refused, or it has been tried too often.
-    pub(super) fn take(&mut self, response: &Response, credentials: &Credentials) -> bool {
+    pub(crate) fn take(&mut self, response: &Response, credentials: &Credentials) -> bool {
         let Some((header, challenge)) = Challenge::asked(response, credentials) else {
             return false;
         };

@@ -6,10 +6,10 @@ use std::time::Duration;
 /// The wait after the first failure, before chance shortens it.
 const FIRST: Duration = Duration::from_secs(4);
 /// No wait is longer, whatever the registrar asks for: a minute after it has recovered everybody is back.
-pub(super) const CAP: Duration = Duration::from_secs(60);
+pub(crate) const CAP: Duration = Duration::from_secs(60);
 
 /// A moment in 50 to 90 % of `span`: so that those who began together do not come together again.
-pub(super) fn random_part(span: Duration, ids: &mut Ids) -> Duration {
+pub(crate) fn random_part(span: Duration, ids: &mut Ids) -> Duration {
     let thousandths = 500 + ids.below(401);
     let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis((millis / 1000).saturating_mul(thousandths) + (millis % 1000) * thousandths / 1000)
@@ -17,7 +17,7 @@ pub(super) fn random_part(span: Duration, ids: &mut Ids) -> Duration {
 
 /// The wait before the next attempt, after `failures` in a row. What the registrar asked for (`Retry-After`) is the least, as
 /// far as [`CAP`].
-pub(super) fn delay(failures: u32, retry_after: Option<Duration>, ids: &mut Ids) -> Duration {
+pub(crate) fn delay(failures: u32, retry_after: Option<Duration>, ids: &mut Ids) -> Duration {
     let doublings = failures.saturating_sub(1).min(8);
     let wait = random_part((FIRST * (1 << doublings)).min(CAP), ids);
     match retry_after {

@@ -51,7 +51,7 @@ pub(super) fn service_route(headers: &Headers) -> Arc<[Uri]> {
 }
 
 /// Where the first hop saw our datagram come from (RFC 3581), if that is elsewhere than `sent_by` says.
-pub(super) fn observed(response: &Response, sent_by: &str) -> Option<(IpAddr, u16)> {
+pub(crate) fn observed(response: &Response, sent_by: &str) -> Option<(IpAddr, u16)> {
     let (host, port) = sent_by.rsplit_once(':')?;
     let host: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
     let port: u16 = port.parse().ok()?;
@@ -64,7 +64,7 @@ pub(super) fn observed(response: &Response, sent_by: &str) -> Option<(IpAddr, u1
 }
 
 /// Why the registrar refused, in Flexisip's words where it has some.
-pub(super) fn why(response: &Response) -> String {
+pub(crate) fn why(response: &Response) -> String {
     match response.status {
         Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED | Status::FORBIDDEN => {
             "Bad credentials".to_owned()
@@ -89,7 +89,7 @@ pub(super) fn why(response: &Response) -> String {
 
 /// Whether the registrar itself has refused the account, so that an earlier binding is gone or worthless; what else fails may be
 /// the network's fault or a bad moment, and the binding lasts.
-pub(super) fn is_refusal(status: Status) -> bool {
+pub(crate) fn is_refusal(status: Status) -> bool {
     let passing = [408, 423, 430, 480, 486, 491];
     (400..500).contains(&status.code()) && !passing.contains(&status.code()) || status.code() >= 600
 }

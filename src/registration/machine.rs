@@ -281,7 +281,7 @@ impl Registration {
         if time.is_zero() {
             return self.fail(Trouble::passing("the registrar granted no time"), env);
         }
-        let calls_us = contact(&self.plan, &trial.way, self.observed);
+        let calls_us = contact(self.plan.aor.user(), &trial.way, self.observed);
         let elsewhere = calls_us != trial.contact && !self.moved;
         self.binding = Some(Binding {
             contact: trial.contact,
@@ -321,7 +321,7 @@ impl Registration {
         let bound = self.binding.as_ref().map(|binding| &binding.contact);
         let ours = match bound.filter(|_| is_removal) {
             Some(bound) => bound.clone(),
-            None => contact(&self.plan, &way, self.observed),
+            None => contact(self.plan.aor.user(), &way, self.observed),
         };
         request
             .headers

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// How long a target may stay silent while there are others to try: three failing ones cost less than 3 s (acceptance #25).
-pub(super) const PATIENCE: Duration = Duration::from_millis(1300);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1300);
 /// Targets that one operation tries.
 const MAX_WAYS: usize = 16;
 /// How often a longer time is asked for (423) in one operation.
@@ -22,43 +22,43 @@ const MAX_RAISED: u8 = 2;
 
 /// From a turn to its outcome.
 #[derive(Debug)]
-pub(super) struct Operation {
+pub(crate) struct Operation {
     /// What is asked for; zero removes the binding.
-    pub(super) expires: Duration,
+    pub(crate) expires: Duration,
     /// What must be looked up before anything can go.
-    pub(super) hop: Option<NextHop>,
+    pub(crate) hop: Option<NextHop>,
     /// Everyone that the lookup named.
-    pub(super) peers: Arc<[IpAddr]>,
+    pub(crate) peers: Arc<[IpAddr]>,
     ways: VecDeque<Way>,
-    pub(super) trial: Option<Trial>,
+    pub(crate) trial: Option<Trial>,
     raised: u8,
     /// What an earlier target said: better than "no response" of the last.
-    pub(super) refusal: Option<Trouble>,
+    pub(crate) refusal: Option<Trouble>,
 }
 
 /// One request at one target.
 #[derive(Debug)]
-pub(super) struct Trial {
-    pub(super) way: Way,
-    pub(super) branch: Text,
-    pub(super) contact: Uri,
-    pub(super) transaction: Client,
+pub(crate) struct Trial {
+    pub(crate) way: Way,
+    pub(crate) branch: Text,
+    pub(crate) contact: Uri,
+    pub(crate) transaction: Client,
     /// Until when it may be silent.
-    pub(super) patience: Option<Instant>,
+    pub(crate) patience: Option<Instant>,
 }
 
 /// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
-    pub(super) why: Arc<str>,
-    pub(super) retry_after: Option<Duration>,
+pub(crate) struct Trouble {
+    pub(crate) why: Arc<str>,
+    pub(crate) retry_after: Option<Duration>,
     /// By the registrar's own word: no binding is left.
-    pub(super) refused: bool,
+    pub(crate) refused: bool,
 }
 
 impl Trouble {
     /// Of the network, or of the moment.
-    pub(super) fn passing(why: impl Into<Arc<str>>) -> Self {
+    pub(crate) fn passing(why: impl Into<Arc<str>>) -> Self {
         Self {
             why: why.into(),
             retry_after: None,
@@ -68,7 +68,7 @@ impl Trouble {
 }
 
 impl Operation {
-    pub(super) fn new(expires: Duration, hop: NextHop) -> Self {
+    pub(crate) fn new(expires: Duration, hop: NextHop) -> Self {
         Self {
             expires,
             hop: Some(hop),
@@ -80,7 +80,7 @@ impl Operation {
         }
     }
     /// The lookup has found these.
-    pub(super) fn found(&mut self, targets: &[Target]) {
+    pub(crate) fn found(&mut self, targets: &[Target]) {
         self.hop = None;
         self.peers = targets
             .iter()
@@ -89,18 +89,18 @@ impl Operation {
             .collect();
         self.ways = targets.iter().take(MAX_WAYS).map(Way::to).collect();
     }
-    pub(super) fn next_way(&mut self) -> Option<Way> {
+    pub(crate) fn next_way(&mut self) -> Option<Way> {
         self.ways.pop_front()
     }
     /// To be tried before the others.
-    pub(super) fn put_first(&mut self, way: Way) {
+    pub(crate) fn put_first(&mut self, way: Way) {
         self.ways.push_front(way);
     }
-    pub(super) fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         !self.ways.is_empty()
     }
     /// 423: asks for that much from now on. `false` when that is no more than was asked, or it was raised often enough.
-    pub(super) fn raise(&mut self, least: Duration) -> bool {
+    pub(crate) fn raise(&mut self, least: Duration) -> bool {
         if self.expires.is_zero() || least <= self.expires || self.raised >= MAX_RAISED {
             return false;
         }
@@ -109,10 +109,10 @@ impl Operation {
         true
     }
     /// What to say of it when no target is left.
-    pub(super) fn outcome(&mut self, otherwise: &str) -> Trouble {
+    pub(crate) fn outcome(&mut self, otherwise: &str) -> Trouble {
         self.refusal.take().unwrap_or_else(|| Trouble::passing(otherwise))
     }
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let trial = self.trial.as_ref()?;
         [trial.transaction.poll_timeout(), trial.patience]
             .into_iter()

@@ -73,8 +73,7 @@ fn route(plan: &RegistrationPlan) -> Vec<Uri> {
 }
 
 /// Our Contact: the account's user where we are. `observed` is where a datagram of ours was seen to come from.
-pub(super) fn contact(plan: &RegistrationPlan, way: &Way, observed: Option<(IpAddr, u16)>) -> Uri {
-    let user = plan.aor.user();
+pub(crate) fn contact(user: Option<&str>, way: &Way, observed: Option<(IpAddr, u16)>) -> Uri {
     let uri = match observed {
         Some((host, port)) => Uri::sip(user, &host.to_string(), Some(port)),
         None => {
@@ -92,7 +91,7 @@ pub(super) fn contact(plan: &RegistrationPlan, way: &Way, observed: Option<(IpAd
 }
 
 /// Via, on top of what is there.
-pub(super) fn add_via(headers: &mut Headers, target: &Target, branch: &Text) {
+pub(crate) fn add_via(headers: &mut Headers, target: &Target, branch: &Text) {
     let via = format!(
         "SIP/2.0/{} {};branch={branch};rport",
         target.transport.as_via(),
@@ -103,17 +102,17 @@ pub(super) fn add_via(headers: &mut Headers, target: &Target, branch: &Text) {
 
 /// One way to a target.
 #[derive(Clone, Debug)]
-pub(super) struct Way {
-    pub(super) target: Target,
+pub(crate) struct Way {
+    pub(crate) target: Target,
     /// What our Contact names: differs from the target's where only size made it TCP (RFC 3261 §18.1.1).
-    pub(super) contact: Transport,
+    pub(crate) contact: Transport,
     /// The size has been looked at.
     measured: bool,
 }
 
 impl Way {
     /// As the lookup found it.
-    pub(super) fn to(target: &Target) -> Self {
+    pub(crate) fn to(target: &Target) -> Self {
         Self {
             target: target.clone(),
             contact: target.transport,
@@ -121,7 +120,7 @@ impl Way {
         }
     }
     /// What a request of `size` bytes takes instead: TCP, and this way after it (RFC 3261 §18.1.1). `None`: it may go as it is.
-    pub(super) fn for_size(&self, size: usize) -> Option<[Self; 2]> {
+    pub(crate) fn for_size(&self, size: usize) -> Option<[Self; 2]> {
         if self.measured || size <= DATAGRAM_LIMIT {
             return None;
         }

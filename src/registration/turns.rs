@@ -15,7 +15,7 @@ const SLACK: Duration = Duration::from_millis(4);
 
 /// Those who wait.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(crate) struct Turns {
     /// A binding would lapse, or is to be removed.
     urgent: VecDeque<u64>,
     patient: VecDeque<u64>,
@@ -26,7 +26,7 @@ pub(super) struct Turns {
 
 impl Turns {
     /// The first turn is at once.
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             urgent: VecDeque::new(),
             patient: VecDeque::new(),
@@ -35,7 +35,7 @@ impl Turns {
         }
     }
     /// Joins the queue.
-    pub(super) fn push(&mut self, number: u64, urgent: bool) {
+    pub(crate) fn push(&mut self, number: u64, urgent: bool) {
         if urgent {
             self.urgent.push_back(number);
         } else {
@@ -43,18 +43,18 @@ impl Turns {
         }
     }
     /// How many wait.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.urgent.len() + self.patient.len()
     }
     /// The first of those who wait, if it may go now. [`Self::taken`] follows when it did.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<u64> {
         if now < self.next {
             return None;
         }
         self.urgent.pop_front().or_else(|| self.patient.pop_front())
     }
     /// The turn was taken: the next comes `interval` later.
-    pub(super) fn taken(&mut self, interval: Duration, now: Instant) {
+    pub(crate) fn taken(&mut self, interval: Duration, now: Instant) {
         let from = if interval < FINE {
             let earliest = now.checked_sub(SLACK).unwrap_or(now);
             self.next.max(earliest)
@@ -78,11 +78,11 @@ impl Turns {
         }
     }
     /// Nobody waits, and who came now would not have to.
-    pub(super) fn is_idle(&self, now: Instant) -> bool {
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
         self.len() == 0 && self.next <= now
     }
     /// When somebody's turn is.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         (self.len() > 0).then_some(self.next)
     }
 }

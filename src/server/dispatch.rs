@@ -48,6 +48,8 @@ pub(super) struct Dispatcher {
     pub(super) cache: Arc<ZidCache>,
     pub(super) registrations: Registrations,
     pub(super) mailbox: Mailbox,
+    /// To whoever subscribes to mailboxes.
+    pub(super) mailboxes: super::message_waiting::Mailboxes,
     /// To whoever asks trunks whether they are there.
     pub(super) trunks: super::qualification::Mailbox,
     pub(super) ids: Ids,
@@ -189,6 +191,15 @@ impl Dispatcher {
         if request.method == Method::Ack {
             return self.gauges.stray.add();
         }
+        if dialog
+            .as_ref()
+            .is_some_and(|key| self.maps.mailboxes.contains(key))
+        {
+            if !self.mailboxes.request(request, key, source) {
+                self.gauges.dropped.add();
+            }
+            return;
+        }
         if dialog.is_some() {
             self.gauges.stray.add();
             let response = self.answerer.response(&request, Status::CALL_DOES_NOT_EXIST);
@@ -248,7 +259,7 @@ impl Dispatcher {
         }
         self.gauges.taken.add();
         let (inbox, receiver) = inbox();
-        let number = self.maps.begin(inbox.clone(), key, origination);
+        let number = self.maps.begin(inbox.clone(), Some(key), origination);
         tracing::info!(
             call = number,
             from = %source.remote,
@@ -290,7 +301,7 @@ impl Dispatcher {
         let key = DialogKey { call_id, local_tag };
         match request.method {
             Method::Invite => self.maps.invited.get(&key) == Some(request.uri.as_text()),
-            _ => self.maps.dialogs.contains_key(&key),
+            _ => self.maps.dialogs.contains_key(&key) || self.maps.mailboxes.contains(&key),
         }
     }
     fn response(&self, response: Response, source: Source) {
@@ -298,9 +309,12 @@ impl Dispatcher {
         if let Some((number, side)) = found {
             return self.deliver(number, side, response.into(), source);
         }
+        let of_mailbox =
+            || DialogKey::of_response(&response).is_some_and(|key| self.maps.mailboxes.contains(&key));
         let taken = match response.headers.cseq().map(|cseq| cseq.method) {
             Ok(Method::Register) => Some(self.mailbox.response(response.clone())),
             Ok(Method::Options) => Some(self.trunks.response(response.clone())),
+            Ok(Method::Subscribe) if of_mailbox() => Some(self.mailboxes.response(response.clone())),
             Ok(_) | Err(_) => None,
         };
         if let Some(taken) = taken {
@@ -361,6 +375,9 @@ impl Dispatcher {
             call_id: unsent.call_id.clone(),
             local_tag,
         };
+        if self.maps.mailboxes.contains(&key) {
+            return self.mailboxes.undeliverable(key, unsent);
+        }
         if let Some((number, side)) = self.maps.dialogs.get(&key).copied()
             && let Some(entry) = self.maps.calls.get(&number)
         {

@@ -54,6 +54,10 @@ pub struct Gauges {
     pub registering: Level,
     /// Accounts that were refused, or got no answer.
     pub registrations_failed: Level,
+    /// Mailboxes that are subscribed to.
+    pub mailboxes: Level,
+    /// Mailboxes that are not, because that was refused or not answered.
+    pub mailboxes_failed: Level,
     /// Calls taken.
     pub taken: Count,
     /// Calls that both sides were up in.
@@ -259,6 +263,12 @@ const ABOUT: &[(&str, bool, &str)] = &[
         true,
         "Accounts that were refused, or got no answer.",
     ),
+    ("mailboxes", true, "Mailboxes that are subscribed to."),
+    (
+        "mailboxes-failed",
+        true,
+        "Mailboxes that are not subscribed to, because that was refused or not answered.",
+    ),
     ("taken", false, "Calls taken."),
     ("answered", false, "Calls that both sides were up in."),
     (
@@ -338,6 +348,8 @@ impl Gauges {
             ("registered", level(&self.registered)),
             ("registering", level(&self.registering)),
             ("registrations-failed", level(&self.registrations_failed)),
+            ("mailboxes", level(&self.mailboxes)),
+            ("mailboxes-failed", level(&self.mailboxes_failed)),
             ("taken", self.taken.total()),
             ("answered", self.answered.total()),
             ("refused", self.refused.total()),

@@ -64,6 +64,8 @@ pub(super) struct Maps {
     pub(super) active: usize,
     /// Those of `calls` that are none: requests outside of calls, and subscriptions.
     pub(super) standalone: HashSet<u64>,
+    /// Dialogs of our subscriptions to mailboxes.
+    pub(super) mailboxes: HashSet<DialogKey>,
     last: u64,
     pub(super) stopping: bool,
     /// Messages that wait for the dispatcher.
@@ -90,8 +92,8 @@ impl Maps {
             tasks: self.calls.len(),
         }
     }
-    /// A request outside of any call begins what it begins. It is no call, but routed like one.
-    pub(super) fn begin_standalone(&mut self, inbox: Inbox, key: TransactionKey) -> u64 {
+    /// A request outside of any call begins what it begins. It is no call, but routed like one. One of our own has no transaction.
+    pub(super) fn begin_standalone(&mut self, inbox: Inbox, key: Option<TransactionKey>) -> u64 {
         let number = self.begin(inbox, key, None);
         self.over(number);
         self.standalone.insert(number);
@@ -101,13 +103,15 @@ impl Maps {
     pub(super) fn begin(
         &mut self,
         inbox: Inbox,
-        invite: TransactionKey,
+        invite: Option<TransactionKey>,
         origination: Option<Origination>,
     ) -> u64 {
         self.last += 1;
         let number = self.last;
         self.active += 1;
-        self.invites.insert(invite.clone(), (number, Side::A));
+        if let Some(invite) = &invite {
+            self.invites.insert(invite.clone(), (number, Side::A));
+        }
         if let Some(origination) = &origination {
             self.originations.insert(origination.clone(), number);
         }
@@ -115,7 +119,7 @@ impl Maps {
             number,
             Entry {
                 inbox,
-                invites: vec![invite],
+                invites: invite.into_iter().collect(),
                 origination,
                 dialogs: Vec::new(),
                 lenders: Vec::new(),

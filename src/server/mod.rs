@@ -10,6 +10,7 @@ pub mod gauges;
 mod handshakes;
 mod inbox;
 mod maps;
+mod message_waiting;
 mod orders;
 mod passage;
 pub mod plain;
@@ -109,6 +110,8 @@ pub struct Server {
     dispatcher: JoinHandle<()>,
     registrar: JoinHandle<()>,
     watcher: JoinHandle<()>,
+    mailboxes: message_waiting::Mailboxes,
+    subscriber: JoinHandle<()>,
 }
 
 impl Drop for Server {
@@ -116,6 +119,7 @@ impl Drop for Server {
         self.dispatcher.abort();
         self.registrar.abort();
         self.watcher.abort();
+        self.subscriber.abort();
     }
 }
 
@@ -174,6 +178,13 @@ impl Server {
             profile.timers,
             ids.fork(),
         );
+        let (mailboxes, subscriber) = message_waiting::start(
+            (net.clone(), gauges.clone(), control.clone()),
+            settings.registrations.clone(),
+            profile.user_agent.clone(),
+            profile.timers,
+            ids.fork(),
+        );
         let dispatcher = Dispatcher {
             net: net.clone(),
             relay: relay.clone(),
@@ -190,6 +201,7 @@ impl Server {
             cache,
             registrations: settings.registrations.clone(),
             mailbox: mailbox.clone(),
+            mailboxes: mailboxes.clone(),
             trunks,
             ids,
             control: control.clone(),
@@ -210,6 +222,8 @@ impl Server {
             dispatcher: tokio::spawn(dispatcher.run(incoming, orders)),
             registrar,
             watcher,
+            mailboxes,
+            subscriber,
         })
     }
     /// Where it listens, with the ports that the kernel chose.
@@ -317,7 +331,16 @@ mod tests {
             crate::sip::timers::Timers::default(),
             Ids::seeded(1),
         );
+        let (mailboxes, subscriber) = message_waiting::start(
+            (net.clone(), Arc::default(), control.clone()),
+            crate::app::Registrations::default(),
+            "test".into(),
+            crate::sip::timers::Timers::default(),
+            Ids::seeded(2),
+        );
         Server {
+            mailboxes,
+            subscriber,
             net,
             mailbox,
             registrar,

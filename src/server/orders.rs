@@ -5,11 +5,12 @@ use super::{
     admission::{Policy, Refusal},
     dispatch::Dispatcher,
     inbox::Listing,
+    message_waiting::Delivery,
 };
 use crate::{
     call::{
-        Adoptee, CallNumber, Cause, Command, Designation, Input, Origin, Side, Transmit, adoption::Wish,
-        failure::Kind,
+        Adoptee, CallNumber, Cause, Command, Designation, Input, Origin, Side, Standalone, Transmit,
+        adoption::Wish, failure::Kind,
     },
     sip::{
         Replaces, Text,
@@ -39,6 +40,10 @@ pub(super) enum Control {
     Tell(CallNumber, Box<Input>),
     /// An INVITE that was to take a place in that call is answered so, and is nothing of it.
     Refused(u64, TransactionKey, Transmit),
+    /// A subscription to a mailbox has this dialog from now on, or has it no more.
+    Mailbox(DialogKey, bool),
+    /// News of a mailbox are to be passed on.
+    News(Box<Standalone>, Delivery),
     /// Words for repetitions.
     Tombstone(TransactionKey, Transmit),
     /// A call has ended; what is left of it are timers.
@@ -66,6 +71,9 @@ impl Dispatcher {
     pub(super) fn obey(&mut self, order: Control) {
         match order {
             Control::Dialog(number, side, key) => self.maps.add_dialog(number, side, key),
+            Control::Mailbox(key, true) => drop(self.maps.mailboxes.insert(key)),
+            Control::Mailbox(key, false) => drop(self.maps.mailboxes.remove(&key)),
+            Control::News(news, delivery) => self.news(*news, delivery),
             Control::Invited(number, key, uri) => self.maps.invited(number, key, uri),
             Control::Tombstone(key, words) => self.maps.tombstones.set(key, words, Instant::now()),
             Control::Refused(number, key, words) => {

@@ -6,6 +6,7 @@ use super::{
     call_task::{Leaving, NEVER, env, unwound},
     dispatch::Dispatcher,
     inbox::{Inbox, InboxReceiver, Told, inbox},
+    message_waiting::Delivery,
     orders::Control,
     redact::Redacted,
     standalone::{Answerer, reply},
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     app::Bound,
     call::{
-        Cause, Command, Decision, Incoming, Input, Origin, Side,
+        Cause, Command, Decision, Incoming, Input, Origin, Side, Standalone,
         failure::Kind,
         leg::{Passage, PassageOutput, Profile},
     },
@@ -45,6 +46,19 @@ impl Dispatcher {
         if let Err(refusal) = self.policy.admit_standalone(self.load()) {
             return self.refuse(&request, &key, source, refusal);
         }
+        let (seat, receiver) = self.seat(Some(key));
+        let incoming = self.incoming(request.into(), source);
+        tokio::spawn(run(seat, incoming, receiver));
+    }
+    /// News of a mailbox, which came in a subscription of our own. What finds no room is told again when it changes.
+    pub(super) fn news(&mut self, news: Standalone, delivery: Delivery) {
+        if self.policy.admit_standalone(self.load()).is_err() {
+            return tracing::warn!(uri = %news.uri(), "no room to pass on news of a mailbox");
+        }
+        let (seat, receiver) = self.seat(None);
+        tokio::spawn(pass_on(seat, news, receiver, delivery));
+    }
+    fn seat(&mut self, key: Option<TransactionKey>) -> (Seat, InboxReceiver) {
         let (inbox, receiver) = inbox();
         let seat = Seat {
             number: self.maps.begin_standalone(inbox.clone(), key),
@@ -57,8 +71,7 @@ impl Dispatcher {
             ids: self.ids.fork(),
             inbox,
         };
-        let incoming = self.incoming(request.into(), source);
-        tokio::spawn(run(seat, incoming, receiver));
+        (seat, receiver)
     }
     /// Nobody waits for subscriptions to end when the server stops: who wants one asks elsewhere.
     pub(super) fn end_standalone(&self) {
@@ -88,6 +101,35 @@ pub(super) struct Seat {
 pub(super) async fn run(seat: Seat, incoming: Incoming, inbox: InboxReceiver) {
     let span = tracing::info_span!("standalone", id = seat.number);
     serve(seat, incoming, inbox).instrument(span).await;
+}
+
+/// Passes news of a mailbox on.
+async fn pass_on(mut seat: Seat, news: Standalone, mut inbox: InboxReceiver, delivery: Delivery) {
+    let span = tracing::info_span!("standalone", id = seat.number);
+    let _delivery = delivery;
+    let _leaving = Leaving {
+        number: seat.number,
+        control: seat.control.clone(),
+        gauges: seat.gauges.clone(),
+    };
+    let gauges = seat.gauges.clone();
+    let (profile, source) = (seat.profile.clone(), news.source);
+    let passage = match Passage::originate(news, profile, &mut env(&mut seat.ids)) {
+        Ok(passage) => Box::new(passage),
+        Err(error) => return tracing::info!(%error, "news of a mailbox cannot be passed on"),
+    };
+    let mut task = Task {
+        passage,
+        seat,
+        came: source,
+        replies: VecDeque::new(),
+        closed: false,
+    };
+    let driven = pin!(task.drive(&mut inbox));
+    if unwound(driven).instrument(span).await.is_err() {
+        gauges.faults.add();
+        tracing::error!("a fault in the task of news of a mailbox");
+    }
 }
 
 async fn serve(mut seat: Seat, incoming: Incoming, mut inbox: InboxReceiver) {

@@ -16,10 +16,11 @@ impl Server {
     /// Refuses new calls with 503 from now on, waits until the last call has ended or `drain_timeout` has passed, then
     /// ends the rest with BYE and waits until they have been told. Ends at once when there are no calls.
     ///
-    /// Accounts are unregistered meanwhile: calls are not to come here any more.
+    /// Accounts are unregistered meanwhile, and their mailboxes not subscribed to any more: calls are not to come here any more.
     pub async fn drain(&self) {
         let unregistered_by = Instant::now() + UNREGISTER;
         self.order(Control::Refuse);
+        self.mailboxes.end();
         self.mailbox.end();
         let patience = *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner);
         if timeout(patience, self.until(|census| census.calls == 0))
@@ -37,6 +38,7 @@ impl Server {
     pub async fn stop(&self) {
         let unregistered_by = Instant::now() + UNREGISTER;
         self.order(Control::Refuse);
+        self.mailboxes.end();
         self.mailbox.end();
         self.hang_up().await;
         self.unregistered(unregistered_by).await;
@@ -53,6 +55,9 @@ impl Server {
     async fn unregistered(&self, by: Instant) {
         if timeout_at(by, self.mailbox.ended()).await.is_err() {
             tracing::warn!("not every registrar has removed our bindings in time");
+        }
+        if timeout_at(by, self.mailboxes.ended()).await.is_err() {
+            tracing::warn!("not every subscription to a mailbox was ended in time");
         }
     }
     async fn until(&self, done: impl Fn(&Census) -> bool) {

@@ -67,6 +67,39 @@ impl SubscriptionState {
     }
 }
 
+/// Why a subscription was ended, and when it may be asked for again (RFC 6665 §4.1.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Termination {
+    /// `reason`, such as `timeout`.
+    pub reason: Option<Text>,
+    /// `retry-after`, in seconds.
+    pub retry_after: Option<u32>,
+}
+
+impl Termination {
+    /// Reads the parameters of Subscription-State.
+    pub fn of(headers: &Headers) -> Self {
+        let value = headers.get("Subscription-State").unwrap_or_default();
+        let start = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
+        let params = value.get(start..).unwrap_or_default();
+        Self {
+            reason: lex::param(params, "reason")
+                .flatten()
+                .map(|reason| value.part_of(reason)),
+            retry_after: lex::param(params, "retry-after").flatten().and_then(lex::number),
+        }
+    }
+    /// Whether asking again would get the same answer: `rejected`, `noresource` and `invariant` say so.
+    pub fn is_for_good(&self) -> bool {
+        let is = |word: &[u8]| {
+            self.reason
+                .as_ref()
+                .is_some_and(|reason| reason.eq_ignore_ascii_case(word))
+        };
+        is(b"rejected") || is(b"noresource") || is(b"invariant")
+    }
+}
+
 /// A status line as a body.
 pub fn sipfrag(status: Status, reason: Option<&Text>) -> Bytes {
     let reason = match reason {
@@ -130,6 +163,28 @@ mod tests {
             Some(SubscriptionState::Terminated)
         );
         assert_eq!(state("over"), None);
+    }
+
+    #[test]
+    fn an_end_has_a_reason_and_perhaps_a_time_to_wait() {
+        let end = |value: &str| Termination::of(&headers("Subscription-State", value));
+        let probation = end("terminated;reason=Probation;retry-after=7");
+        assert_eq!(probation.reason, Some("Probation".into()));
+        assert_eq!((probation.retry_after, probation.is_for_good()), (Some(7), false));
+        for (reason, for_good) in [
+            ("rejected", true),
+            ("NoResource", true),
+            ("invariant", true),
+            ("timeout", false),
+        ] {
+            assert_eq!(
+                end(&format!("terminated;reason={reason}")).is_for_good(),
+                for_good,
+                "{reason}"
+            );
+        }
+        assert_eq!(end("terminated"), Termination::default());
+        assert_eq!(Termination::of(&Headers::default()), Termination::default());
     }
 
     #[test]

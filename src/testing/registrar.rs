@@ -92,7 +92,8 @@ impl Registrar {
     pub fn receive(&mut self, mut request: Request, source: SocketAddr, now: Instant) -> Option<Response> {
         let _ = request.headers.stamp(self.sees.unwrap_or(source));
         self.heard.push((now, request.clone()));
-        if self.silent {
+        // Nobody answers an ACK (RFC 3261 §17.1.1.3).
+        if self.silent || request.method == Method::Ack {
             return None;
         }
         let branch = request.headers.via().ok()?.branch()?;
@@ -104,6 +105,11 @@ impl Registrar {
         Some(response)
     }
     fn answer(&mut self, request: &Request, now: Instant) -> Response {
+        if request.method != Method::Register {
+            // It takes no calls; but it wants to know whose they are.
+            let challenge = self.admit(request);
+            return challenge.unwrap_or_else(|| request.respond(Status::NOT_FOUND, Some("r")));
+        }
         self.complain_of(request);
         if let Some((status, retry_after)) = self.refuses {
             let mut response = request.respond(status, Some("r"));
@@ -114,12 +120,18 @@ impl Registrar {
             }
             return response;
         }
-        if !self.realm.is_empty()
-            && let Err(stale) = self.check(request)
-        {
-            return self.challenge(request, stale && self.says_stale);
+        if let Some(challenge) = self.admit(request) {
+            return challenge;
         }
         self.bind(request, now)
+    }
+    /// A challenge, where the request has to prove whose it is and does not.
+    pub(super) fn admit(&mut self, request: &Request) -> Option<Response> {
+        if self.realm.is_empty() {
+            return None;
+        }
+        let stale = self.check(request).err()?;
+        Some(self.challenge(request, stale && self.says_stale))
     }
     /// What RFC 3261 §10.2 asks of every REGISTER.
     fn complain_of(&mut self, request: &Request) {
@@ -169,7 +181,7 @@ impl Registrar {
             return Err(false);
         };
         let a1 = hash(format!("{user}:{}:{password}", self.realm));
-        let a2 = hash(format!("REGISTER:{}", of("uri")));
+        let a2 = hash(format!("{}:{}", request.method, of("uri")));
         let expected = if self.qop {
             hash(format!("{a1}:{nonce}:{}:{}:auth:{a2}", of("nc"), of("cnonce")))
         } else {

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PASSWORD: &str = "Vogelbeerbaum-27";
 
 /// Ends with the test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

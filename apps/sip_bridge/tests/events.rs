@@ -148,6 +148,7 @@ fn standalone(method: &str, uri: &str, to: &str, host: &str, lines: &str, body: 
         unreachable!("a well-formed request")
     };
     Standalone {
+        mailbox: None,
         source: Source {
             transport: Transport::Udp,
             local: (Ipv4Addr::LOCALHOST, 5060).into(),
@@ -272,6 +273,41 @@ fn news_of_a_mailbox_reach_the_alias_by_the_providers_way() {
         decided(&app, &news("<sip:+331@itsp.example>", &other)).err(),
         Some(481)
     );
+}
+
+/// `mwiB2buaSubscription`: whose news they are is known, whatever their addresses say.
+#[test]
+fn news_of_our_own_subscriptions_need_no_trigger() {
+    let never = BOTH.replace(
+        r#""triggerCondition": {"strategy": "Always"}"#,
+        r#""triggerCondition": {"strategy": "MatchRegex", "pattern": "never", "source": ""}"#,
+    );
+    assert_ne!(never, BOTH);
+    let app = app(&never);
+    let news = |pool: &str, account: &str| {
+        let to = "<sip:somebody@mailbox.example>";
+        let news = standalone("NOTIFY", "sip:x@192.0.2.1", to, "192.0.2.99", SUMMARY, BODY);
+        let mailbox = Some((pool.into(), account.into()));
+        decided(&app, &Standalone { mailbox, ..news })
+    };
+    let out = news("line", "sip:+332@itsp.example").expect("a route");
+    assert_eq!(
+        addresses(&out),
+        [
+            "<sip:carol@in.example>",
+            "<sip:carol@in.example>",
+            "sip:carol@in.example",
+            "sip:inside.example;transport=tcp;lr"
+        ]
+    );
+    assert!(
+        String::from_utf8_lossy(&out.body.expect("the body"))
+            .contains("Message-Account: sip:carol@in.example\r\n")
+    );
+    // Without an alias, and of an account or a pool that has gone meanwhile.
+    assert_eq!(news("line", "sip:+333@itsp.example").err(), Some(481));
+    assert_eq!(news("line", "sip:+339@itsp.example").err(), Some(481));
+    assert_eq!(news("other", "sip:+331@itsp.example").err(), Some(481));
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl Passage {
             Side::B => b,
         };
         let (Some(half), Some(inbound)) = (half, crossing.inbound.as_mut()) else {
+            tracing::info!(status = %response.status, "the request of our own is answered");
             return self.crossed(at);
         };
         let tag = half.dialog.local_tag.to_string();
@@ -124,6 +125,8 @@ impl Passage {
         if let (Some(half), Some(inbound)) = (half, crossing.inbound.as_mut()) {
             let tag = half.dialog.local_tag.to_string();
             inbound.refuse(failure, &tag, &mut half.wire(&self.profile, env));
+        } else {
+            tracing::info!(status = %failure.status, reason = ?failure.reason, "the request of our own goes nowhere");
         }
         self.crossed(at);
     }

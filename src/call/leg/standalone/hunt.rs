@@ -80,17 +80,11 @@ impl Passage {
     pub(super) fn try_next(&mut self, failure: Failure, env: &mut Env<'_>) {
         self.tried += 1;
         let route = self.routes.pop_front().filter(|_| self.tried <= MAX_ROUTES);
-        let (Some(route), Some(first)) = (
-            route,
-            self.crossings
-                .first_mut()
-                .filter(|crossing| crossing.inbound.is_some()),
-        ) else {
+        let (Some(route), Some(first)) = (route, self.crossings.first_mut()) else {
             self.current = None;
             return self.refuse(0, &failure, env);
         };
-        let Some(inbound) = &first.inbound else { return };
-        let asked = &inbound.request;
+        let asked = &self.asked;
         let cseq = first_cseq(env);
         let (tag, call_id) = (env.ids.tag(), env.ids.call_id());
         // RFC 6665 §4.1.2.1, §4.2.1: also a NOTIFY that nobody subscribed to names where its sender is.

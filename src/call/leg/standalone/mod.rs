@@ -22,7 +22,7 @@ use crate::{
         Unsent, failure::Kind, signal::without_asker,
     },
     sip::{
-        Message, Method, Status,
+        Message, Method, ParseError, Request, Status,
         dialog::Dialog,
         routing::{DialogKey, NextHop, Target, TransactionKey},
     },
@@ -59,6 +59,8 @@ pub enum PassageOutput {
 #[derive(Debug)]
 pub struct Passage {
     profile: Arc<Profile>,
+    /// What is asked.
+    asked: Request,
     a: Half,
     /// Towards who is asked: of the route that is tried, or was answered.
     b: Option<Half>,
@@ -134,8 +136,9 @@ impl Passage {
         let dialog = Dialog::uas(&request, &tag, first_cseq(env)).map_err(|error| bad(&error.to_string()))?;
         let mut a = Half::new(dialog, None, own, &profile);
         a.note(&request, &from.source);
-        let inbound = Inbound::new(key, request, cseq.number, &from, &a.wire(&profile, env));
+        let inbound = Inbound::new(key, request.clone(), cseq.number, &from, &a.wire(&profile, env));
         Ok(Self {
+            asked: request,
             a,
             b: None,
             crossings: vec![Crossing {
@@ -149,6 +152,33 @@ impl Passage {
             current: None,
             tried: 0,
             max_forwards,
+            subscription: None,
+            out: VecDeque::from([PassageOutput::Ask(Box::new(view))]),
+            profile,
+        })
+    }
+
+    /// A request that nobody waits for: the application is asked where it goes, and nobody is told what became of it.
+    ///
+    /// # Errors
+    /// When the request has no From, To, Call-ID or CSeq that can be read.
+    pub fn originate(view: Standalone, profile: Arc<Profile>, env: &mut Env<'_>) -> Result<Self, ParseError> {
+        let dialog = Dialog::uas(&view.request, &env.ids.tag(), first_cseq(env))?;
+        Ok(Self {
+            asked: view.request.clone(),
+            a: Half::new(dialog, None, None, &profile),
+            b: None,
+            crossings: vec![Crossing {
+                asker: Side::A,
+                inbound: None,
+                outbound: None,
+                last: false,
+            }],
+            phase: Phase::Asking,
+            routes: VecDeque::new(),
+            current: None,
+            tried: 0,
+            max_forwards: 70,
             subscription: None,
             out: VecDeque::from([PassageOutput::Ask(Box::new(view))]),
             profile,

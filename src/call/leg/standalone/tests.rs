@@ -167,7 +167,7 @@ impl Rig {
         self.now = until;
     }
     /// The only thing that was sent, a request.
-    fn request(&mut self) -> crate::sip::Request {
+    fn request(&mut self) -> Request {
         match self.only() {
             Message::Request(request) => request,
             Message::Response(response) => panic!("a response: {response:?}"),
@@ -185,7 +185,7 @@ impl Rig {
         self.sent.remove(0).0
     }
     /// A NOTIFY of bob inside of the dialog of our SUBSCRIBE.
-    fn notify(&self, subscribe: &crate::sip::Request, cseq: u32, tag: &str, state: &str) -> Message {
+    fn notify(&self, subscribe: &Request, cseq: u32, tag: &str, state: &str) -> Message {
         let field = |name: &str| subscribe.headers.get(name).unwrap_or_default();
         parsed(
             format!(
@@ -201,7 +201,7 @@ impl Rig {
     }
 }
 
-fn reply(request: &crate::sip::Request, code: u16, headers: &[(&str, &str)]) -> Response {
+fn reply(request: &Request, code: u16, headers: &[(&str, &str)]) -> Response {
     let mut response = request.respond(Status::new(code).expect("a code"), Some("bob"));
     for (name, value) in headers {
         response.headers.push(*name, *value);
@@ -358,4 +358,5 @@ fn what_leads_nowhere_is_said_to_who_asked() {
     assert_eq!(refused("Expires: soon\r\n"), Status::BAD_REQUEST);
 }
 
+mod originated;
 mod subscriptions;

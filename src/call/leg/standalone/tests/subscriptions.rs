@@ -3,7 +3,7 @@
 use super::*;
 
 /// Alice has subscribed for ten minutes; bob has said 200 for eight.
-fn subscribed() -> (Rig, crate::sip::Request, Response) {
+fn subscribed() -> (Rig, Request, Response) {
     let more =
         "Event: presence\r\nExpires: 600\r\nAccept: application/pidf+xml\r\nRecord-Route: <sip:p1;lr>\r\n";
     let mut rig = Rig::bridged(asks("SUBSCRIBE", 1, "", more, ""));

@@ -1,0 +1,606 @@
+//! One subscription to a mailbox, from its first SUBSCRIBE to its end (RFC 6665 §4.1).
+
+use super::{
+    dialog::{Heard, Usage},
+    notice::{self, Notice},
+    plan::{MailboxPlan, MailboxStatus},
+};
+use crate::{
+    call::{Env, LookupError, Transmit},
+    registration::{
+        answers::Answers,
+        backoff::{CAP, delay, random_part},
+        granted,
+        operation::{Operation, PATIENCE, Trial, Trouble},
+        request::{Way, add_via, contact},
+    },
+    sip::{
+        Method, NameAddr, Request, Response, Status, Text, Uri,
+        routing::{Destination, DialogKey, NextHop, Own, Target, Transport},
+        subscription::Termination,
+        timers::Timers,
+        transaction::{Client, Fired},
+    },
+};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration, time::Instant};
+
+/// A refresh comes no sooner, however little was granted.
+const SOONEST: Duration = Duration::from_secs(1);
+/// No subscription lasts longer without a word of ours, and no 423 makes us ask for more.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// When somebody is asked again who said that there is nothing to subscribe to, before chance shortens it.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What a [`MailboxSubscription`] wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum MailboxOutput {
+    /// Call [`MailboxSubscription::turn`] when it is its turn.
+    Turn,
+    /// Resolve this (RFC 3263); answered by [`MailboxSubscription::resolved`].
+    Lookup(NextHop),
+    /// Responses and requests of this dialog belong here from now on.
+    Dialog(DialogKey),
+    /// They do not any more.
+    Gone(DialogKey),
+    /// Send this.
+    Transmit(Transmit),
+    /// A target did not answer.
+    Dead(Target),
+    /// This NOTIFY has news of the mailbox.
+    News(Box<Request>),
+    /// [`MailboxSubscription::status`] has changed.
+    Changed,
+    /// The last output: there is no subscription any more.
+    Finished,
+}
+
+/// See the module. Contract: after any call, drain [`Self::poll_output`] to `None`, then wait for a message, a turn or
+/// [`Self::poll_timeout`].
+#[derive(Debug)]
+pub struct MailboxSubscription {
+    plan: Arc<MailboxPlan>,
+    timers: Timers,
+    user_agent: Text,
+    answers: Answers,
+    state: State,
+    /// The account may subscribe.
+    ready: bool,
+    /// The way that its registrar has named.
+    service_route: Arc<[Uri]>,
+    usage: Option<Usage>,
+    /// Until when it was granted.
+    lapses: Option<Instant>,
+    /// Since when there is this one.
+    since: Option<Instant>,
+    /// By when its first NOTIFY should have come.
+    silent_until: Option<Instant>,
+    failed: Option<Arc<str>>,
+    failures: u32,
+    /// What the notifier takes at least (423).
+    least: Duration,
+    /// Where our datagrams are seen to come from, where that is not what we call ourselves (RFC 3581).
+    observed: Option<(IpAddr, u16)>,
+    /// The port that is the account's own, if it has one: it stays open as long as this is held.
+    own: Option<Own>,
+    ending: bool,
+    out: VecDeque<MailboxOutput>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The account is not registered.
+    Unready,
+    /// Waits for its turn.
+    Queued,
+    /// Nothing to do until then: refresh, or another attempt.
+    Resting(Instant),
+    /// On its way.
+    Busy(Box<Operation>),
+    /// It was ended; until then its last NOTIFY is answered.
+    Leaving(Instant),
+    /// Nothing follows.
+    Over,
+}
+
+impl MailboxSubscription {
+    /// One that waits for [`Self::ready`], or wants its first turn where its account need not be registered.
+    pub fn new(plan: Arc<MailboxPlan>, user_agent: Text, timers: Timers) -> Self {
+        let ready = !plan.after_registration;
+        let mut new = Self {
+            plan,
+            timers,
+            user_agent,
+            answers: Answers::default(),
+            state: State::Unready,
+            ready,
+            service_route: Arc::default(),
+            usage: None,
+            lapses: None,
+            since: None,
+            silent_until: None,
+            failed: None,
+            failures: 0,
+            least: Duration::ZERO,
+            observed: None,
+            own: None,
+            ending: false,
+            out: VecDeque::new(),
+        };
+        if ready {
+            new.queue();
+        }
+        new
+    }
+    /// What it was told.
+    pub fn plan(&self) -> &Arc<MailboxPlan> {
+        &self.plan
+    }
+    /// How far it is.
+    pub fn status(&self) -> MailboxStatus {
+        match (self.lapses, &self.failed, &self.state) {
+            (Some(_), ..) => MailboxStatus::Subscribed,
+            (None, Some(why), _) => MailboxStatus::Failed(why.clone()),
+            (None, None, State::Unready | State::Queued) => MailboxStatus::Waiting,
+            (None, None, _) => MailboxStatus::InProgress,
+        }
+    }
+    /// Whether it waits for its turn.
+    pub const fn is_queued(&self) -> bool {
+        matches!(self.state, State::Queued)
+    }
+    /// Whether there is something to lose if its turn is late.
+    pub const fn is_urgent(&self) -> bool {
+        self.lapses.is_some() || self.ending
+    }
+    /// Whether all is said, and only a last NOTIFY may come.
+    pub const fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Leaving(_) | State::Over)
+    }
+    /// The next thing that it wants done.
+    pub fn poll_output(&mut self) -> Option<MailboxOutput> {
+        self.out.pop_front()
+    }
+    /// When to call [`Self::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let state = match &self.state {
+            State::Unready | State::Queued | State::Over => None,
+            State::Resting(until) | State::Leaving(until) => Some(*until),
+            State::Busy(operation) => operation.poll_timeout(),
+        };
+        [state, self.lapses, self.silent_until]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+    /// The account is registered, and its requests are to take this way (RFC 3608); `None`: it is not. What was granted stays.
+    pub fn ready(&mut self, service_route: Option<Arc<[Uri]>>) {
+        if !self.plan.after_registration {
+            return;
+        }
+        self.ready = service_route.is_some();
+        if let Some(route) = service_route {
+            self.service_route = route;
+            if matches!(self.state, State::Unready) {
+                self.queue();
+            }
+        } else if self.usage.is_none() && matches!(self.state, State::Queued | State::Resting(_)) {
+            self.failed = None;
+            self.state = State::Unready;
+            self.out.push_back(MailboxOutput::Changed);
+        }
+    }
+    /// It is its turn: begins an operation.
+    pub fn turn(&mut self, env: &mut Env<'_>) {
+        if !matches!(self.state, State::Queued) {
+            return;
+        }
+        if self.usage.is_none() && !self.ready {
+            self.failed = None;
+            self.state = State::Unready;
+            return self.out.push_back(MailboxOutput::Changed);
+        }
+        let usage = match self.usage.take() {
+            Some(usage) => usage,
+            None => {
+                let usage = Usage::new(&self.plan, &self.service_route, env.ids);
+                self.out.push_back(MailboxOutput::Dialog(usage.key()));
+                usage
+            }
+        };
+        self.answers.begin();
+        let expires = if self.ending {
+            Duration::ZERO
+        } else {
+            self.plan.expires.max(self.least)
+        };
+        let hop = usage.hop().by(self.plan.own.as_ref());
+        self.usage = Some(usage);
+        self.state = State::Busy(Box::new(Operation::new(expires, hop.clone())));
+        self.out.push_back(MailboxOutput::Lookup(hop));
+        self.out.push_back(MailboxOutput::Changed);
+    }
+    /// The answer to [`MailboxOutput::Lookup`].
+    pub fn resolved(&mut self, hop: &NextHop, found: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        if operation.hop.as_ref() != Some(hop) {
+            return;
+        }
+        match found {
+            Ok(targets) => {
+                operation.found(&targets);
+                self.own = targets.first().and_then(|target| target.own.clone());
+                self.next("no address", env);
+            }
+            Err(error) => self.fail(Trouble::passing(error.to_string()), None, env),
+        }
+    }
+    /// A response to a SUBSCRIBE of its dialog.
+    pub fn response(&mut self, response: &Response, env: &mut Env<'_>) {
+        let (State::Busy(operation), Some(usage)) = (&mut self.state, &self.usage) else {
+            return;
+        };
+        let (Ok(via), Ok(cseq), Some(trial)) = (
+            response.headers.via(),
+            response.headers.cseq(),
+            &mut operation.trial,
+        ) else {
+            return;
+        };
+        let is_ours = via.branch().as_ref() == Some(&trial.branch)
+            && cseq.number == usage.cseq()
+            && cseq.method == Method::Subscribe
+            && response.headers.values("Via").count() == 1;
+        if !is_ours || !trial.transaction.receive(response.status, env.now).pass {
+            return;
+        }
+        trial.patience = None;
+        if response.status.is_provisional() {
+            return;
+        }
+        let way = trial.way.clone();
+        if way.target.transport == Transport::Udp && (via.rport().is_some() || via.received().is_some()) {
+            self.observed = granted::observed(response, &way.target.sent_by);
+        }
+        self.settle(response, way, env);
+    }
+    /// A final response.
+    fn settle(&mut self, response: &Response, way: Way, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        let status = response.status;
+        if status.is_success() {
+            return self.granted(response, env);
+        }
+        if matches!(
+            status,
+            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+        ) {
+            // The answer goes to the member that asked, and to no other (acceptance #25, S8).
+            if let Some(credentials) = &self.plan.credentials
+                && self.answers.take(response, credentials)
+            {
+                return self.send(way, env);
+            }
+            self.answers.clear();
+        }
+        if status.code() == 423
+            && let Some(least) = response.headers.number("Min-Expires")
+            && operation.raise(Duration::from_secs(least.into()).min(LONGEST))
+        {
+            self.least = operation.expires;
+            return self.send(way, env);
+        }
+        let trouble = Trouble {
+            why: granted::why(response).into(),
+            retry_after: response.headers.retry_after(),
+            refused: granted::is_refusal(status) || status == Status::NOT_IMPLEMENTED,
+        };
+        if status == Status::SERVICE_UNAVAILABLE && operation.has_more() {
+            operation.refusal = Some(trouble);
+            return self.next("no response", env);
+        }
+        self.fail(trouble, Some(status), env);
+    }
+    fn granted(&mut self, response: &Response, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        let asked = operation.expires;
+        let Some(usage) = &mut self.usage else { return };
+        if asked.is_zero() {
+            self.lapses = None;
+            self.state = State::Leaving(env.now + self.timers.t1_64());
+            return self.out.push_back(MailboxOutput::Changed);
+        }
+        usage.granted(response);
+        let seconds = response.headers.number("Expires");
+        let time = seconds.map_or(asked, |seconds| Duration::from_secs(seconds.into()));
+        let time = time.min(LONGEST);
+        if time.is_zero() {
+            return self.fail(Trouble::passing("the notifier granted no time"), None, env);
+        }
+        if self.since.is_none() {
+            self.since = Some(env.now);
+            // RFC 6665 §4.1.2.4, timer N.
+            self.silent_until = (!usage.has_spoken).then(|| env.now + self.timers.t1_64());
+        } else {
+            self.failures = 0;
+        }
+        self.lapses = Some(env.now + time);
+        self.failed = None;
+        if self.ending {
+            self.queue();
+        } else {
+            self.state = State::Resting(env.now + random_part(time, env.ids).max(SOONEST));
+        }
+        self.out.push_back(MailboxOutput::Changed);
+    }
+    /// Sends to the next target, if there is one.
+    fn next(&mut self, otherwise: &str, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        match operation.next_way() {
+            Some(way) => self.send(way, env),
+            None => {
+                let trouble = operation.outcome(otherwise);
+                self.fail(trouble, None, env);
+            }
+        }
+    }
+    fn send(&mut self, way: Way, env: &mut Env<'_>) {
+        let (State::Busy(operation), Some(usage)) = (&mut self.state, &mut self.usage) else {
+            return;
+        };
+        let mut request = usage.subscribe(operation.expires, &self.user_agent);
+        let ours = contact(self.plan.aor.user(), &way, self.observed);
+        request
+            .headers
+            .push("Contact", NameAddr::of(ours.clone()).to_text());
+        if let Some(credentials) = &self.plan.credentials {
+            self.answers.dress(credentials, &mut request, env.ids);
+        }
+        let branch: Text = env.ids.branch().into();
+        add_via(&mut request.headers, &way.target, &branch);
+        let bytes = request.to_bytes();
+        if let Some([instead, after]) = way.for_size(bytes.len()) {
+            operation.put_first(after);
+            return self.send(instead, env);
+        }
+        let reliable = way.target.transport.is_reliable();
+        let to = Destination::Target(way.target.clone());
+        operation.trial = Some(Trial {
+            branch,
+            contact: ours,
+            transaction: Client::start(bytes.clone(), reliable, self.timers, env.now),
+            patience: operation.has_more().then_some(env.now + PATIENCE),
+            way,
+        });
+        self.out
+            .push_back(MailboxOutput::Transmit(Transmit { bytes, to }));
+    }
+    /// A request of its dialog; gives what it is answered with.
+    pub fn request(&mut self, request: &Request, env: &mut Env<'_>) -> Response {
+        if request.method != Method::Notify {
+            let mut response = request.respond(Status::METHOD_NOT_ALLOWED, None);
+            response.headers.push("Allow", Method::Notify.to_string());
+            return response;
+        }
+        let said = match notice::read(request) {
+            Ok(said) => said,
+            Err(response) => return *response,
+        };
+        let Some(usage) = &mut self.usage else {
+            return request.respond(Status::CALL_DOES_NOT_EXIST, None);
+        };
+        match usage.hear(request) {
+            Ok(Heard::New) => {}
+            Ok(Heard::Again) => return request.respond(Status::OK, None),
+            Err(status) => return request.respond(status, None),
+        }
+        self.silent_until = None;
+        if !self.ending && !request.body.is_empty() {
+            self.out.push_back(MailboxOutput::News(Box::new(request.clone())));
+        }
+        match said {
+            Notice::Lasts(Some(seconds)) => self.lasts(Duration::from_secs(seconds.into()), env),
+            Notice::Lasts(None) => {}
+            Notice::Over(termination) => self.terminated(&termination, env),
+        }
+        request.respond(Status::OK, None)
+    }
+    /// A NOTIFY says that it lasts no longer than that: what is shorter than was granted counts.
+    fn lasts(&mut self, time: Duration, env: &mut Env<'_>) {
+        let until = env.now + time;
+        if self.lapses.is_none_or(|lapses| lapses <= until) {
+            return;
+        }
+        if let State::Resting(refresh) = &mut self.state {
+            let sooner = env.now + random_part(time, env.ids).max(SOONEST);
+            *refresh = (*refresh).min(sooner);
+            self.lapses = Some(until.max(*refresh));
+        }
+    }
+    /// The notifier has ended it (RFC 6665 §4.1.3).
+    fn terminated(&mut self, termination: &Termination, env: &mut Env<'_>) {
+        let reason = termination
+            .reason
+            .as_ref()
+            .map(|reason| reason.to_str().into_owned());
+        let why = format!(
+            "ended by the notifier: {}",
+            reason.as_deref().unwrap_or("no reason")
+        );
+        if self.ending {
+            return self.finish();
+        }
+        // One that has lasted was no failure.
+        if self.since.is_some_and(|since| since + CAP <= env.now) {
+            self.failures = 0;
+        }
+        self.lose();
+        let asked = termination
+            .retry_after
+            .map(|seconds| Duration::from_secs(seconds.into()));
+        self.rest(&why, asked, termination.is_for_good(), env);
+    }
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
+        if self.silent_until.is_some_and(|until| until <= env.now) {
+            self.silent_until = None;
+            // RFC 6665 would have us give it up. Some tell nothing before something changes.
+            tracing::warn!(account = %self.plan.aor, "the mailbox is subscribed to, and no NOTIFY has come");
+        }
+        if self.lapses.is_some_and(|until| until <= env.now) {
+            match self.state {
+                // What is on its way may still renew it.
+                State::Busy(_) => self.lapses = None,
+                State::Unready | State::Queued | State::Resting(_) | State::Leaving(_) | State::Over => {
+                    self.lose()
+                }
+            }
+            self.out.push_back(MailboxOutput::Changed);
+        }
+        match &mut self.state {
+            State::Resting(until) if *until <= env.now => self.queue(),
+            State::Leaving(until) if *until <= env.now => self.finish(),
+            State::Busy(operation) => {
+                let Some(trial) = &mut operation.trial else {
+                    return;
+                };
+                let mut silent = trial.patience.is_some_and(|until| until <= env.now);
+                while let Some(fired) = trial.transaction.fire(env.now) {
+                    match fired {
+                        Fired::Send(_) if silent => {}
+                        Fired::Send(bytes) => {
+                            let to = Destination::Target(trial.way.target.clone());
+                            self.out
+                                .push_back(MailboxOutput::Transmit(Transmit { bytes, to }));
+                        }
+                        Fired::TimedOut => silent = true,
+                    }
+                }
+                if silent {
+                    self.out.push_back(MailboxOutput::Dead(trial.way.target.clone()));
+                    self.next("No response", env);
+                }
+            }
+            State::Unready | State::Resting(_) | State::Queued | State::Leaving(_) | State::Over => {}
+        }
+    }
+    /// The SUBSCRIBE with this branch could not be sent to its target.
+    pub fn undeliverable(&mut self, branch: &[u8], env: &mut Env<'_>) {
+        if let State::Busy(operation) = &self.state
+            && let Some(trial) = &operation.trial
+            && trial.branch.as_bytes() == branch
+            && trial.transaction.is_calling()
+        {
+            self.next("I/O error", env);
+        }
+    }
+    /// Goes on by another plan for the same mailbox; with other credentials at once, where the last attempt has failed.
+    pub fn update(&mut self, plan: Arc<MailboxPlan>) {
+        let answers_differ = plan.credentials != self.plan.credentials;
+        let after = plan.after_registration;
+        let newly_free = self.plan.after_registration && !after;
+        self.plan = plan;
+        if newly_free {
+            self.ready = true;
+        }
+        if answers_differ {
+            self.answers.clear();
+        }
+        let waits = matches!(self.state, State::Unready) && self.ready;
+        let tries_again = answers_differ && self.failed.is_some() && matches!(self.state, State::Resting(_));
+        if (waits || tries_again) && !self.ending {
+            self.failures = 0;
+            self.queue();
+        }
+    }
+    /// Ends it (RFC 6665 §4.1.2.3), then [`MailboxOutput::Finished`].
+    pub fn end(&mut self) {
+        self.ending = true;
+        match &self.state {
+            // What is on its way may begin one.
+            State::Busy(_) | State::Leaving(_) | State::Over => {}
+            State::Unready | State::Queued | State::Resting(_) if self.usage.is_none() => self.finish(),
+            State::Queued => {}
+            State::Unready | State::Resting(_) => self.queue(),
+        }
+    }
+    /// There is no subscription any more.
+    fn lose(&mut self) {
+        self.lapses = None;
+        self.since = None;
+        self.silent_until = None;
+        if let Some(usage) = self.usage.take() {
+            self.out.push_back(MailboxOutput::Gone(usage.key()));
+        }
+    }
+    fn queue(&mut self) {
+        if !self.ready && self.usage.is_none() {
+            self.failed = None;
+            self.state = State::Unready;
+            return self.out.push_back(MailboxOutput::Changed);
+        }
+        self.state = State::Queued;
+        self.out.push_back(MailboxOutput::Turn);
+    }
+    fn finish(&mut self) {
+        self.lose();
+        self.state = State::Over;
+        self.out.push_back(MailboxOutput::Changed);
+        self.out.push_back(MailboxOutput::Finished);
+    }
+    /// An operation has failed; `status`: by that answer.
+    fn fail(&mut self, trouble: Trouble, status: Option<Status>, env: &mut Env<'_>) {
+        let known = self.usage.as_ref().is_some_and(Usage::is_known);
+        if self.ending {
+            let was_end = matches!(&self.state, State::Busy(operation) if operation.expires.is_zero());
+            return if was_end || !known {
+                self.finish()
+            } else {
+                self.queue()
+            };
+        }
+        let is_refresh = self.since.is_some();
+        if is_refresh && status.is_some_and(ends_subscription) {
+            // The notifier knows nothing of it: it is asked for anew at once, and not again and again.
+            self.lose();
+            self.failed = Some(trouble.why.clone());
+            if self.failures == 0 {
+                self.failures = 1;
+                self.queue();
+                return self.out.push_back(MailboxOutput::Changed);
+            }
+            return self.rest(&trouble.why, trouble.retry_after, false, env);
+        }
+        if !is_refresh || self.lapses.is_none() {
+            self.lose();
+        }
+        let for_good = trouble.refused && self.usage.is_none();
+        self.rest(&trouble.why, trouble.retry_after, for_good, env);
+    }
+    /// Waits before the next attempt.
+    fn rest(&mut self, why: &str, asked: Option<Duration>, for_good: bool, env: &mut Env<'_>) {
+        self.failures = self.failures.saturating_add(1);
+        self.failed = Some(why.into());
+        let wait = if for_good {
+            random_part(HOUR, env.ids)
+        } else {
+            // What the notifier asks for is kept to for longer than of a registrar: no call depends on it.
+            let least = asked.unwrap_or_default().min(HOUR);
+            delay(self.failures, asked, env.ids).max(least)
+        };
+        self.state = State::Resting(env.now + wait);
+        self.out.push_back(MailboxOutput::Changed);
+    }
+}
+
+/// Answers to a refresh that say that there is no subscription (RFC 6665 §4.1.2.2, RFC 5057 §5.1).
+fn ends_subscription(status: Status) -> bool {
+    matches!(status.code(), 404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604)
+}

@@ -1,0 +1,6 @@
+//! Subscriptions on virtual time, with a notifier in every mood.
+
+mod accounts;
+mod happy;
+mod rig;
+mod weather;
