@@ -15,6 +15,8 @@ mod mailbox;
 mod own;
 #[path = "registrations/peers.rs"]
 mod peers;
+#[path = "registrations/presence.rs"]
+mod presence;
 #[path = "registrations/registrar.rs"]
 mod registrar;
 #[path = "registrations/server.rs"]

@@ -1,15 +1,17 @@
 //! One subscription to a mailbox, from its first SUBSCRIBE to its end (RFC 6665 §4.1).
 
+mod hearing;
+mod setback;
+
 use super::{
-    dialog::{Heard, Usage},
-    notice::{self, Notice},
+    dialog::Usage,
     plan::{MailboxPlan, MailboxStatus},
 };
 use crate::{
     call::{Env, LookupError, Transmit},
     registration::{
         answers::Answers,
-        backoff::{CAP, delay, random_part},
+        backoff::random_part,
         granted,
         operation::{Operation, PATIENCE, Trial, Trouble},
         request::{Way, add_via, contact},
@@ -17,7 +19,6 @@ use crate::{
     sip::{
         Method, NameAddr, Request, Response, Status, Text, Uri,
         routing::{Destination, DialogKey, NextHop, Own, Target, Transport},
-        subscription::Termination,
         timers::Timers,
         transaction::{Client, Fired},
     },
@@ -28,8 +29,6 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration, time::I
 const SOONEST: Duration = Duration::from_secs(1);
 /// No subscription lasts longer without a word of ours, and no 423 makes us ask for more.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// When somebody is asked again who said that there is nothing to subscribe to, before chance shortens it.
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a [`MailboxSubscription`] wants done.
 #[derive(Debug, PartialEq, Eq)]
@@ -382,71 +381,6 @@ impl MailboxSubscription {
         self.out
             .push_back(MailboxOutput::Transmit(Transmit { bytes, to }));
     }
-    /// A request of its dialog; gives what it is answered with.
-    pub fn request(&mut self, request: &Request, env: &mut Env<'_>) -> Response {
-        if request.method != Method::Notify {
-            let mut response = request.respond(Status::METHOD_NOT_ALLOWED, None);
-            response.headers.push("Allow", Method::Notify.to_string());
-            return response;
-        }
-        let said = match notice::read(request) {
-            Ok(said) => said,
-            Err(response) => return *response,
-        };
-        let Some(usage) = &mut self.usage else {
-            return request.respond(Status::CALL_DOES_NOT_EXIST, None);
-        };
-        match usage.hear(request) {
-            Ok(Heard::New) => {}
-            Ok(Heard::Again) => return request.respond(Status::OK, None),
-            Err(status) => return request.respond(status, None),
-        }
-        self.silent_until = None;
-        if !self.ending && !request.body.is_empty() {
-            self.out.push_back(MailboxOutput::News(Box::new(request.clone())));
-        }
-        match said {
-            Notice::Lasts(Some(seconds)) => self.lasts(Duration::from_secs(seconds.into()), env),
-            Notice::Lasts(None) => {}
-            Notice::Over(termination) => self.terminated(&termination, env),
-        }
-        request.respond(Status::OK, None)
-    }
-    /// A NOTIFY says that it lasts no longer than that: what is shorter than was granted counts.
-    fn lasts(&mut self, time: Duration, env: &mut Env<'_>) {
-        let until = env.now + time;
-        if self.lapses.is_none_or(|lapses| lapses <= until) {
-            return;
-        }
-        if let State::Resting(refresh) = &mut self.state {
-            let sooner = env.now + random_part(time, env.ids).max(SOONEST);
-            *refresh = (*refresh).min(sooner);
-            self.lapses = Some(until.max(*refresh));
-        }
-    }
-    /// The notifier has ended it (RFC 6665 §4.1.3).
-    fn terminated(&mut self, termination: &Termination, env: &mut Env<'_>) {
-        let reason = termination
-            .reason
-            .as_ref()
-            .map(|reason| reason.to_str().into_owned());
-        let why = format!(
-            "ended by the notifier: {}",
-            reason.as_deref().unwrap_or("no reason")
-        );
-        if self.ending {
-            return self.finish();
-        }
-        // One that has lasted was no failure.
-        if self.since.is_some_and(|since| since + CAP <= env.now) {
-            self.failures = 0;
-        }
-        self.lose();
-        let asked = termination
-            .retry_after
-            .map(|seconds| Duration::from_secs(seconds.into()));
-        self.rest(&why, asked, termination.is_for_good(), env);
-    }
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
         if self.silent_until.is_some_and(|until| until <= env.now) {
@@ -555,52 +489,4 @@ impl MailboxSubscription {
         self.out.push_back(MailboxOutput::Changed);
         self.out.push_back(MailboxOutput::Finished);
     }
-    /// An operation has failed; `status`: by that answer.
-    fn fail(&mut self, trouble: Trouble, status: Option<Status>, env: &mut Env<'_>) {
-        let known = self.usage.as_ref().is_some_and(Usage::is_known);
-        if self.ending {
-            let was_end = matches!(&self.state, State::Busy(operation) if operation.expires.is_zero());
-            return if was_end || !known {
-                self.finish()
-            } else {
-                self.queue()
-            };
-        }
-        let is_refresh = self.since.is_some();
-        if is_refresh && status.is_some_and(ends_subscription) {
-            // The notifier knows nothing of it: it is asked for anew at once, and not again and again.
-            self.lose();
-            self.failed = Some(trouble.why.clone());
-            if self.failures == 0 {
-                self.failures = 1;
-                self.queue();
-                return self.out.push_back(MailboxOutput::Changed);
-            }
-            return self.rest(&trouble.why, trouble.retry_after, false, env);
-        }
-        if !is_refresh || self.lapses.is_none() {
-            self.lose();
-        }
-        let for_good = trouble.refused && self.usage.is_none();
-        self.rest(&trouble.why, trouble.retry_after, for_good, env);
-    }
-    /// Waits before the next attempt.
-    fn rest(&mut self, why: &str, asked: Option<Duration>, for_good: bool, env: &mut Env<'_>) {
-        self.failures = self.failures.saturating_add(1);
-        self.failed = Some(why.into());
-        let wait = if for_good {
-            random_part(HOUR, env.ids)
-        } else {
-            // What the notifier asks for is kept to for longer than of a registrar: no call depends on it.
-            let least = asked.unwrap_or_default().min(HOUR);
-            delay(self.failures, asked, env.ids).max(least)
-        };
-        self.state = State::Resting(env.now + wait);
-        self.out.push_back(MailboxOutput::Changed);
-    }
-}
-
-/// Answers to a refresh that say that there is no subscription (RFC 6665 §4.1.2.2, RFC 5057 §5.1).
-fn ends_subscription(status: Status) -> bool {
-    matches!(status.code(), 404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604)
 }

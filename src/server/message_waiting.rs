@@ -1,5 +1,8 @@
 //! The task that drives all subscriptions to mailboxes.
 
+mod post;
+
+use self::post::Post;
 use super::{Gauges, orders::Control, redact::Redacted, standalone::reply};
 use crate::{
     app::{
@@ -16,7 +19,7 @@ use crate::{
     },
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -31,8 +34,6 @@ use tokio::{
 const QUEUE: usize = 4096;
 /// Messages taken at once.
 const BATCH: usize = 64;
-/// News that are being passed on at one moment; others wait, the last of each account.
-const PASSED_ON_AT_ONCE: usize = 64;
 /// When there is no deadline: far away.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -98,42 +99,6 @@ impl Drop for Delivery {
     }
 }
 
-/// News that are to be passed on: of each account one at a time, and of those that wait the last. A summary says all that there is,
-/// so that an older one is worth nothing.
-#[derive(Default)]
-struct Post {
-    /// Accounts with news on their way, and what has come since.
-    out: HashMap<AccountKey, Option<Box<Standalone>>>,
-    /// Accounts whose turn comes.
-    queue: VecDeque<AccountKey>,
-    waiting: HashMap<AccountKey, Box<Standalone>>,
-}
-
-impl Post {
-    fn put(&mut self, key: AccountKey, news: Box<Standalone>) {
-        if let Some(next) = self.out.get_mut(&key) {
-            *next = Some(news);
-        } else if self.waiting.insert(key.clone(), news).is_none() {
-            self.queue.push_back(key);
-        }
-    }
-    fn delivered(&mut self, key: AccountKey) {
-        if let Some(Some(next)) = self.out.remove(&key) {
-            self.put(key, next);
-        }
-    }
-    /// The next ones that may go.
-    fn next(&mut self) -> Option<(AccountKey, Box<Standalone>)> {
-        if self.out.len() >= PASSED_ON_AT_ONCE {
-            return None;
-        }
-        let key = self.queue.pop_front()?;
-        let news = self.waiting.remove(&key)?;
-        self.out.insert(key.clone(), None);
-        Some((key, news))
-    }
-}
-
 /// See the module.
 struct Driver {
     net: Net,
@@ -148,7 +113,7 @@ struct Driver {
     lookups: HashMap<NextHop, Vec<u64>>,
     /// Where the message came from that is being looked at.
     source: Option<Source>,
-    post: Post,
+    post: Post<Box<Standalone>>,
     ending: bool,
     over: watch::Sender<bool>,
 }

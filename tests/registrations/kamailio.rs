@@ -15,9 +15,10 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Kamailio {
+/// A running one.
+pub(crate) struct Kamailio {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     said: Arc<Mutex<Vec<String>>>,
     _home: tempfile::TempDir,
 }
@@ -25,13 +26,17 @@ struct Kamailio {
 impl Kamailio {
     fn start(algorithm: &str) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
+        Self::configured(home, &CONFIG.replace("ALGORITHM", algorithm))
+    }
+    /// Runs in that folder by that configuration, in which LISTEN and HOME are replaced.
+    pub(crate) fn configured(home: tempfile::TempDir, config: &str) -> Self {
         let address = UdpSocket::bind("127.0.0.1:0")
             .and_then(|socket| socket.local_addr())
             .expect("a free port");
         let file = home.path().join("kamailio.cfg");
-        let text = CONFIG
+        let text = config
             .replace("LISTEN", &address.to_string())
-            .replace("ALGORITHM", algorithm);
+            .replace("HOME", &home.path().display().to_string());
         fs::write(&file, text).expect("writable");
         let mut child = Command::new("kamailio")
             .args(["-DD", "-E", "-e", "-m", "32", "-M", "4", "-f"])
@@ -62,11 +67,11 @@ impl Kamailio {
         }
     }
     /// How often it has said something with this in it.
-    fn said(&self, text: &str) -> usize {
+    pub(crate) fn said(&self, text: &str) -> usize {
         let said = self.said.lock().expect("no panic");
         said.iter().filter(|line| line.contains(text)).count()
     }
-    fn everything(&self) -> String {
+    pub(crate) fn everything(&self) -> String {
         self.said.lock().expect("no panic").join("\n")
     }
 }

@@ -45,6 +45,11 @@ impl Application for Away {
 
 /// One that trusts nobody of its own.
 pub(crate) async fn start(registrations: Registrations) -> Server {
+    start_with(registrations, Bound::new(Away)).await
+}
+
+/// The same with another application.
+pub(crate) async fn start_with(registrations: Registrations, app: Bound) -> Server {
     let settings = ServerSettings {
         listen: vec![Listen {
             transport: Transport::Udp,
@@ -69,9 +74,7 @@ pub(crate) async fn start(registrations: Registrations) -> Server {
         name_servers: Vec::new(),
         drain_timeout: Duration::ZERO,
     };
-    Server::start(settings, Bound::new(Away))
-        .await
-        .expect("it starts")
+    Server::start(settings, app).await.expect("it starts")
 }
 
 /// An account of that name at `registrar`, in the realm and domain `example.org`.
