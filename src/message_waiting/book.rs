@@ -104,7 +104,7 @@ impl MailboxBook {
             if let Some(number) = before.remove(&key.account) {
                 self.accounts(pool, env.now).insert(key.account.clone(), number);
             }
-            self.put_one(pool, &key.account, plan, &mut changes, env);
+            self.put_one(pool, &key.account, plan, &mut changes, env.now);
         }
         for number in before.into_values() {
             changes.removed += 1;
@@ -115,7 +115,7 @@ impl MailboxBook {
     /// One account, new or changed.
     pub fn put(&mut self, key: &AccountKey, plan: MailboxPlan, env: &mut Env<'_>) -> Changes {
         let mut changes = Changes::default();
-        self.put_one(&key.pool, &key.account, plan, &mut changes, env);
+        self.put_one(&key.pool, &key.account, plan, &mut changes, env.now);
         changes
     }
     /// One account less.
@@ -284,7 +284,7 @@ impl MailboxBook {
         account: &Arc<str>,
         plan: MailboxPlan,
         changes: &mut Changes,
-        env: &mut Env<'_>,
+        now: Instant,
     ) {
         let known = self
             .number(pool, account)
@@ -298,13 +298,13 @@ impl MailboxBook {
             changes.updated += 1;
             if before.is_same_mailbox(&plan) {
                 entry.subscription.update(Arc::new(plan));
-                return self.drain(number, env.now);
+                return self.drain(number, now);
             }
-            self.leave(number, env.now);
+            self.leave(number, now);
         } else {
             changes.added += 1;
         }
-        self.begin(pool, account, plan, env.now);
+        self.begin(pool, account, plan, now);
     }
     fn begin(&mut self, pool: &Arc<str>, account: &Arc<str>, plan: MailboxPlan, now: Instant) {
         self.last += 1;
