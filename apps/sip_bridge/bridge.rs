@@ -4,8 +4,9 @@ use super::{
     lines::{Lines, NoLine, Taken},
     model::{Account, Document, InvitePlan, NotFound, Provider, Trigger},
     number::Dialled,
+    sharing::Sharing,
     template::{Identity, Incoming, Scope, Template, address},
-    trunk::Trunk,
+    trunk::{Trunk, admit},
     ways::Ways,
 };
 use b2bua::{
@@ -15,7 +16,11 @@ use b2bua::{
     },
     sip::{Headers, NameAddr, Text, Uri, auth::Credentials, routing::Own},
 };
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 /// Accounts whose way is down that are passed over in one search.
 const MOST_DOWN: usize = 16;
@@ -37,6 +42,9 @@ pub(super) struct Bridge {
 pub(super) struct Working {
     pub(super) plan: Provider,
     trunk: Arc<Trunk>,
+    /// What other servers know it by, where its calls are counted with theirs.
+    name: Arc<str>,
+    sharing: OnceLock<Sharing>,
 }
 
 /// Why a provider does not take a call.
@@ -210,8 +218,10 @@ impl Bridge {
                 .providers
                 .into_iter()
                 .map(|plan| Working {
+                    name: format!("providers/{}", plan.name).into(),
                     plan,
                     trunk: Arc::default(),
+                    sharing: OnceLock::new(),
                 })
                 .collect(),
             latching,
@@ -225,6 +235,15 @@ impl Bridge {
         self.trunks
             .down(way)
             .map(|why| Reason::Down(way.to_string(), why))
+    }
+
+    /// Calls of other servers count too, from now on: on lines and through providers.
+    pub(super) fn share(&self, sharing: &Sharing) {
+        self.pools.iter().for_each(|lines| lines.share(sharing.clone()));
+        for provider in &self.providers {
+            // Shared once, when its configuration comes into force.
+            let _ = provider.sharing.set(sharing.clone());
+        }
     }
 
     /// Takes over from an earlier configuration what its calls hold.
@@ -311,7 +330,8 @@ impl Bridge {
         {
             return absent(Reason::Limit(what));
         }
-        match working.trunk.take(&plan.limits, now) {
+        let shared = working.sharing.get().map(|sharing| (sharing, &working.name));
+        match admit(&working.trunk, &plan.limits, shared, now).await {
             Ok(call) => outgoing.lease = Some(Lease(Box::new((line, call)))),
             Err(what) => return absent(Reason::Limit(what)),
         }

@@ -271,7 +271,7 @@ impl Lines {
             let registration = AccountKey::new(self.name.clone(), account.uri.uri.as_str());
             let calls = calls.remove(account.uri.uri.as_str());
             Line {
-                name: registration.to_string().into(),
+                name: format!("lines/{registration}").into(),
                 registration,
                 calls: calls.cloned().unwrap_or_default(),
                 account: account.clone(),

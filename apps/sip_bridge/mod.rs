@@ -109,8 +109,8 @@ const KEYS: &[Key] = &[
         name: "line-lease",
         kind: Kind::PositiveSeconds,
         default: "30",
-        help: "With Redis, maxCallsPerLine counts the calls of all servers that name the same Redis, pool and account. What a \
-               server held that has died falls back after this time; a server that lives renews it three times in it.",
+        help: "With Redis, maxCallsPerLine counts the calls of all servers that name the same Redis, pool and account, and a \
+               provider's limits those of all that name the same Redis and provider. What a server held that has died falls back after this time; a server that lives renews it three times in it.",
         reload: true,
         example: "",
     },
@@ -119,7 +119,7 @@ const KEYS: &[Key] = &[
         kind: Kind::OneOf(Without::WORDS),
         default: "count-own",
         help: "New calls while Redis does not answer. count-own: they go on, and each server counts its own alone, so that a \
-               line may have as many calls as there are servers, times maxCallsPerLine. refuse: there are none, \
+               line may have as many calls as there are servers, times maxCallsPerLine, and so a provider. refuse: there are none, \
                where no line may have one call too many. Calls that are there go on in either case, and no call \
                waits for Redis for more than a quarter of a second.",
         reload: true,
@@ -215,10 +215,7 @@ impl Application for SipBridge {
             let server = self.ids.get_mut().unwrap_or_else(PoisonError::into_inner).tag();
             let before = before.and_then(|before| before.sharing.as_ref());
             let sharing = Sharing::start(plan, before, &server);
-            self.bridge
-                .pools
-                .iter()
-                .for_each(|lines| lines.share(sharing.clone()));
+            self.bridge.share(&sharing);
             self.sharing = Some(sharing);
         }
         let registered = self

@@ -1,7 +1,11 @@
-//! Lines that are counted with those of other servers.
+//! Lines and caps that are counted with those of other servers.
 
-use b2bua::accounts::{Gone, RedisSettings, SharedLines, Slot};
-use std::{str::FromStr, sync::Arc, time::Duration};
+use b2bua::accounts::{Caps, Full, Gone, RedisSettings, SharedLines, Slot};
+use std::{
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// `lines-without-redis`: what becomes of calls while nobody knows those of other servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,21 @@ impl Sharing {
             None => SharedLines::start(&plan.redis, plan.lease, server),
         };
         Self { plan, lines }
+    }
+    /// A call within these caps, which all servers keep together.
+    ///
+    /// # Errors
+    /// When the calls of other servers are not known, and none may be placed then.
+    pub(super) async fn admit(
+        &self,
+        name: &Arc<str>,
+        caps: Caps,
+        now: Instant,
+    ) -> Result<Result<Slot, Full>, Gone> {
+        match (self.lines.admit(name, caps, now).await, self.plan.without) {
+            (Err(Gone), Without::CountOwn) => Ok(Ok(self.lines.hold(name))),
+            (answer, _) => answer,
+        }
     }
     /// A place on the first of these lines that has one; which, and the place.
     ///

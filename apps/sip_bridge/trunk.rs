@@ -1,10 +1,12 @@
 //! What all calls through one provider may take together, and where they may go: what a stolen account cannot pass.
 
 use super::{
-    lines::{Count, Held},
+    lines::{Count, Held, NoLine},
     model::{Destinations, ProviderLimits},
     number::Dialled,
+    sharing::Sharing,
 };
+use b2bua::accounts::{Caps, Full, Gone, Slot};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
@@ -48,6 +50,53 @@ impl Trunk {
         }
         Ok(held)
     }
+}
+
+/// A call of a provider: here, and where its calls are counted with those of other servers.
+#[derive(Debug)]
+pub(super) struct Through {
+    _here: Held,
+    _everywhere: Option<Slot>,
+}
+
+/// Takes a call, if the caps allow it: those of all servers that share them, then those of this one, which are all that count while
+/// nobody knows the others'.
+///
+/// # Errors
+/// The cap that does not.
+pub(super) async fn admit(
+    trunk: &Trunk,
+    limits: &ProviderLimits,
+    shared: Option<(&Sharing, &Arc<str>)>,
+    now: Instant,
+) -> Result<Through, String> {
+    let caps = Caps {
+        calls: limits.concurrent_calls,
+        per_second: limits.calls_per_second,
+    };
+    let everywhere = match shared.filter(|_| caps != Caps::default()) {
+        None => None,
+        Some((sharing, name)) => match sharing.admit(name, caps, now).await {
+            Ok(Ok(slot)) => Some(slot),
+            Ok(Err(Full::Calls)) => {
+                let most = caps.calls.unwrap_or_default();
+                return Err(format!(
+                    "all servers have {most} calls together, which is limits.concurrentCalls"
+                ));
+            }
+            Ok(Err(Full::PerSecond)) => {
+                let rate = caps.per_second.unwrap_or_default();
+                return Err(format!(
+                    "all servers got {rate} calls within a second together, which is limits.callsPerSecond"
+                ));
+            }
+            Err(Gone) => return Err(NoLine::Uncounted.to_string()),
+        },
+    };
+    Ok(Through {
+        _here: trunk.take(limits, now)?,
+        _everywhere: everywhere,
+    })
 }
 
 impl Destinations {

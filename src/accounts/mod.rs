@@ -14,6 +14,6 @@ mod tests;
 pub use connection::{Backend, ConnectionError};
 pub use news::{Link, RedisSettings, Tidings};
 pub use record::Record;
-pub use shared::{Gone, SharedLines, Slot};
+pub use shared::{Caps, Full, Gone, SharedLines, Slot};
 pub use source::{Event, Source, Watch};
 pub use sql::{SqlAccounts, SqlError, SqlSettings};

@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) throttle: u32,
     /// `accountToUse`, as JSON.
     pub(crate) strategy: String,
+    /// `limits`, as JSON.
+    pub(crate) caps: String,
     /// Calls go along the accounts' own way, the registrar's, and it is asked so often (seconds) whether it is there.
     pub(crate) qualify: Option<u32>,
     /// Keys of `[b2bua-server::sip-bridge]`, and further sections.
@@ -54,6 +56,7 @@ impl Setup {
             registers: true,
             throttle: 0,
             strategy: r#"{"strategy": "Random"}"#.to_owned(),
+            caps: "{}".to_owned(),
             qualify: None,
             more: String::new(),
         }
@@ -69,6 +72,7 @@ impl Setup {
             throttle,
             strategy,
             loader,
+            caps,
             ..
         } = self;
         let way = match self.qualify {
@@ -78,7 +82,7 @@ impl Setup {
         let text = format!(
             r#"{{"schemaVersion": 2,
             "providers": [{{"name": "p", "accountPool": "pool", "accountToUse": {strategy},
-                "onAccountNotFound": "decline", "triggerCondition": {{"strategy": "Always"}},
+                "onAccountNotFound": "decline", "limits": {caps}, "triggerCondition": {{"strategy": "Always"}},
                 "outgoingInvite": {{"to": "sip:{{incoming.requestUri.user}}@{{account.uri.hostport}}"{way} }}],
             "accountPools": {{"pool": {{"registrationRequired": {registers}, "maxCallsPerLine": {limit},
                 "outboundProxy": "<sip:{registrar}>", "registrar": "<sip:{registrar}>",

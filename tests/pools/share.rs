@@ -113,6 +113,101 @@ fn limits_hold_to_the_call_over_two_servers_and_a_killed_ones_lines_come_back() 
     assert_eq!(fill(&two).len(), ACCOUNTS * LINES, "nothing has leaked");
 }
 
+/// The same of what a provider's `limits` say: five calls at once, where lines would take ten.
+#[test]
+fn a_providers_calls_are_counted_over_two_servers_and_a_killed_ones_come_back() {
+    const CAP: usize = 5;
+    let redis = Daemon::redis();
+    let mut setup = setup(redis.port, "refuse");
+    setup.caps = format!(r#"{{"concurrentCalls": {CAP}}}"#);
+    let (one, two) = (setup.start(), setup.start());
+    counting(&one);
+    counting(&two);
+    let mut mine: Vec<_> = (0..3).map(|_| call(one.udp()).expect("below the cap")).collect();
+    let theirs = fill(&two);
+    assert_eq!(theirs.len(), CAP - 3, "to the call");
+    assert_eq!(call(one.udp()).err(), Some(488));
+    mine.pop().expect("there").end();
+    one.until(|gauges| gauges["calls"] == 2);
+    thread::sleep(Duration::from_millis(300));
+    let moved = fill(&two);
+    assert_eq!(moved.len(), 1, "the one that the other gave back");
+    thread::sleep(Duration::from_millis(LEASE * 1000 + 1500));
+    assert_eq!(call(two.udp()).err(), Some(488), "leases are renewed");
+    assert_eq!(call(one.udp()).err(), Some(488));
+
+    let killed = Instant::now();
+    one.service.signal(Signal::KILL);
+    drop(mine);
+    assert_eq!(call(two.udp()).err(), Some(488), "its calls are not over at once");
+    let mut back = Vec::new();
+    while back.is_empty() {
+        back = fill(&two);
+        let since = killed.elapsed();
+        assert!(since < Duration::from_millis(LEASE * 1000 + 1500), "{since:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    println!(
+        "the calls of the killed server came back after {:?}",
+        killed.elapsed()
+    );
+    back.extend(fill(&two));
+    // Both were taken within a few milliseconds of each other, and may fall back apart.
+    thread::sleep(Duration::from_millis(300));
+    back.extend(fill(&two));
+    assert_eq!(back.len(), 2, "exactly those of the killed server");
+    for up in theirs.into_iter().chain(moved).chain(back) {
+        up.end();
+    }
+    two.until_empty();
+    assert_eq!(fill(&two).len(), CAP, "nothing has leaked");
+}
+
+/// Calls that begin within a second: two servers that are asked for as much as they can take.
+#[test]
+fn no_second_has_more_calls_of_two_servers_than_a_provider_may_have() {
+    const RATE: usize = 4;
+    let redis = Daemon::redis();
+    let mut setup = setup(redis.port, "refuse");
+    setup.caps = format!(r#"{{"callsPerSecond": {RATE}}}"#);
+    let servers = [setup.start(), setup.start()];
+    servers.iter().for_each(counting);
+    let lasts = Duration::from_secs(5);
+    let began = Instant::now();
+    let callers = servers.each_ref().map(Server::udp).map(|address| {
+        thread::spawn(move || {
+            let mut taken = Vec::new();
+            while began.elapsed() < lasts {
+                let asked = Instant::now();
+                match call(address) {
+                    Ok(up) => {
+                        taken.push((asked, Instant::now()));
+                        up.end();
+                    }
+                    Err(code) => assert_eq!(code, 488),
+                }
+            }
+            taken
+        })
+    });
+    let by_server = callers.map(|caller| caller.join().expect("no panic"));
+    let counts = by_server.each_ref().map(Vec::len);
+    let mut taken: Vec<_> = by_server.into_iter().flatten().collect();
+    // Each was counted somewhere between its two times.
+    taken.sort_unstable();
+    for window in taken.windows(RATE + 1) {
+        let first = window.iter().map(|(asked, _)| *asked).min().expect("some");
+        let last = window.iter().map(|(_, up)| *up).max().expect("some");
+        assert!(last - first >= Duration::from_secs(1), "{window:?}");
+    }
+    println!("{counts:?} calls in {lasts:?} at {RATE} a second");
+    assert!(
+        taken.len() >= RATE * 4,
+        "and no less than it may have: {counts:?}"
+    );
+    assert!(taken.len() <= RATE * 6, "{counts:?}");
+}
+
 /// What Redis has forgotten it is told again.
 #[test]
 fn a_redis_that_has_lost_its_memory_is_told_what_calls_hold() {

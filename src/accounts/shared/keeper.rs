@@ -1,0 +1,199 @@
+//! The task that renews what is held in Redis, and gives back what is not.
+
+use super::{BATCH, Shared, Work, key};
+use crate::accounts::news::{NewsError, RedisSettings, client};
+use redis::{RedisError, aio::MultiplexedConnection};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+/// How long Redis may take for what no call waits for.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Between two attempts to reach it.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Places to give back that are remembered while Redis is gone: what is forgotten falls back by its lease.
+const REMEMBERED: usize = 10_000;
+
+/// See the module.
+pub(super) struct Keeper {
+    shared: Weak<Shared>,
+    server: String,
+    settings: RedisSettings,
+    lease: Duration,
+    told: mpsc::UnboundedReceiver<Work>,
+    /// To be given back.
+    free: Vec<(Arc<str>, u64)>,
+    /// Whether the log has said that Redis is gone.
+    lost: bool,
+}
+
+/// Why a keeper has stopped keeping.
+enum End {
+    /// Nobody holds anything, and nobody will.
+    Over,
+    Redis(NewsError),
+}
+
+impl From<NewsError> for End {
+    fn from(error: NewsError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl Keeper {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        settings: &RedisSettings,
+        told: mpsc::UnboundedReceiver<Work>,
+    ) -> Self {
+        Self {
+            shared: Arc::downgrade(shared),
+            server: shared.server.clone(),
+            settings: settings.clone(),
+            lease: shared.lease,
+            told,
+            free: Vec::new(),
+            lost: false,
+        }
+    }
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.keep().await {
+                End::Over => return,
+                End::Redis(error) => {
+                    if let Some(shared) = self.shared.upgrade() {
+                        *shared.connection() = None;
+                    }
+                    if !self.lost {
+                        tracing::warn!(%error, "Redis is gone: calls of other servers are not known, and new ones follow lines-without-redis");
+                    }
+                    self.lost = true;
+                }
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "what is gone is asked again after a while"
+            )]
+            sleep(PAUSE).await;
+        }
+    }
+    /// From one loss of the connection to the next.
+    async fn keep(&mut self) -> End {
+        match self.connected().await {
+            Ok(connection) => match self.serve(connection).await {
+                Ok(()) => End::Over,
+                Err(error) => End::Redis(error),
+            },
+            Err(end) => end,
+        }
+    }
+    async fn connected(&mut self) -> Result<MultiplexedConnection, End> {
+        let client = client(&self.settings)?;
+        let opened = answered(client.get_multiplexed_async_connection()).await;
+        // What was said of an earlier connection is not about this one.
+        loop {
+            match self.told.try_recv() {
+                Ok(Work::Give(line, number)) => self.free.push((line, number)),
+                Ok(Work::Lost) => {}
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => return Err(End::Over),
+            }
+        }
+        if self.free.len() > REMEMBERED {
+            self.free.clear();
+        }
+        let connection = opened?;
+        // First what calls hold, lest others take their places.
+        self.renew(&connection).await?;
+        let Some(shared) = self.shared.upgrade() else {
+            return Ok(connection);
+        };
+        *shared.connection() = Some(connection.clone());
+        drop(shared);
+        // And what they took meanwhile without Redis.
+        self.renew(&connection).await?;
+        let news = if self.lost {
+            "Redis is back"
+        } else {
+            "Redis is there"
+        };
+        tracing::info!("{news}: lines are counted with those of other servers");
+        self.lost = false;
+        Ok(connection)
+    }
+    /// Until the connection is lost, or there is nothing left to do.
+    async fn serve(&mut self, connection: MultiplexedConnection) -> Result<(), NewsError> {
+        #[expect(clippy::disallowed_methods, reason = "leases are renewed by the clock")]
+        let mut due = interval(self.lease / 3);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        due.tick().await;
+        self.give(&connection).await?;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let lost = tokio::select! {
+                taken = self.told.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        return Ok(());
+                    }
+                    let mut lost = false;
+                    for work in batch.drain(..) {
+                        match work {
+                            Work::Give(line, number) => self.free.push((line, number)),
+                            Work::Lost => lost = true,
+                        }
+                    }
+                    lost
+                }
+                _ = due.tick() => {
+                    self.renew(&connection).await?;
+                    false
+                }
+            };
+            if lost {
+                return Err(NewsError::Silent);
+            }
+            self.give(&connection).await?;
+        }
+    }
+    async fn renew(&self, connection: &MultiplexedConnection) -> Result<(), NewsError> {
+        let Some(renewals) = self.shared.upgrade().map(|shared| shared.renewals()) else {
+            return Ok(());
+        };
+        for renewal in renewals {
+            answered(renewal.exec_async(&mut connection.clone())).await?;
+        }
+        Ok(())
+    }
+    /// Gives back what is free. What was not given back for want of an answer is tried again.
+    async fn give(&mut self, connection: &MultiplexedConnection) -> Result<(), NewsError> {
+        while !self.free.is_empty() {
+            let some = &self.free[self.free.len().saturating_sub(BATCH)..];
+            let mut pipeline = redis::pipe();
+            for (line, number) in some {
+                pipeline
+                    .cmd("ZREM")
+                    .arg(key(line))
+                    .arg(format!("{}:{number}", self.server))
+                    .ignore();
+            }
+            answered(pipeline.exec_async(&mut connection.clone())).await?;
+            let left = self.free.len().saturating_sub(BATCH);
+            self.free.truncate(left);
+        }
+        Ok(())
+    }
+}
+
+async fn answered<T>(asked: impl Future<Output = Result<T, RedisError>>) -> Result<T, NewsError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a Redis that has vanished does not say so"
+    )]
+    let answer = timeout(ANSWER, asked).await;
+    Ok(answer.map_err(|_| NewsError::Silent)??)
+}
