@@ -22,6 +22,9 @@ use crate::{
     sip::{CSeq, Method, NameAddr, ReferTo, Request},
 };
 
+/// Legs of one call, former ones included, beyond which nobody takes a place in it. They stay to answer what still comes.
+const MOST_LEGS: usize = 64;
+
 /// A party that is to take the place of another.
 pub(super) struct Rebridge {
     /// Of the transfer.
@@ -36,9 +39,10 @@ pub(super) struct Rebridge {
     referred_by: Option<Text>,
     /// The dialog of the target that the new one replaces.
     replaces: Option<Replaces>,
-    routes: VecDeque<Outgoing>,
+    pub(super) routes: VecDeque<Outgoing>,
     /// The one that is being tried.
-    route: Option<Outgoing>,
+    pub(super) route: Option<Outgoing>,
+    pub(super) redirects: Redirects,
     /// Its addresses of which media would live elsewhere.
     later: Vec<Target>,
     attempts: u32,
@@ -106,6 +110,9 @@ impl Call {
         if self.rebridge.is_some() || self.transfers.is_any() || self.adoption.is_any() {
             return refuse(Status::REQUEST_PENDING);
         }
+        if self.members.len() >= MOST_LEGS {
+            return Some(Failure::of(Kind::Capacity, Origin::Local));
+        }
         None
     }
 
@@ -138,6 +145,7 @@ impl Call {
             referred_by,
             routes: VecDeque::new(),
             route: None,
+            redirects: Redirects::default(),
             later: Vec::new(),
             attempts: 0,
             leg: None,

@@ -2,15 +2,18 @@
 
 use super::{Call, Failure, Lease, Outgoing, Side};
 use crate::sip::{Uri, uri::Scheme};
+use std::collections::VecDeque;
 
-/// Contacts that one call goes after, however many it is told of.
+/// Contacts that one call, or one transfer, goes after, however many it is told of.
 const MOST: usize = 8;
 
-/// How far a call has been sent on.
+/// How far a call, or a transfer's, has been sent on.
 #[derive(Default)]
 pub(super) struct Redirects {
-    /// Who has been called so, or is going to be.
+    /// Who has been called, or is going to be.
     targets: Vec<Uri>,
+    /// How many of them as contacts of somebody else.
+    followed: usize,
     /// Of the route that was redirected: it is used for as long as the call goes after its contacts.
     pub(super) lease: Option<Lease>,
 }
@@ -26,9 +29,6 @@ impl Call {
         self.member_of(Side::B).and_then(|member| member.lease.take())
     }
     /// Puts the contacts of a redirection before the other routes. `false` where there are none that can be followed.
-    ///
-    /// Each is called on the route that led to the redirection, by the same rules: whoever stands there still decides
-    /// whether it may be called. Nobody is called twice so, and nobody in clear who was to be called by `sips`.
     pub(super) fn follow(&mut self, failure: &Failure) -> bool {
         if !self.is_redirection(failure) {
             return false;
@@ -36,22 +36,45 @@ impl Call {
         let Some(route) = &self.current else {
             return false;
         };
+        self.redirects.follow(failure, route, &mut self.routes)
+    }
+    /// The same for the target of a transfer.
+    pub(super) fn follow_target(&mut self, failure: &Failure) -> bool {
+        if !self.is_redirection(failure) {
+            return false;
+        }
+        self.rebridge.as_mut().is_some_and(|rebridge| {
+            let route = rebridge.route.as_ref();
+            route.is_some_and(|route| rebridge.redirects.follow(failure, route, &mut rebridge.routes))
+        })
+    }
+}
+
+impl Redirects {
+    /// Puts the contacts before other routes. Whether there are any that can be followed.
+    ///
+    /// Each is called on the route that led to the redirection, by the same rules: whoever stands there still decides
+    /// whether it may be called. Nobody is called twice so, and nobody in clear who was to be called by `sips`.
+    fn follow(&mut self, failure: &Failure, route: &Outgoing, routes: &mut VecDeque<Outgoing>) -> bool {
         let secure = route.target.scheme() == Scheme::Sips;
         let mut contacts = failure.headers.contacts().unwrap_or_default();
         // Stable: of those that are equally likely the first stays first.
         contacts.sort_by_key(|contact| std::cmp::Reverse(thousandths(contact.param("q").flatten())));
-        let mut routes = Vec::new();
-        let targets = &mut self.redirects.targets;
+        let mut found = Vec::new();
+        if !self.targets.contains(&route.target) {
+            self.targets.push(route.target.clone());
+        }
         for contact in contacts {
             let target = contact.uri.without_headers();
             let scheme = target.scheme();
             let fits = scheme == Scheme::Sips || (scheme == Scheme::Sip && !secure);
-            if !fits || target == route.target || targets.contains(&target) || targets.len() >= MOST {
+            if !fits || self.targets.contains(&target) || self.followed >= MOST {
                 tracing::debug!(%target, "redirection not followed");
                 continue;
             }
-            targets.push(target.clone());
-            routes.push(Outgoing {
+            self.targets.push(target.clone());
+            self.followed += 1;
+            found.push(Outgoing {
                 target,
                 route: route.route.clone(),
                 from: route.from.clone(),
@@ -68,12 +91,12 @@ impl Call {
                 lease: None,
             });
         }
-        let any = !routes.is_empty();
+        let any = !found.is_empty();
         if any {
-            tracing::info!(status = %failure.status, contacts = routes.len(), "redirected");
+            tracing::info!(status = %failure.status, contacts = found.len(), "redirected");
         }
-        for route in routes.into_iter().rev() {
-            self.routes.push_front(route);
+        for route in found.into_iter().rev() {
+            routes.push_front(route);
         }
         any
     }

@@ -5,7 +5,7 @@ use super::*;
 use crate::call::{
     CallNumber,
     adoption::{Errand, Outcome, Wish},
-    bridge::{adoption::Adoptee, rebridge::replace::MOST_LEGS},
+    bridge::{adoption::Adoptee, rebridge::MOST_LEGS},
 };
 
 /// How long the other call may take to give it. It waits itself until nothing is under way there.

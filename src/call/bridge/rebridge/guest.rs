@@ -41,6 +41,7 @@ impl Call {
                 self.guest_answered(&leg, answer, env);
             }
             Signal::Fail(failure) => {
+                self.keep_lease_of_redirected(&leg, &failure);
                 self.guest_is_gone(&leg);
                 self.guest_failed(failure, env);
             }
@@ -106,6 +107,18 @@ impl Call {
         }
     }
 
+    /// Who is redirected goes on to use its line of an account for those who are called instead.
+    fn keep_lease_of_redirected(&mut self, leg: &Text, failure: &Failure) {
+        if !self.is_redirection(failure) {
+            return;
+        }
+        let lease = self.member(leg).and_then(|member| member.lease.take());
+        if let Some(rebridge) = &mut self.rebridge {
+            let redirects = &mut rebridge.redirects;
+            redirects.lease = lease.or(redirects.lease.take());
+        }
+    }
+
     /// An attempt at the target failed: its other addresses, then the other routes, then the application.
     pub(super) fn guest_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
         let Some(rebridge) = &mut self.rebridge else {
@@ -129,7 +142,12 @@ impl Call {
         let stops = |route: &Outgoing| route.limits.stop_codes.contains(&failure.status);
         if rebridge.route.as_ref().is_some_and(stops) {
             rebridge.routes.clear();
+        } else if self.follow_target(&failure) {
+            return self.try_next_guest(failure, env);
         }
+        let Some(rebridge) = &mut self.rebridge else {
+            return;
+        };
         if !rebridge.routes.is_empty() || self.draining {
             return self.try_next_guest(failure, env);
         }

@@ -84,7 +84,7 @@ impl Call {
         if let Err(failure) = self.media.take_answer(&mut exchange.session, stays, sdp) {
             return self.cannot_go_on(&failure, env);
         }
-        let Some(rebridge) = self.rebridge.take() else {
+        let Some(mut rebridge) = self.rebridge.take() else {
             return;
         };
         let commands = self.media.commit(exchange.session, true);
@@ -93,6 +93,10 @@ impl Call {
         self.note_streams();
         self.agree_on_keys(env);
         self.transfers.succeed(rebridge.by, rebridge.number);
+        if let Some(member) = self.member_of(rebridge.by) {
+            let of_redirected = rebridge.redirects.lease.take();
+            member.lease = member.lease.take().or(of_redirected);
+        }
         let duration = rebridge.route.as_ref().and_then(|route| route.limits.duration);
         let longest = duration.map(|duration| env.now + duration);
         let former = self.keep_adopted(&rebridge);

@@ -5,9 +5,6 @@
 use super::{join::MOST_GLARES, *};
 use crate::call::event::Party;
 
-/// Legs of one call, former ones included. They stay to answer what still comes.
-pub(super) const MOST_LEGS: usize = 64;
-
 impl Call {
     /// An INVITE for the place of one whose dialog this call has.
     pub(in crate::call::bridge) fn replace(
@@ -111,6 +108,7 @@ impl Call {
             replaces: None,
             routes: VecDeque::new(),
             route: None,
+            redirects: Redirects::default(),
             later: Vec::new(),
             attempts: 0,
             leg: Some(call_id.clone()),
