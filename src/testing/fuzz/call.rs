@@ -1,5 +1,8 @@
 //! Whole calls: any order of what parties, relay, application and clock can say.
 
+mod places;
+
+use self::places::{answer, begin, take_over};
 use crate::{
     call::{
         Cause, Command, Designation, Encryption, EncryptionPolicy, Input, LookupError, Origin, Rescue, Side,
@@ -77,7 +80,8 @@ pub fn call(data: &[u8]) {
     play(data, settings());
 }
 
-/// The same in a call that is up, of which the callee has referred the caller to somebody: the server executes that.
+/// The same where the server executes transfers: in a call that is up, of which the callee has referred the caller to somebody
+/// or has not yet, or that rings. Somebody else may call for a place in it.
 pub fn executed_transfer(data: &[u8]) {
     let execute = CallSettings {
         transfer: TransferMode::Execute,
@@ -122,7 +126,16 @@ fn play(data: &[u8], settings: CallSettings) {
     }
     let mut invited = executes;
     if executes {
-        refer(&mut sim);
+        begin(&mut sim);
+        match (mode >> 3) % 4 {
+            3 => {}
+            2 => answer(&mut sim),
+            _ => {
+                answer(&mut sim);
+                request(&mut sim, Who::B, "REFER", 0);
+                sim.run(Duration::from_secs(1));
+            }
+        }
     }
     for _ in 0..MAX_STEPS {
         let Some(step) = next() else { break };
@@ -169,20 +182,6 @@ fn play(data: &[u8], settings: CallSettings) {
     sim.assert_done();
 }
 
-/// A call that is up, and a REFER of the callee.
-fn refer(sim: &mut Sim) {
-    let invite = sim.a.invite("sip:bob@example.org", "", &body(sim, Who::A, 0));
-    sim.send(Side::A, invite);
-    sim.run(Duration::from_secs(1));
-    let answer = sim.b.respond("INVITE", 200, "", "", &body(sim, Who::B, 0));
-    sim.send(Side::B, answer);
-    sim.run(Duration::from_millis(50));
-    let ack = sim.a.ack("");
-    sim.send(Side::A, ack);
-    request(sim, Who::B, "REFER", 0);
-    sim.run(Duration::from_secs(1));
-}
-
 fn body(sim: &Sim, side: Who, byte: u8) -> String {
     let (peer, port, key) = match side {
         Who::C => (&sim.c, 50_000, "CCCCsecretofcarolxxxxxxxxxxxxxxxxxxxxxxx"),
@@ -218,8 +217,8 @@ fn request(sim: &mut Sim, side: Who, method: &str, byte: u8) {
         _ => "",
     };
     let peer = sim.party(side);
-    // Leg B's party has a dialog only once it was invited, and an INVITE to acknowledge only once it sent one.
-    if side != Who::A && !peer.requests.contains_key("INVITE") {
+    // Other parties have a dialog only once they were invited or have called, and an INVITE to acknowledge only once they sent one.
+    if side != Who::A && !peer.requests.contains_key("INVITE") && !peer.has_invited() {
         return;
     }
     let bytes = match method {
@@ -316,7 +315,7 @@ fn outside(sim: &mut Sim, side: Side, byte: u8, executes: bool) {
         2 if sim.wire.iter().any(|entry| entry.1 == side && !entry.2) => return sim.undeliverable(side, ""),
         2 => return,
         // Lookups are answered in their order: one more answer would send one party's messages to another.
-        3 | 4 if executes => return,
+        3 | 4 if executes => return take_over(sim, side, byte),
         3 => Input::Targets(side, Err(LookupError::NotFound("fuzz.example".to_owned()))),
         4 => Input::Targets(side, Ok(vec![sim.target(side)])),
         // One that nobody waits for; those that somebody waits for come in their time.
