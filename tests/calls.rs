@@ -41,6 +41,8 @@ mod forks;
 mod formats;
 #[path = "calls/glare.rs"]
 mod glare;
+#[path = "calls/handovers.rs"]
+mod handovers;
 #[path = "calls/hello.rs"]
 mod hello;
 #[path = "calls/hold.rs"]

@@ -28,8 +28,8 @@ mod ways;
 use b2bua::{
     accounts::{Event, Source, Watch},
     app::{
-        Application, BuildError, Decision, Encryption, Failure, InCall, InCallRequest, Invite, Origin,
-        Registrations, Rescue, Services, Standalone,
+        Application, BuildError, Decision, Encryption, Failure, Handover, InCall, InCallRequest, Invite,
+        Origin, Registrations, Rescue, Services, Standalone,
     },
     call::failure::Kind as FailureKind,
     config::{Key, Kind, Seconds, parsed},
@@ -286,6 +286,12 @@ impl Application for SipBridge {
         };
         self.bridge
             .in_call((incoming, &course.tried), request, || self.random())
+    }
+
+    async fn handover(&self, course: &mut Course, handover: &Handover) -> Result<(), Failure> {
+        let of_account = self.registrations.is_peer(handover.invite.source.remote.ip())
+            || self.bridge.is_server(handover.invite.source.remote.ip());
+        self.bridge.may_take_over(&course.tried, handover, of_account)
     }
 
     fn report(&self) -> Option<serde_json::Value> {

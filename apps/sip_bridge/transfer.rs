@@ -2,13 +2,14 @@
 
 use super::{
     bridge::{Bridge, Tried, Working},
-    lines::Line,
+    lines::{Line, Lines},
     template::{Identity, Incoming, Scope, address},
 };
 use b2bua::{
-    app::{InCall, InCallRequest, Side},
-    sip::{Method, NameAddr, ReferTo, Uri, uri::Scheme},
+    app::{Failure, FailureKind, Handover, InCall, InCallRequest, Origin, Side},
+    sip::{Method, NameAddr, ReferTo, Status, Uri, routing::Source, uri::Scheme},
 };
+use std::net::IpAddr;
 
 impl Bridge {
     /// What becomes of a request inside of a call, of which `incoming` is how it came and `tried` how it went.
@@ -46,6 +47,46 @@ impl Bridge {
                 InCall::Forward
             }
         }
+    }
+
+    /// Whether a device may take a party's place. Who is outside may not: neither a party there, whose call would be one that its
+    /// account does not pay for, nor the place of a party inside, which is its user's own. A device inside comes the way that the
+    /// party comes whose place it calls for: by the same proxy, or from the same host. `of_account`: it comes from a server of
+    /// an account.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_take_over(
+        &self,
+        tried: &Tried,
+        handover: &Handover,
+        of_account: bool,
+    ) -> Result<(), Failure> {
+        let host = |source: &Source| source.remote.ip().to_canonical();
+        let from = host(&handover.invite.source);
+        let is_inside = self.goes_outside(tried, handover.by);
+        let comes_alike = handover.replaced.as_ref().map(host) == Some(from);
+        if is_inside && comes_alike && !of_account {
+            return Ok(());
+        }
+        tracing::info!(
+            %from,
+            replaces_a_party_inside = is_inside,
+            comes_as_that_one_did = comes_alike,
+            comes_from_a_provider = of_account,
+            "a handover is refused: only devices inside take calls over, and only those of parties inside"
+        );
+        Err(Failure::new(
+            Status::FORBIDDEN,
+            Origin::App,
+            FailureKind::Declined,
+        ))
+    }
+
+    /// Whether that host is a server of any account.
+    pub(super) fn is_server(&self, host: IpAddr) -> bool {
+        let of = |pool: &Lines| pool.all().iter().any(|line| pool.is_server(&line.account, host));
+        self.pools.iter().any(|pool| of(pool))
     }
 
     /// Whether what a party asks for goes to the provider: it is at the end of the account's own way.

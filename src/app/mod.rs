@@ -8,9 +8,9 @@ pub mod trunks;
 
 pub use crate::call::failure::Kind as FailureKind;
 pub use crate::call::{
-    CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, HeaderList, HeaderListError,
-    InCall, InCallRequest, Invite, Lease, Limits, MediaPolicy, NatLatching, Origin, Outgoing, RelayChoice,
-    Rescue, Side, Standalone, Summary,
+    CallEvent, Cause, Contact, Decision, Encryption, EncryptionPolicy, Failure, Handover, HeaderList,
+    HeaderListError, InCall, InCallRequest, Invite, Lease, Limits, MediaPolicy, NatLatching, Origin,
+    Outgoing, RelayChoice, Rescue, Side, Standalone, Summary,
 };
 pub use mailboxes::{MailboxPlan, MailboxStatus, Mailboxes};
 pub use registrations::{AccountKey, RegistrationPlan, RegistrationStatus, Registrations};
@@ -65,6 +65,20 @@ pub trait Application: Sized + Send + Sync + 'static {
     fn in_call(&self, call: &mut Self::Call, request: &InCallRequest) -> impl Future<Output = InCall> + Send {
         let _ = (call, request);
         async { InCall::Forward }
+    }
+    /// A device calls for the place of a party of the call, by INVITE with Replaces (RFC 3891): may it? Whoever knows the dialog's
+    /// identifiers and may call can ask for it. With the error it is refused; nobody else hears of that. Yes, unless an application
+    /// says otherwise.
+    ///
+    /// # Errors
+    /// What the device is answered.
+    fn handover(
+        &self,
+        call: &mut Self::Call,
+        handover: &Handover,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = (call, handover);
+        async { Ok(()) }
     }
     /// What there is to say of how it is at the moment, for `SIP_BRIDGE INFO` on the control socket, `/accounts`, and
     /// `b2bua accounts`. `None`: nothing. Must not block.

@@ -221,6 +221,7 @@ impl<A: Application> ErasedCall for HostCall<A> {
                 Question::Route(invite) => Verdict::Route(app.route(call, &invite).await),
                 Question::Rescue(failure) => Verdict::Rescue(app.rescue(call, &failure).await),
                 Question::InCall(request) => Verdict::InCall(app.in_call(call, &request).await),
+                Question::Handover(handover) => Verdict::Handover(app.handover(call, &handover).await),
             }
         })
     }

@@ -10,6 +10,7 @@ pub mod decision;
 mod digit;
 pub mod event;
 pub mod failure;
+pub mod handover;
 pub mod handshake;
 pub mod in_call;
 pub mod invite;
@@ -28,6 +29,7 @@ pub use decision::{
 };
 pub use event::{CallEvent, Party, Sas, Standing, Summary};
 pub use failure::{Cause, Failure, Origin};
+pub use handover::Handover;
 pub use in_call::InCallRequest;
 pub use invite::Invite;
 pub use leg::{Leg, Reliability};
@@ -213,6 +215,8 @@ pub enum Question {
     Rescue(Failure),
     /// A party asks for something within the call: may it?
     InCall(Box<InCallRequest>),
+    /// Somebody calls for the place of a party: may it?
+    Handover(Box<Handover>),
 }
 
 /// What an application answered.
@@ -224,6 +228,8 @@ pub enum Verdict {
     Rescue(Rescue),
     /// To [`Question::InCall`].
     InCall(InCall),
+    /// To [`Question::Handover`]; what it is refused with.
+    Handover(Result<(), Failure>),
 }
 
 /// Orders to a running call.

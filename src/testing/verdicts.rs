@@ -43,6 +43,7 @@ impl Verdicts {
                 Question::Route(invite) => Verdict::Route(Decision::Bridge(routes(&invite))),
                 Question::Rescue(_) => Verdict::Rescue(Rescue::Relay),
                 Question::InCall(_) => Verdict::InCall(InCall::Forward),
+                Question::Handover(_) => Verdict::Handover(Ok(())),
             })
         }))
     }

@@ -78,6 +78,7 @@ fn up(bob: Encryption, carol: Encryption, seed: u64) -> Sim {
             }
             Question::Rescue(_) => Verdict::Rescue(Rescue::Relay),
             Question::InCall(_) => Verdict::InCall(InCall::Forward),
+            Question::Handover(_) => Verdict::Handover(Ok(())),
         })
     }));
     let mut sim = Sim::with(verdicts, executing(), seed);

@@ -126,7 +126,8 @@ impl Ring {
                 Output::Ask(Question::InCall(_)) => {
                     self.feed(pass, Input::Verdict(Verdict::InCall(InCall::Forward)));
                 }
-                Output::Identify(_)
+                Output::Ask(Question::Handover(_))
+                | Output::Identify(_)
                 | Output::Designated(..)
                 | Output::Refused(..)
                 | Output::Adopt(_)

@@ -159,6 +159,7 @@ fn the_application_is_asked_before_the_caller_hears_of_a_failure() {
                 })
             }
             Question::InCall(request) => panic!("{request:?}"),
+            Question::Handover(handover) => panic!("{handover:?}"),
         })
     })));
     scene.b.refuses = Some(486);
@@ -183,6 +184,7 @@ fn an_application_that_tries_for_ever_is_stopped() {
                 Verdict::Rescue(Rescue::Try(vec![route]))
             }
             Question::InCall(request) => panic!("{request:?}"),
+            Question::Handover(handover) => panic!("{handover:?}"),
         })
     })));
     scene.b.refuses = Some(500);

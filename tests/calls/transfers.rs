@@ -30,6 +30,7 @@ fn asking(seed: u64, mut answer: impl FnMut(&InCallRequest) -> InCall + 'static)
             }
             Question::Rescue(_) => Verdict::Rescue(Rescue::Relay),
             Question::InCall(request) => Verdict::InCall(answer(&request)),
+            Question::Handover(_) => Verdict::Handover(Ok(())),
         })
     }));
     let mut sim = Sim::with(verdicts, b2bua::testing::settings(), seed);

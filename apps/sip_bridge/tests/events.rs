@@ -2,7 +2,7 @@
 
 use super::*;
 use b2bua::{
-    app::{InCall, InCallRequest, Side},
+    app::{Handover, InCall, InCallRequest, Side},
     sip::{Method, ReferTo},
 };
 
@@ -135,6 +135,64 @@ fn a_transfer_takes_no_line_and_is_made_by_the_calls_own_account_where_any_would
     ));
     let lines = &app.bridge.pools[0];
     assert_eq!(lines.all().iter().map(|line| line.calls()).sum::<u32>(), 1);
+}
+
+/// Whether somebody at `from` may take the place of a party of the call, whose messages come from `replaced`.
+fn may_take_over(app: &SipBridge, course: &mut Course, (by, replaced): (Side, &str), from: &str) -> bool {
+    let at = |host: &str| Source {
+        transport: Transport::Udp,
+        local: (Ipv4Addr::LOCALHOST, 5060).into(),
+        remote: (host.parse::<Ipv4Addr>().expect("an address"), 5070).into(),
+        flow: FlowId(1),
+    };
+    let handover = Handover {
+        invite: Invite {
+            source: at(from),
+            ..dialled("sip:+4930@b2bua")
+        },
+        by,
+        replaced: Some(at(replaced)),
+    };
+    match ready(app.handover(course, &handover)) {
+        Ok(()) => true,
+        Err(failure) => {
+            assert_eq!((failure.status.code(), failure.origin), (403, Origin::App));
+            false
+        }
+    }
+}
+
+#[test]
+fn who_is_outside_takes_no_call_over() {
+    let app = app(BOTH);
+    let (inside, provider, other) = ("192.0.2.7", "198.51.100.9", "192.0.2.8");
+    let mut out = Course::default();
+    let dialled = invite(
+        "sip:+4930@b2bua",
+        "<sip:alice@in.example>",
+        "<sip:+4930@in.example>",
+        "",
+    );
+    route(&app, &mut out, &dialled).expect("a route");
+    let mut inward = Course::default();
+    let called = invite(
+        "sip:+331@192.0.2.1",
+        "<sip:+49@itsp.example>",
+        "<sip:+331@itsp.example>",
+        "",
+    );
+    route(&app, &mut inward, &called).expect("a route");
+    for (course, user, telephone) in [(&mut out, Side::A, Side::B), (&mut inward, Side::B, Side::A)] {
+        // Another device of a user inside, by the proxy by which he is there.
+        assert!(may_take_over(&app, course, (user, inside), inside));
+        // From outside, or from anywhere else; also where the account's server is where he comes from.
+        assert!(!may_take_over(&app, course, (user, inside), provider));
+        assert!(!may_take_over(&app, course, (user, inside), other));
+        assert!(!may_take_over(&app, course, (user, "192.0.2.50"), "192.0.2.50"));
+        // The telephone's place is nobody's inside, nor another telephone's.
+        assert!(!may_take_over(&app, course, (telephone, provider), inside));
+        assert!(!may_take_over(&app, course, (telephone, provider), provider));
+    }
 }
 
 fn standalone(method: &str, uri: &str, to: &str, host: &str, lines: &str, body: &str) -> Standalone {

@@ -5,13 +5,14 @@
 //! place it takes. With its answer it has them, and the party that stays is offered what it said. Until that one accepts, the
 //! transferor can come back; then it is told, and hung up.
 
+mod admit;
 mod adopted;
 mod guest;
 mod join;
 mod replace;
 mod route;
 
-use self::adopted::Adopted;
+use self::{admit::Caller, adopted::Adopted};
 use super::*;
 use crate::{
     call::{
@@ -74,6 +75,10 @@ enum Stage {
     Wanted,
     /// It is being asked.
     Asked,
+    /// Somebody has called by itself, and the application is to be asked whether it may have the place.
+    Knocking(Box<Caller>),
+    /// It is being asked that.
+    Admitting(Box<Caller>),
     /// The first hop is being looked up.
     LookingUp,
     /// The leg is wanted at the other end of the one that has that dialog, until then.
@@ -188,9 +193,11 @@ impl Call {
                 self.put(Output::Withdraw);
             }
             Some(Stage::Wanted | Stage::LookingUp) => {}
-            // A leg of another call is not called.
+            // Who has called by itself is not called, nor is a leg of another call.
             Some(
-                Stage::Adopting(..)
+                Stage::Knocking(_)
+                | Stage::Admitting(_)
+                | Stage::Adopting(..)
                 | Stage::Dialling
                 | Stage::Calling
                 | Stage::Asking

@@ -143,7 +143,7 @@ impl Call {
             (Verdict::Route(_), Phase::Routing)
                 | (Verdict::Rescue(_), Phase::Rescuing(_))
                 | (Verdict::InCall(_), Phase::Up)
-        ) || self.awaits_route(&verdict);
+        ) || self.awaits_for_guest(&verdict);
         self.asked &= !awaited;
         match (verdict, &self.phase) {
             (Verdict::Route(Decision::Bridge(routes)), Phase::Routing) => {
@@ -172,6 +172,10 @@ impl Call {
             (Verdict::InCall(decision), Phase::Up) => self.request_decided(decision, env),
             (verdict @ (Verdict::Route(_) | Verdict::Rescue(_)), Phase::Up) => {
                 self.guest_decided(verdict, env);
+                self.ask_next();
+            }
+            (Verdict::Handover(verdict), _) => {
+                self.guest_judged(verdict, env);
                 self.ask_next();
             }
             (verdict, phase) => tracing::debug!(?verdict, ?phase, "a verdict that nobody waits for"),

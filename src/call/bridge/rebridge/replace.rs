@@ -3,7 +3,6 @@
 //! takes is hung up. A new one without an offer gets one in its 2xx, and is joined like one that was called.
 
 use super::{join::MOST_GLARES, *};
-use crate::call::event::Party;
 
 impl Call {
     /// An INVITE for the place of one whose dialog this call has.
@@ -65,7 +64,6 @@ impl Call {
         if self.members.len() >= MOST_LEGS {
             return Err(Failure::of(Kind::Capacity, Origin::Local));
         }
-        let view = Invite::of(invite)?;
         let leg = Leg::accept(by, invite.clone(), self.settings.profile.clone(), env)?;
         // It may have tried before.
         let is_former = |member: &Member| member.closed && member.place == Place::Former;
@@ -75,34 +73,19 @@ impl Call {
             let failure = Failure::new(Status::BAD_REQUEST, Origin::Local, Kind::Protocol);
             return Err(failure.because("Call-ID of another dialog of this call"));
         }
-        let local = leg.local_ip().unwrap_or(invite.source.local.ip());
-        let (mut guest, stage, offer) = match leg.offer() {
-            Body::Offer(offer) => {
-                let guest = self.media.admit_guest(by, local, &offer, env)?;
-                (guest, Stage::Calling, offer)
-            }
-            Body::None | Body::Answer(_) => {
-                let suites = self.settings.suites.clone();
-                let (guest, offer) = self.media.offer_guest(by, local, &suites, env)?;
-                (guest, Stage::Dialling, offer)
-            }
-        };
-        if let Some(address) = setup::media_source(invite, false) {
-            guest.trust(address);
-        }
+        let source = self.member(&replaced).and_then(|member| member.source);
+        let caller = Caller::new(invite, &leg, (by, source))?;
         let call_id = leg.call_id().clone();
-        let party = Party::of(&view, call_id.clone());
         let number = self.transfers.next_number();
-        let to = view.from.uri.without_headers().to_string();
+        let to = caller.address();
         self.record.referred(number, by, &to);
         self.event(CallEvent::Referred { by, to });
-        tracing::debug!(?by, guest = %party.call_id, "called for the place of a party");
-        let has_offer = matches!(stage, Stage::Calling);
+        tracing::debug!(?by, guest = %call_id, "called for the place of a party");
         self.rebridge = Some(Rebridge {
             number,
             by,
             transferor: replaced,
-            stage,
+            stage: Stage::Knocking(Box::new(caller)),
             refer_to: None,
             referred_by: None,
             replaces: None,
@@ -111,9 +94,9 @@ impl Call {
             redirects: Redirects::default(),
             later: Vec::new(),
             attempts: 0,
-            leg: Some(call_id.clone()),
-            guest: Some(guest),
-            early: has_offer.then(|| offer.clone()),
+            leg: Some(call_id),
+            guest: None,
+            early: None,
             adopted: None,
             glares: 0,
             absent: None,
@@ -122,9 +105,7 @@ impl Call {
         let mut member = Member::caller(leg, invite.source);
         member.place = Place::Guest;
         self.members.push(member);
-        if !has_offer {
-            self.tell_member(&call_id, Signal::Answer(Body::Offer(offer)), env);
-        }
+        self.ask_next();
         Ok(())
     }
 
@@ -263,8 +244,12 @@ impl Call {
         self.command(commands);
     }
 
-    /// The guest has gone while the party that stays was asked to take it.
+    /// The guest has gone while the application, or the party that stays, was asked to take it.
     pub(super) fn stop_asking(&mut self, env: &mut Env<'_>) {
+        if matches!(&self.rebridge, Some(rebridge) if matches!(rebridge.stage, Stage::Admitting(_))) {
+            self.asked = false;
+            return self.put(Output::Withdraw);
+        }
         let Some(rebridge) = self.rebridge.as_ref().filter(|_| self.is_asking_for_guest()) else {
             return;
         };

@@ -5,8 +5,13 @@ use super::*;
 impl Call {
     /// Asks where a guest is, when one is wanted. `true`: nothing else is to be asked now.
     pub(in crate::call::bridge) fn ask_for_guest(&mut self) -> bool {
-        if !matches!(&self.rebridge, Some(rebridge) if matches!(rebridge.stage, Stage::Wanted)) {
-            return false;
+        match self.rebridge.as_ref().map(|rebridge| &rebridge.stage) {
+            Some(Stage::Wanted) => {}
+            Some(Stage::Knocking(_)) => {
+                self.ask_to_admit();
+                return true;
+            }
+            _ => return false,
         }
         let invite = self.invite_of_transferor();
         let (Some(invite), Some(rebridge)) = (invite, &mut self.rebridge) else {
@@ -51,11 +56,13 @@ impl Call {
     }
 
     /// Whether a verdict is about a guest.
-    pub(in crate::call::bridge) fn awaits_route(&self, verdict: &Verdict) -> bool {
+    pub(in crate::call::bridge) fn awaits_for_guest(&self, verdict: &Verdict) -> bool {
         let stage = self.rebridge.as_ref().map(|rebridge| &rebridge.stage);
         matches!(
             (verdict, stage),
-            (Verdict::Route(_), Some(Stage::Asked)) | (Verdict::Rescue(_), Some(Stage::Rescuing(_)))
+            (Verdict::Route(_), Some(Stage::Asked))
+                | (Verdict::Rescue(_), Some(Stage::Rescuing(_)))
+                | (Verdict::Handover(_), Some(Stage::Admitting(_)))
         )
     }
 
