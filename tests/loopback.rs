@@ -13,6 +13,7 @@ mod loopback {
     mod bridge;
     mod calls;
     pub(crate) mod carriers;
+    mod digest;
     pub(crate) mod dns;
     mod executed;
     mod exhausted;

@@ -92,6 +92,8 @@ pub struct Server {
     pub tls_verify: TlsVerify,
     /// Web pages that may open a WebSocket.
     pub websocket_origins: Words,
+    /// Who may call from anywhere with a password; `None`: nobody.
+    pub digest_users: Option<PathBuf>,
     /// Proxies whose `received` is believed.
     pub trusted_hosts: Networks,
     /// Messages in a second of one host that is not trusted.

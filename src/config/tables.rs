@@ -156,11 +156,23 @@ const SERVER: &[Key] = &[
             check: checked::<Networks>,
         },
         default: "127.0.0.1 ::1",
-        help: "Hosts that may place calls: the proxies in front of this server; all others get 403. The address at which \
+        help: "Hosts that may place calls: the proxies in front of this server; all others get 403, or are asked for a \
+               password (digest-users). The address at which \
                such a proxy saw a phone (received, in its Via) is believed: media of an unencrypted call may come from \
                there too. The addresses of outbound-proxy always count among them.",
         reload: true,
         example: "192.0.2.0/24 2001:db8::5",
+    },
+    Key {
+        name: "digest-users",
+        kind: Kind::Text,
+        default: "",
+        help: "File of users who may place calls from anywhere, with a password (digest authentication, RFC 8760): lines \
+               user:realm:HA1 as htdigest writes them, HA1 being the MD5 or the SHA-256 of user:realm:password in hex; with \
+               both of each user, clients choose the better one. Who is asked for a password has to be in From who it says \
+               that it is. Empty: nobody is asked, and all but trusted-hosts get 403.",
+        reload: true,
+        example: "/etc/b2bua/users",
     },
     Key {
         name: "stranger-rate",

@@ -19,6 +19,7 @@ use b2bua::{
     server::{
         Ledger, ServerSettings,
         cdr::{CdrFile, CdrFormat},
+        digest::Users,
         fresh_zid,
         zid_cache::ZidCache,
     },
@@ -107,8 +108,11 @@ pub(crate) async fn listen(server: &config::Server) -> Result<Vec<Listen>, Strin
     Ok(all)
 }
 
-/// Reads all certificates and keys that `listening` (what the server listens on since its start) and the section name. What is
-/// no reason to refuse them comes back beside.
+/// What is done with TLS, who may come with a password, and what is odd about either, by key.
+pub(crate) type Secured = (Security, Option<Arc<Users>>, Vec<String>);
+
+/// Reads all certificates and keys that `listening` (what the server listens on since its start) and the section name, and the
+/// users. What is no reason to refuse them comes back beside.
 ///
 /// # Errors
 /// All that is wrong with the files.
@@ -116,7 +120,7 @@ pub(crate) fn security(
     config: &Config,
     server: &config::Server,
     listening: &Transports,
-) -> Result<(Security, Vec<TlsFault>), ConfigErrors> {
+) -> Result<Secured, ConfigErrors> {
     let file = |name: &str| (!name.is_empty()).then(|| PathBuf::from(name));
     let verify = |word| match word {
         TlsVerify::None => Verify::Nobody,
@@ -171,8 +175,18 @@ pub(crate) fn security(
             None
         }
     };
-    faults.dedup();
     remarks.dedup();
+    let mut remarks: Vec<_> = remarks.iter().map(ToString::to_string).collect();
+    let mut users = None;
+    if let Some(file) = &server.digest_users {
+        match Users::read(file) {
+            Ok((read, odd)) => {
+                users = Some(Arc::new(read));
+                remarks.extend(odd.iter().map(|what| format!("digest-users: {what}")));
+            }
+            Err(wrong) => faults.extend(wrong.into_iter().map(|what| ("digest-users", what))),
+        }
+    }
     if !faults.is_empty() {
         faults.sort();
         faults.dedup();
@@ -183,7 +197,7 @@ pub(crate) fn security(
         connector,
         origins: server.websocket_origins.0.clone(),
     };
-    Ok((security, remarks))
+    Ok((security, users, remarks))
 }
 
 /// At least one address.
@@ -275,7 +289,7 @@ const WAITING: usize = 10;
 pub(crate) fn settings(
     server: &config::Server,
     listen: Vec<Listen>,
-    security: Security,
+    (security, users): (Security, Option<Arc<Users>>),
     trusted: Networks,
     identity: Option<Arc<Identity>>,
     zid_cache: Option<Arc<ZidCache>>,
@@ -286,6 +300,7 @@ pub(crate) fn settings(
         listen,
         security,
         trusted_hosts: trusted,
+        users,
         keep_alive: server.enable_keepalive,
         stranger_rates: (server.stranger_rate, server.strangers_rate),
         max_calls: server.max_calls,

@@ -160,7 +160,7 @@ impl Running<'_> {
         let registrations = self.registrations.successor();
         let (app, odd) =
             compose::application(self.known, &loaded.config, &loaded.server, &registrations).await?;
-        let (security, remarks) = compose::security(&loaded.config, &loaded.server, &self.transports)?;
+        let (security, users, remarks) = compose::security(&loaded.config, &loaded.server, &self.transports)?;
         let records = self.ledger.prepare(compose::cdr(&loaded.server).as_ref());
         let records = records.map_err(|error| Fault::Failed(format!("b2bua-server/cdr-file: {error}")))?;
         let log = self.logging.prepare().map_err(Fault::Failed)?;
@@ -169,7 +169,7 @@ impl Running<'_> {
         let settings = compose::settings(
             &loaded.server,
             self.listen.clone(),
-            security,
+            (security, users),
             trusted,
             compose::identity(&loaded.server),
             None,

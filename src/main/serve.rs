@@ -106,7 +106,7 @@ async fn check(loaded: &Loaded, known: &[Registered]) -> Result<(), Fault> {
     // What it would have registered goes nowhere.
     let registrations = Registrations::default();
     let (_, odd) = compose::application(known, &loaded.config, &loaded.server, &registrations).await?;
-    let (_, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
+    let (_, _, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
     for remark in remarks {
         println!("b2bua-server/{remark}");
     }
@@ -149,7 +149,8 @@ async fn serve(
     let (app, odd) = compose::application(known, &loaded.config, &loaded.server, &registrations).await?;
     odd.iter().for_each(|remark| warn!("{remark}"));
     let listen = compose::listen(&loaded.server).await.map_err(Fault::Failed)?;
-    let (security, remarks) = compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
+    let (security, users, remarks) =
+        compose::security(&loaded.config, &loaded.server, &loaded.server.transport)?;
     remarks.iter().for_each(|remark| warn!("b2bua-server/{remark}"));
     let trusted = compose::trusted(&loaded.server).await;
     let identity = compose::identity(&loaded.server);
@@ -157,7 +158,7 @@ async fn serve(
     let mut settings = compose::settings(
         &loaded.server,
         listen.clone(),
-        security,
+        (security, users),
         trusted,
         identity,
         zid_cache,

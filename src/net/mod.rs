@@ -34,7 +34,7 @@ use keep::Keeper;
 use resolve::{Place, Resolver};
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -196,6 +196,10 @@ impl Net {
     /// Accepted connections that have brought no message yet.
     pub fn half_open(&self) -> usize {
         self.0.streams.half_open()
+    }
+    /// This host has shown that it hears us, and is none of the strangers for a while, as one that was called.
+    pub fn known(&self, host: IpAddr, now: Instant) {
+        self.0.streams.gate.called(host, now);
     }
     /// Whether a message came over a connection whose peer has shown a certificate of the authority that vouches for callers.
     pub fn is_vouched(&self, source: &Source) -> bool {

@@ -1,6 +1,6 @@
 //! Who may place a call, and how many there may be.
 
-use super::{Gauges, ServerSettings};
+use super::{Gauges, ServerSettings, digest::Users};
 use crate::{
     app::Bound,
     call::{Failure, Origin, bridge::CallSettings, failure::Kind},
@@ -13,6 +13,8 @@ use std::{net::IpAddr, sync::Arc};
 /// What new calls are made by; a reload replaces it as a whole.
 pub(super) struct Policy {
     pub(super) trusted: Networks,
+    /// Who may call from elsewhere; `None`: nobody.
+    pub(super) users: Option<Arc<Users>>,
     max_calls: usize,
     pub(super) calls: Arc<CallSettings>,
     pub(super) identity: Option<Arc<Identity>>,
@@ -52,6 +54,7 @@ impl Policy {
     pub(super) fn new(settings: &ServerSettings, app: Bound) -> Self {
         Self {
             trusted: settings.trusted_hosts.clone(),
+            users: settings.users.clone(),
             max_calls: settings.max_calls,
             calls: settings.calls.clone(),
             identity: settings.identity.clone(),

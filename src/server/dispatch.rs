@@ -4,7 +4,9 @@ use super::{
     Gauges,
     admission::{Load, Policy, Refusal},
     call_task::{self, Seat},
+    callers::{Caller, is_too_large},
     cdr::Desk,
+    digest::Guard,
     handshakes::Shared,
     inbox::inbox,
     maps::{Census, Maps, Origination},
@@ -44,6 +46,7 @@ pub(super) struct Dispatcher {
     pub(super) recent: Recent,
     pub(super) answerer: Arc<Answerer>,
     pub(super) policy: Policy,
+    pub(super) guard: Guard,
     pub(super) dtls: Dtls,
     pub(super) cache: Arc<ZidCache>,
     pub(super) registrations: Registrations,
@@ -139,19 +142,22 @@ impl Dispatcher {
         self.answer(&request, response, source);
     }
     /// Whether this may begin anything: by where it came from, or by what its sender has shown.
-    fn trusts(&self, source: &Source) -> bool {
+    pub(super) fn trusts(&self, source: &Source) -> bool {
         self.policy.trusts(source.remote.ip()) || self.net.is_vouched(source)
     }
     /// Sends an answer of our own. A stranger gets none that is larger than what it sent: the address may be a victim's.
-    pub(super) fn answer(&self, request: &Request, mut response: Response, source: Source) {
-        let trusted = self.trusts(&source);
-        if !trusted {
+    pub(super) fn answer(&self, request: &Request, response: Response, source: Source) {
+        self.answer_to(request, response, source, self.trusts(&source));
+    }
+    /// The same; `known`: the address is certainly not an invented one.
+    fn answer_to(&self, request: &Request, mut response: Response, source: Source, known: bool) {
+        if !known {
             response.headers.remove("User-Agent");
+            if is_too_large(request, &response, source) {
+                return;
+            }
         }
         let transmit = reply(request, &response, source);
-        if !trusted && !source.transport.is_reliable() && transmit.bytes.len() > request.to_bytes().len() {
-            return;
-        }
         tracing::trace!(to = %source.remote, "answered\n{}", Redacted(&transmit.bytes));
         self.net.send(transmit);
     }
@@ -205,18 +211,19 @@ impl Dispatcher {
             let response = self.answerer.response(&request, Status::CALL_DOES_NOT_EXIST);
             return self.answer(&request, response, source);
         }
-        if !self.trusts(&source) && !self.registrations.is_peer(source.remote.ip()) {
-            return self.refuse(&request, &key, source, Refusal::Forbidden);
-        }
+        let Some(caller) = self.caller(&mut request, &key, source) else {
+            return;
+        };
         if let Some(response) = self.answerer.outside(&request) {
             if request.method == Method::Invite {
                 let failure = Failure::new(response.status, Origin::LegA, Kind::Protocol);
                 self.record_refusal(&request, &key, source, failure);
             }
-            return self.answer(&request, response, source);
+            let heard_us = matches!(caller, Caller::User(_)) || self.trusts(&source);
+            return self.answer_to(&request, response, source, heard_us);
         }
         match request.method {
-            Method::Invite => self.invite(request, key, source),
+            Method::Invite => self.invite(request, key, source, caller),
             _ => self.standalone(request, key, source),
         }
     }
@@ -230,7 +237,7 @@ impl Dispatcher {
         }
     }
     /// An INVITE that begins a call.
-    fn invite(&mut self, request: Request, key: TransactionKey, source: Source) {
+    fn invite(&mut self, request: Request, key: TransactionKey, source: Source, caller: Caller) {
         let origination = Origination::of(&request);
         let merged = origination
             .as_ref()
@@ -275,7 +282,8 @@ impl Dispatcher {
             gauges: self.gauges.clone(),
             receipt: self
                 .desk
-                .open(Some(number), self.policy.app.name(), &request, source),
+                .open(Some(number), self.policy.app.name(), &request, source)
+                .of(caller.user()),
             answerer: self.answerer.clone(),
             settings: self.policy.calls.clone(),
             cache: self.cache.clone(),

@@ -66,6 +66,10 @@ pub struct Gauges {
     pub refused: Count,
     /// Calls from hosts that are not trusted.
     pub forbidden: Count,
+    /// Requests that were answered with a question for a password.
+    pub challenged: Count,
+    /// Requests with a wrong one.
+    pub unauthenticated: Count,
     /// Messages that were no SIP, or broke its rules.
     pub faulty: Count,
     /// Messages that belonged to nothing.
@@ -277,6 +281,16 @@ const ABOUT: &[(&str, bool, &str)] = &[
         "Calls refused because of max-calls or full queues, or at the end.",
     ),
     ("forbidden", false, "Requests from hosts that are not trusted."),
+    (
+        "challenged",
+        false,
+        "Requests that were answered with a question for a password (digest-users).",
+    ),
+    (
+        "unauthenticated",
+        false,
+        "Requests with a wrong password, or of a user who is not there.",
+    ),
     ("faulty", false, "Messages that were no SIP, or broke its rules."),
     ("stray", false, "Messages that belonged to nothing."),
     (
@@ -354,6 +368,8 @@ impl Gauges {
             ("answered", self.answered.total()),
             ("refused", self.refused.total()),
             ("forbidden", self.forbidden.total()),
+            ("challenged", self.challenged.total()),
+            ("unauthenticated", self.unauthenticated.total()),
             ("faulty", self.faulty.total()),
             ("stray", self.stray.total()),
             ("dropped", self.dropped.total()),

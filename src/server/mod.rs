@@ -3,7 +3,9 @@
 mod admission;
 mod adoption;
 mod call_task;
+mod callers;
 pub mod cdr;
+pub mod digest;
 mod dispatch;
 mod farewell;
 pub mod gauges;
@@ -44,6 +46,7 @@ use crate::{
 };
 use admission::Policy;
 use cdr::{Desk, RunningCall};
+use digest::Guard;
 use dispatch::Dispatcher;
 use maps::{Census, Maps};
 use orders::Control;
@@ -53,9 +56,10 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{sync, task::JoinHandle};
+use zeroize::Zeroizing;
 use zid_cache::ZidCache;
 
 /// Messages that may wait for the dispatcher. At half of it new calls are refused, so that those that exist find room.
@@ -162,6 +166,10 @@ impl Server {
         let dtls = Dtls::new(settings.dtls);
         let mut secret = [0; 16];
         ids.fill(&mut secret);
+        let mut seal = Zeroizing::new([0; 32]);
+        #[expect(clippy::disallowed_methods, reason = "from when on nonces are counted")]
+        let began = Instant::now();
+        ids.fill(&mut *seal);
         let profile = &settings.calls.profile;
         let (mailbox, registrar) = registrations::start(
             net.clone(),
@@ -197,6 +205,7 @@ impl Server {
             recent: Recent::default(),
             answerer: Arc::new(Answerer::new(secret, settings.calls.profile.user_agent.clone())),
             policy: Policy::new(&settings, app.clone()),
+            guard: Guard::new(seal, began),
             dtls: dtls.clone(),
             cache,
             registrations: settings.registrations.clone(),

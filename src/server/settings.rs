@@ -1,6 +1,6 @@
 //! What a server is told at start and at a reload.
 
-use super::{cdr::Ledger, zid_cache::ZidCache};
+use super::{cdr::Ledger, digest::Users, zid_cache::ZidCache};
 use crate::{
     app::{Registrations, WallClock},
     call::bridge::CallSettings,
@@ -19,6 +19,8 @@ pub struct ServerSettings {
     pub security: Security,
     /// Who may place calls, and whose word about a phone's address is believed; all others get 403. Reloaded.
     pub trusted_hosts: Networks,
+    /// Who may call from anywhere with a password; `None`: nobody. Reloaded.
+    pub users: Option<Arc<Users>>,
     /// `enable-keepalive`. Reloaded.
     pub keep_alive: bool,
     /// Messages and connections in a second that are taken of one host that is not trusted, and of all such hosts. Reloaded.

@@ -1,6 +1,14 @@
-//! Digest authentication (RFC 3261 §22, RFC 7616, RFC 8760), the client's side.
+//! Digest authentication (RFC 3261 §22, RFC 7616, RFC 8760): what the client and the server of it compute, and the header
+//! fields that go between them. A server writes a [`Challenge`], a client makes its answer, and the server reads that as
+//! [`Answer`]. Which nonces a server gives and takes is its own affair.
 
-use super::{Method, ParseError, Response, Status, Text, Uri, lex};
+mod answer;
+mod challenge;
+
+pub use answer::Answer;
+pub use challenge::Challenge;
+
+use super::{ParseError, lex};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -30,23 +38,6 @@ pub struct Credentials {
     pub secret: Secret,
 }
 
-/// One challenge of a 401 or 407.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge {
-    /// Realm.
-    pub realm: String,
-    /// Nonce.
-    pub nonce: String,
-    /// Opaque.
-    pub opaque: Option<String>,
-    /// Digest algorithm.
-    pub algorithm: Algorithm,
-    /// Whether `qop=auth` is offered.
-    pub qop_auth: bool,
-    /// `stale=true`: the nonce was old, the secret was right.
-    pub stale: bool,
-}
-
 /// Algorithms that we can do (RFC 8760 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
@@ -58,154 +49,6 @@ pub enum Algorithm {
     Sha256,
     /// SHA-256-sess
     Sha256Sess,
-}
-
-const fn bad(what: &'static str) -> ParseError {
-    ParseError::bad(what, "challenge")
-}
-
-impl Challenge {
-    /// Reads one `WWW-Authenticate` or `Proxy-Authenticate` value.
-    ///
-    /// # Errors
-    /// When the scheme is not Digest, realm or nonce is missing, or the algorithm or every `qop` is unknown to us: such a
-    /// challenge is to be skipped (RFC 8760 §2.4).
-    pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
-        let text = text.into().trimmed();
-        let scheme_len = text.iter().take_while(|&&b| !lex::is_space(b)).count();
-        let (scheme, rest) = text.split_at(scheme_len);
-        if !scheme.eq_ignore_ascii_case(b"Digest") {
-            return Err(bad("scheme not Digest"));
-        }
-        let (mut realm, mut nonce, mut opaque, mut qop) = (None, None, None, None);
-        let (mut algorithm, mut stale) = (Algorithm::Md5, false);
-        for (name, value) in directives(rest) {
-            match &*name.to_ascii_lowercase() {
-                b"realm" => realm = Some(value),
-                b"nonce" => nonce = Some(value),
-                b"opaque" => opaque = Some(value),
-                b"qop" => qop = Some(value),
-                b"stale" => stale = value.eq_ignore_ascii_case("true"),
-                b"algorithm" => algorithm = Algorithm::of(&value).ok_or(bad("unknown algorithm"))?,
-                // `domain`, `charset` and what is to come change nothing in our answer.
-                _ => {}
-            }
-        }
-        let qop_auth = match &qop {
-            Some(qop)
-                if qop
-                    .split(',')
-                    .any(|word| word.trim().eq_ignore_ascii_case("auth")) =>
-            {
-                true
-            }
-            Some(_) => return Err(bad("qop without auth")),
-            None => false,
-        };
-        Ok(Self {
-            realm: realm.ok_or(bad("no realm"))?,
-            nonce: nonce.ok_or(bad("no nonce"))?,
-            opaque,
-            algorithm,
-            qop_auth,
-            stale,
-        })
-    }
-    /// The challenge of a 401 or 407 that this account answers, and the header that its answer goes into.
-    ///
-    /// The first (they are in the server's order, RFC 8760 §2.4) that the secret can do, of a realm that the account is
-    /// for; what cannot be read is skipped. `None` when there is none.
-    pub fn asked(response: &Response, credentials: &Credentials) -> Option<(&'static str, Self)> {
-        let (asked, header) = if response.status == Status::PROXY_AUTHENTICATION_REQUIRED {
-            ("Proxy-Authenticate", "Proxy-Authorization")
-        } else {
-            ("WWW-Authenticate", "Authorization")
-        };
-        response
-            .headers
-            .all(asked)
-            .filter_map(|value| Self::parse(value).ok())
-            .find(|challenge| {
-                credentials.is_for(&challenge.realm) && credentials.secret.can(challenge.algorithm)
-            })
-            .map(|challenge| (header, challenge))
-    }
-    /// The value of `Authorization` or `Proxy-Authorization`; `nc` counts uses of this nonce from 1.
-    ///
-    /// `None` when the account is for another realm or its secret cannot do this algorithm.
-    pub fn answer(
-        &self,
-        credentials: &Credentials,
-        method: &Method,
-        uri: &Uri,
-        nc: u32,
-        cnonce: &str,
-    ) -> Option<Text> {
-        if !credentials.is_for(&self.realm) {
-            return None;
-        }
-        let ha1 = self.ha1(credentials, cnonce)?;
-        let ha2 = self.algorithm.hash(&[method.as_bytes(), b":", uri.as_text()]);
-        let nc = format!("{nc:08x}");
-        let nonce = self.nonce.as_bytes();
-        let response = if self.qop_auth {
-            let counted = [nc.as_bytes(), b":", cnonce.as_bytes(), b":auth:"].concat();
-            self.algorithm
-                .hash(&[ha1.as_bytes(), b":", nonce, b":", &counted, ha2.as_bytes()])
-        } else {
-            self.algorithm
-                .hash(&[ha1.as_bytes(), b":", nonce, b":", ha2.as_bytes()])
-        };
-        let mut value = b"Digest username=".to_vec();
-        value.extend(lex::quote(credentials.username.as_bytes()));
-        let mut quoted = |name: &str, content: &[u8]| {
-            value.extend_from_slice(name.as_bytes());
-            value.extend(lex::quote(content));
-        };
-        quoted(", realm=", self.realm.as_bytes());
-        quoted(", nonce=", nonce);
-        quoted(", uri=", uri.as_text());
-        quoted(", response=", response.as_bytes());
-        if self.qop_auth || self.algorithm.is_session() {
-            quoted(", cnonce=", cnonce.as_bytes());
-        }
-        if let Some(opaque) = &self.opaque {
-            quoted(", opaque=", opaque.as_bytes());
-        }
-        value.extend_from_slice(format!(", algorithm={}", self.algorithm.as_str()).as_bytes());
-        if self.qop_auth {
-            value.extend_from_slice(format!(", qop=auth, nc={nc}").as_bytes());
-        }
-        Some(value.into())
-    }
-
-    /// RFC 7616 §3.4.2.
-    fn ha1(&self, credentials: &Credentials, cnonce: &str) -> Option<Zeroizing<String>> {
-        if !credentials.secret.can(self.algorithm) {
-            return None;
-        }
-        let ha1 = Zeroizing::new(match &credentials.secret {
-            Secret::Clear(password) => self.algorithm.hash(&[
-                credentials.username.as_bytes(),
-                b":",
-                self.realm.as_bytes(),
-                b":",
-                password.as_bytes(),
-            ]),
-            Secret::Md5Ha1(ha1) | Secret::Sha256Ha1(ha1) => ha1.to_ascii_lowercase(),
-        });
-        if !self.algorithm.is_session() {
-            return Some(ha1);
-        }
-        let session = [
-            ha1.as_bytes(),
-            b":",
-            self.nonce.as_bytes(),
-            b":",
-            cnonce.as_bytes(),
-        ];
-        Some(Zeroizing::new(self.algorithm.hash(&session)))
-    }
 }
 
 impl Credentials {
@@ -245,6 +88,51 @@ impl Algorithm {
     const fn is_session(self) -> bool {
         matches!(self, Self::Md5Sess | Self::Sha256Sess)
     }
+    /// What stands for the secret in a response (RFC 7616 §3.4.2); `who` is the user name and the realm, `session` the nonce
+    /// and the client's. `None`: the secret is a hash of another family.
+    fn ha1(
+        self,
+        secret: &Secret,
+        (username, realm): (&[u8], &[u8]),
+        (nonce, cnonce): (&[u8], &[u8]),
+    ) -> Option<Zeroizing<String>> {
+        if !secret.can(self) {
+            return None;
+        }
+        let ha1 = Zeroizing::new(match secret {
+            Secret::Clear(password) => self.hash(&[username, b":", realm, b":", password.as_bytes()]),
+            Secret::Md5Ha1(ha1) | Secret::Sha256Ha1(ha1) => ha1.to_ascii_lowercase(),
+        });
+        if !self.is_session() {
+            return Some(ha1);
+        }
+        Some(Zeroizing::new(self.hash(&[
+            ha1.as_bytes(),
+            b":",
+            nonce,
+            b":",
+            cnonce,
+        ])))
+    }
+    /// The `response` directive (RFC 7616 §3.4.1), with or without (RFC 2617 §3.2.2.1) a count of the nonce's uses. `asked`
+    /// is the method and the `uri` directive.
+    fn response(
+        self,
+        ha1: &str,
+        nonce: &[u8],
+        counted: Option<Counted<'_>>,
+        asked: (&[u8], &[u8]),
+    ) -> String {
+        let (method, uri) = asked;
+        let ha2 = self.hash(&[method, b":", uri]);
+        let (ha1, ha2) = (ha1.as_bytes(), ha2.as_bytes());
+        match counted {
+            Some(Counted { nc, cnonce }) => {
+                self.hash(&[ha1, b":", nonce, b":", nc, b":", cnonce, b":auth:", ha2])
+            }
+            None => self.hash(&[ha1, b":", nonce, b":", ha2]),
+        }
+    }
     /// The digest of the parts joined, in lower-case hex.
     fn hash(self, parts: &[&[u8]]) -> String {
         fn of<D: Digest>(parts: &[&[u8]]) -> String {
@@ -259,6 +147,17 @@ impl Algorithm {
             Self::Sha256 | Self::Sha256Sess => of::<Sha256>(parts),
         }
     }
+}
+
+/// What `qop=auth` adds.
+#[derive(Clone, Copy)]
+struct Counted<'a> {
+    nc: &'a [u8],
+    cnonce: &'a [u8],
+}
+
+const fn bad(what: &'static str) -> ParseError {
+    ParseError::bad(what, "digest")
 }
 
 /// `name=value` pairs between commas, quotes and escapes undone. What has no `=` is skipped.

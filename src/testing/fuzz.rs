@@ -6,6 +6,7 @@
 
 mod call;
 mod config;
+mod digest;
 mod dtls;
 mod leg;
 mod media;
@@ -16,6 +17,7 @@ mod zrtp;
 
 pub use call::{call, executed_transfer};
 pub use config::config;
+pub use digest::digest;
 pub use dtls::dtls_records;
 pub use leg::leg_operations;
 pub use media::{relay_flow, rtp_demux, srtp};
@@ -34,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sip_uri", sip_uri),
     ("sip_headers", sip_headers),
     ("config", config),
+    ("digest", digest),
     ("sdp", sdp),
     ("call", call),
     ("executed_transfer", executed_transfer),

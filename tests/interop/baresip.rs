@@ -58,6 +58,9 @@ impl Baresip {
         if let Some(proxy) = &setup.proxy {
             account += &format!(";outbound=\"{proxy}\"");
         }
+        if let Some((_, password)) = setup.password {
+            account += &format!(";auth_user=alice;auth_pass={password}");
+        }
         account += match setup.keys {
             Keys::None => "",
             Keys::Sdes => ";mediaenc=srtp-mand",

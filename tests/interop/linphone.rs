@@ -157,6 +157,9 @@ pub(crate) fn rc_file(setup: &Setup) -> String {
             .replacen("[sip]\n", &lines, 1)
             .replace("sip_tls_port=-1", &format!("sip_tls_port={port}"));
     }
+    if let Some((realm, password)) = setup.password {
+        rc += &format!("[auth_info_0]\nusername=alice\npasswd={password}\nrealm={realm}\ndomain={realm}\n");
+    }
     if let Some(proxy) = &setup.proxy {
         rc += &format!(
             "[proxy_0]\nreg_proxy=<{proxy}>\nreg_route=<{proxy};lr>\nreg_identity={}\n\

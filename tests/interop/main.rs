@@ -32,6 +32,7 @@ mod netns;
 mod pairs;
 #[path = "../loopback/party.rs"]
 mod party;
+mod password;
 mod pcap;
 mod phone;
 mod picture;
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
         digits::TESTS,
         messages::TESTS,
         tls::TESTS,
+        password::TESTS,
         trunk::TESTS,
         carriers::TESTS,
         timers::TESTS,

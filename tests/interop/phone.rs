@@ -70,6 +70,8 @@ pub(crate) struct Setup {
     pub(crate) tls: Option<PathBuf>,
     /// By TLS it shows a certificate (Linphone).
     pub(crate) certified: bool,
+    /// What it answers where it is asked for a password: the realm, and the password.
+    pub(crate) password: Option<(&'static str, &'static str)>,
     /// Further lines of `[sip]` in Linphone's settings.
     pub(crate) more: String,
     /// The third phone of a transfer: carol, who lives beside bob.
@@ -100,6 +102,7 @@ impl Setup {
             events: true,
             tls: None,
             certified: true,
+            password: None,
             more: String::new(),
             third: false,
         }

@@ -79,6 +79,7 @@ fn settings(ledger: Ledger) -> ServerSettings {
         }],
         security: b2bua::net::tls::Security::default(),
         trusted_hosts: "127.0.0.1".parse().expect("a network"),
+        users: None,
         keep_alive: false,
         stranger_rates: (50, 2_000),
         max_calls: 10,

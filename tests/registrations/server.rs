@@ -58,6 +58,7 @@ pub(crate) async fn start_with(registrations: Registrations, app: Bound) -> Serv
         }],
         security: b2bua::net::tls::Security::default(),
         trusted_hosts: "192.0.2.1".parse().expect("a network"),
+        users: None,
         keep_alive: false,
         stranger_rates: (50, 2_000),
         max_calls: 10,

@@ -85,6 +85,7 @@ const COLUMNS: &[Column] = &[
         voice(record, false, |side| Some(side.jitter_ms))
     }),
     ("b_mos", |record| voice(record, false, |side| side.mos)),
+    ("user", |record| text(record.user.as_ref())),
 ];
 
 /// The first line of a file.

@@ -55,6 +55,8 @@ pub struct Cdr {
     pub application: &'static str,
     /// Where its INVITE came from: transport and address.
     pub source: String,
+    /// As whom the caller has authenticated itself by a password (`digest-users`).
+    pub user: Option<String>,
     /// The caller's leg.
     pub a: LegRecord,
     /// The last leg towards a callee.
@@ -189,6 +191,7 @@ impl Cdr {
             reasons,
             application,
             source,
+            user: None,
             a: LegRecord::a(summary),
             b: LegRecord::b(summary),
             attempts: summary.attempts.iter().map(AttemptRecord::of).collect(),

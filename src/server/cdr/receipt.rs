@@ -1,6 +1,6 @@
 //! What makes sure that each call has its record: made with the call, and closed with it, or by its fall.
 
-use super::{Cdr, Ledger, Outcome, RunningCall};
+use super::{Cdr, Ledger, Outcome, RunningCall, plain};
 use crate::{
     app::WallClock,
     call::{CallEvent, Failure, Origin, Party, Standing, Summary, failure::Kind},
@@ -24,6 +24,8 @@ pub(crate) struct Desk {
 struct Caller {
     party: Party,
     source: Source,
+    /// As whom it has authenticated itself.
+    user: Option<String>,
 }
 
 /// One call's. Dropped before it is closed, it says that the call was lost by a fault of ours.
@@ -63,6 +65,7 @@ impl Desk {
             caller: Caller {
                 party: Party::as_it_came(invite),
                 source,
+                user: None,
             },
             began: (self.clock.now(), now()),
             standing,
@@ -72,6 +75,11 @@ impl Desk {
 }
 
 impl Receipt {
+    /// The caller is this user.
+    pub(crate) fn of(mut self, user: Option<String>) -> Self {
+        self.caller.user = user;
+        self
+    }
     /// Something has happened.
     pub(crate) fn note(&mut self, event: &CallEvent) {
         match event {
@@ -128,9 +136,9 @@ impl Receipt {
         }
         if self.desk.ledger.is_on() {
             let (number, began) = (self.number, self.began.0);
-            self.desk
-                .ledger
-                .post(Cdr::of(summary, number, began, self.application, self.source()));
+            let mut record = Cdr::of(summary, number, began, self.application, self.source());
+            record.user = self.caller.user.as_ref().map(|user| plain(user.as_bytes()));
+            self.desk.ledger.post(record);
         }
     }
     /// What there is of it so far.

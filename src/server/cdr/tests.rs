@@ -92,7 +92,8 @@ fn record(summary: &Summary) -> Cdr {
 
 #[test]
 fn a_record_says_what_happened_in_both_formats() {
-    let record = record(&answered());
+    let mut record = record(&answered());
+    record.user = Some("alice".into());
     let json = serde_json::to_value(&record).expect("it is text and numbers");
     for (path, expected) in [
         ("/call", serde_json::json!(7)),
@@ -107,6 +108,7 @@ fn a_record_says_what_happened_in_both_formats() {
         ("/why", "bye".into()),
         ("/q850", 16.into()),
         ("/source", "UDP 192.0.2.1:5060".into()),
+        ("/user", "alice".into()),
         ("/a/encryption", "zrtp".into()),
         ("/a/sas/text", "abcd".into()),
         ("/b/call_id", "c".into()),
@@ -133,7 +135,7 @@ fn a_record_says_what_happened_in_both_formats() {
         line.matches(',').count() - quoted,
         "{line}"
     );
-    assert!(line.ends_with(",pcmu/8000,950,990,50,1.5,3.9"), "{line}");
+    assert!(line.ends_with(",pcmu/8000,950,990,50,1.5,3.9,alice"), "{line}");
 }
 
 #[test]

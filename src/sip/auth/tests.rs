@@ -1,6 +1,7 @@
 //! Tests of the digest client, with the vectors of the RFCs.
 
 use super::*;
+use crate::sip::{Method, Response, Status, Text, Uri};
 
 fn mufasa(secret: Secret) -> Credentials {
     Credentials {
