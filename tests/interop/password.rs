@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test::new("password::linphone_answers_the_better_challenge", |s| {
         calls(s, Make::Linphone, "SHA-256")
     }),
-    Test::new("password::baresip_answers_the_challenge_that_it_can", |s| {
+    Test::new("password::baresip_answers_md5_alone", |s| {
         calls(s, Make::Baresip, "MD5")
     }),
     Test::new("password::a_phone_with_a_wrong_password_places_no_call", wrong),
@@ -30,15 +30,26 @@ pub(crate) const TESTS: &[Test] = &[
 const REALM: &str = "example.org";
 const PASSWORD: &str = "quite-secret-7";
 
+/// What the file has. baresip 1.0 gives up where a challenge is offered that it does not know, whatever comes after it.
+const fn hashes(make: Make) -> &'static [&'static str] {
+    match make {
+        Make::Linphone => &["MD5", "SHA-256"],
+        Make::Baresip => &["MD5"],
+    }
+}
+
 /// A caller who is asked, and a server that trusts nobody on his wire.
 fn rig(scene: &Scene, make: Make, password: &'static str) -> Outcome<(Setup, Setup, Config)> {
     let users = scene.dir.join("users");
     let text = format!("alice:{REALM}:{PASSWORD}");
-    let lines = format!(
-        "alice:{REALM}:{}\nalice:{REALM}:{}\n",
-        hex::encode(Md5::digest(&text)),
-        hex::encode(Sha256::digest(&text))
-    );
+    let line = |algorithm: &&str| {
+        let hash = match *algorithm {
+            "MD5" => hex::encode(Md5::digest(&text)),
+            _ => hex::encode(Sha256::digest(&text)),
+        };
+        format!("alice:{REALM}:{hash}\n")
+    };
+    let lines: String = hashes(make).iter().map(line).collect();
     fs::write(&users, lines).map_err(|e| format!("{}: {e}", users.display()))?;
     let mut a = scene.caller(make).through(&server::uri(Side::A));
     a.password = Some((REALM, password));
@@ -79,10 +90,12 @@ fn calls(scene: &Scene, make: Make, algorithm: &str) -> Outcome {
     if challenges.count() != 1 {
         return Err("one challenge was expected".to_owned());
     }
-    if !answers.iter().any(|answer| {
-        answer.contains(&format!("algorithm={algorithm},"))
-            || answer.ends_with(&format!("algorithm={algorithm}"))
-    }) {
+    // Without a word it is MD5 (RFC 7616 §3.4).
+    let is_of = |answer: &&str| match answer.split_once("algorithm=") {
+        Some((_, rest)) => rest.split(',').next() == Some(algorithm),
+        None => algorithm == "MD5",
+    };
+    if answers.is_empty() || !answers.iter().all(is_of) {
         return Err(format!("expected {algorithm}: {answers:?}"));
     }
     if wire_b
