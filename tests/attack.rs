@@ -15,6 +15,8 @@
 mod bounds;
 #[path = "loopback/carriers.rs"]
 mod carriers;
+#[path = "loopback/cores.rs"]
+mod cores;
 #[path = "attack/dribble.rs"]
 mod dribble;
 #[path = "attack/flood.rs"]
@@ -31,10 +33,7 @@ mod server;
 use carriers::Authority;
 use dribble::{Dribblers, Kind};
 use flood::Flood;
-use rustix::{
-    process::{Pid, Resource, getrlimit, setpriority_process, setrlimit},
-    thread::{CpuSet, sched_setaffinity},
-};
+use rustix::process::{Pid, Resource, getrlimit, setrlimit};
 use server::Server;
 use std::{
     fs,
@@ -101,32 +100,6 @@ fn held(pid: Pid) -> (u64, usize) {
     )
 }
 
-/// All threads of a process, or this thread (`None`) and those that it starts, on one core alone.
-fn pin(pid: Option<Pid>, core: usize) {
-    let mut set = CpuSet::new();
-    set.set(core);
-    let Some(pid) = pid else {
-        return sched_setaffinity(None, &set).expect("there is such a core");
-    };
-    let tasks = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).expect("it runs");
-    for task in tasks.flatten() {
-        let number = task.file_name().to_string_lossy().parse().ok();
-        // A thread may have ended meanwhile.
-        let _ = sched_setaffinity(number.and_then(Pid::from_raw), &set);
-    }
-}
-
-/// Honest parties and the server, which they start, come before the attackers on their core, and before whatever else the machine
-/// does: what is measured is the server. It takes root, and is done without where there is none.
-fn come_first() {
-    let _ = setpriority_process(None, -10);
-}
-
-/// This thread is none of those.
-fn give_way() {
-    setpriority_process(None, 0).expect("less is always allowed");
-}
-
 fn allow_many_files() {
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum;
@@ -166,15 +139,16 @@ fn honest_calls_work_while_strangers_dribble_and_flood() {
     let size = Size::of_this_run();
     allow_many_files();
     if size.pinned {
-        come_first();
+        cores::come_first();
     }
+    // Before anybody else is there: threads begin on the cores of who starts them.
+    let kept = (size.pinned).then(|| cores::keep_one().expect("there are two cores"));
     let authority = Authority::new();
     let callee = honest::Callee::start();
     let server = server(&authority, &callee, size.strangers);
     let pid = server.service.pid();
-    if size.pinned {
-        pin(None, 1);
-        pin(Some(pid), 0);
+    if let Some(kept) = kept {
+        kept.give_to(pid);
     }
     honest::calls(&server, size.calls / 4);
     let quiet = honest::calls(&server, size.calls);

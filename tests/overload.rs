@@ -1,8 +1,10 @@
-//! Acceptance #26: twice as many calls as the server can take, with retransmissions, and with peers that restart in the middle of
-//! their calls. No exit, no panic, no record of a call lost; and afterwards nothing is left and a call goes through.
+//! Acceptance #26: twice as many calls as the server can take. As many as it can take are answered and the others refused; when
+//! fewer come, all are answered again. Then the same with retransmissions, and with peers that restart in the middle of their calls:
+//! no exit, no panic, no record of a call lost; and afterwards nothing is left and a call goes through.
 //!
-//! A plain run overloads it for six seconds, and then waits for the timers of calls whose peers have forgotten them;
-//! `OVERLOAD_SECONDS=3600 cargo test --release --test overload -- --nocapture` for an hour.
+//! The server has a core of its own, where there are two: its capacity is what it can take, and not what is left of a core by who
+//! measures it. A plain run overloads it twice for six seconds, and then waits for the timers of calls whose peers have forgotten
+//! them; `OVERLOAD_SECONDS=3600 cargo test --release --test overload -- --nocapture` for an hour.
 
 #![expect(
     clippy::disallowed_methods,
@@ -11,6 +13,8 @@
 
 #[path = "overload/callee.rs"]
 mod callee;
+#[path = "loopback/cores.rs"]
+mod cores;
 #[path = "loopback/party.rs"]
 mod party;
 #[path = "config/process.rs"]
@@ -31,9 +35,13 @@ use std::{
 
 /// How long its capacity is measured, several times: what else this machine does is in the way at times.
 const MEASURED: f64 = 0.6;
-const TIMES: usize = 3;
-/// Calls at one time meanwhile.
-const AT_ONCE: usize = 200;
+/// Calls at one time meanwhile: enough that it never waits for anybody, and no more than it answers at once.
+const AT_ONCE: [usize; 5] = [8, 16, 24, 32, 48];
+/// How long twice as many calls come before it is measured how many are answered; and how long that is measured.
+const SETTLING: f64 = 1.0;
+const STEADY: f64 = 5.0;
+/// The part of its capacity that is to be answered meanwhile. What is missing is the price of refusing the others.
+const GOODPUT: f64 = 0.75;
 /// How long a peer lives before it restarts.
 const LIFE: Duration = Duration::from_millis(1_300);
 /// How long it is gone.
@@ -46,6 +54,8 @@ fn acceptance_26_overload_with_retransmissions_and_restarts_of_peers_loses_no_re
     let seconds = std::env::var("OVERLOAD_SECONDS").map_or(6.0, |text| text.parse().expect("a number"));
     let folder = tempfile::tempdir().expect("a folder");
     let records = folder.path().join("cdr.jsonl");
+    cores::come_first();
+    let kept = cores::keep_one();
     let callee = Callee::start();
     let server = Server::quiet(
         &format!("sip:{}", callee.address),
@@ -54,23 +64,28 @@ fn acceptance_26_overload_with_retransmissions_and_restarts_of_peers_loses_no_re
             records.display()
         ),
     );
+    if let Some(kept) = &kept {
+        kept.give_to(server.service.pid());
+    }
     let began = Instant::now();
     let mut caller = Caller::new(&server);
-    let capacity = (0..TIMES)
-        .map(|_| {
+    let capacity = AT_ONCE
+        .iter()
+        .map(|at_once| {
             let before = caller.tally.answered;
-            caller.drive(MEASURED, Pace::AtOnce(AT_ONCE));
+            caller.drive(MEASURED, Pace::AtOnce(*at_once));
             (caller.tally.answered - before) as f64 / MEASURED
         })
         .fold(0.0, f64::max);
-    println!("{capacity:.0} calls/s, {AT_ONCE} at once: {}", caller.tally);
+    println!("{capacity:.0} calls/s: {}", caller.tally);
     assert!(
         capacity > 1.0 && caller.tally.answered == caller.tally.placed,
         "{}",
         caller.tally
     );
+    let mut known = HashSet::new();
+    goodput(&server, &mut caller, capacity, kept.is_some(), &mut known);
 
-    let mut known = std::mem::take(&mut caller.tally).finals;
     callee.restart_now_and_then(true);
     caller.drive(seconds, Pace::Rate(2.0 * capacity));
     callee.restart_now_and_then(false);
@@ -138,6 +153,48 @@ fn acceptance_26_overload_with_retransmissions_and_restarts_of_peers_loses_no_re
     assert!(after.answered > 0 && after.answered == after.placed, "{after}");
 }
 
+/// Twice its capacity, and then half of it.
+fn goodput(server: &Server, caller: &mut Caller, capacity: f64, alone: bool, known: &mut HashSet<String>) {
+    let mut next = |caller: &mut Caller, seconds: f64, part: f64| {
+        known.extend(std::mem::take(&mut caller.tally).finals);
+        caller.drive(seconds, Pace::Steady(part * capacity));
+        println!("{part} of that for {seconds} s: {}", caller.tally);
+    };
+    next(caller, SETTLING, 2.0);
+    let before = cores::processor_time(server.service.pid());
+    next(caller, STEADY, 2.0);
+    let busy = cores::processor_time(server.service.pid()) - before;
+    let (placed, answered) = (caller.tally.placed as f64, caller.tally.answered as f64);
+    let part = answered / STEADY / capacity;
+    println!(
+        "{:.0} calls/s answered, {part:.2} of its capacity; its core was busy for {:.2} of the time",
+        answered / STEADY,
+        busy.as_secs_f64() / STEADY
+    );
+    assert!(
+        placed > 1.5 * capacity * STEADY,
+        "that was no overload: {}",
+        caller.tally
+    );
+    let refused = server.gauges()["shed"];
+    assert!(refused > 0, "nobody was refused because of it: {}", caller.tally);
+    assert!(
+        part > GOODPUT || !alone,
+        "{part:.2} of its capacity: {}",
+        caller.tally
+    );
+    // As soon as it can take all of them, it does.
+    next(caller, 0.5, 0.5);
+    next(caller, 2.0, 0.5);
+    caller.linger(Duration::from_millis(300));
+    let told = &caller.tally;
+    assert!(
+        told.placed as f64 > 0.9 * capacity && told.answered * 20 > told.placed * 19,
+        "half of what it can take: {told}"
+    );
+    known.extend(std::mem::take(&mut caller.tally).finals);
+}
+
 /// How often each caller's Call-ID stands in the records, once there are as many as are owed.
 fn recorded(path: &Path, owed: u64) -> HashMap<String, usize> {
     let end = Instant::now() + Duration::from_secs(10);
@@ -164,7 +221,9 @@ fn recorded(path: &Path, owed: u64) -> HashMap<String, usize> {
 enum Pace {
     /// A new one when one of so many has ended.
     AtOnce(usize),
-    /// So many a second, whatever becomes of them, by callers that restart.
+    /// So many a second, whatever becomes of them.
+    Steady(f64),
+    /// The same by callers that restart.
     Rate(f64),
 }
 
@@ -233,19 +292,19 @@ impl Caller {
                         self.place();
                     }
                 }
-                Pace::Rate(rate) if running => {
+                Pace::Steady(rate) | Pace::Rate(rate) if running => {
                     owed += rate * last.elapsed().as_secs_f64();
                     last = Instant::now();
                     while owed >= 1.0 {
                         owed -= 1.0;
                         self.place();
                     }
-                    if self.born.elapsed() > LIFE {
+                    if matches!(pace, Pace::Rate(_)) && self.born.elapsed() > LIFE {
                         self.restart();
                     }
                 }
                 Pace::AtOnce(_) if !self.open.is_empty() => {}
-                Pace::AtOnce(_) | Pace::Rate(_) => return,
+                Pace::AtOnce(_) | Pace::Steady(_) | Pace::Rate(_) => return,
             }
             self.repeat();
             self.linger(Duration::from_millis(1));

@@ -64,6 +64,21 @@ fn single(encoder: &mut DescriptorEncoder<'_>, about: (&str, &str, MetricType), 
     }
 }
 
+/// How long something took each time.
+fn times(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    histogram: &Histogram,
+) -> fmt::Result {
+    let (steps, sum) = histogram.read();
+    let bounds = Histogram::BOUNDS.into_iter().chain([f64::INFINITY]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(steps).collect();
+    let count = buckets.iter().map(|(_, count)| count).sum();
+    encoder
+        .encode_descriptor(name, help, None, MetricType::Histogram)?
+        .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+}
+
 impl Collector for Picture {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
@@ -111,18 +126,16 @@ impl Collector for Picture {
         );
         family(encoder, about, ends)?;
 
-        let (steps, sum) = gauges.post_dial_delay.read();
-        let bounds = Histogram::BOUNDS.into_iter().chain([f64::INFINITY]);
-        let buckets: Vec<(f64, u64)> = bounds.zip(steps).collect();
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        encoder
-            .encode_descriptor(
-                "post_dial_delay_seconds",
-                "From the INVITE to the first progress, or to the answer where there was none.",
-                None,
-                MetricType::Histogram,
-            )?
-            .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+        let about = (
+            "post_dial_delay_seconds",
+            "From the INVITE to the first progress, or to the answer where there was none.",
+        );
+        times(encoder, about, &gauges.post_dial_delay)?;
+        let about = (
+            "message_wait_seconds",
+            "From the receipt of a message to the turn of its call.",
+        );
+        times(encoder, about, gauges.workload.waits())?;
 
         let about = (
             "packets_forwarded",

@@ -345,7 +345,7 @@ impl Connection {
                 return Ok(());
             }
             let event = match event {
-                Event::Message(parsed) => NetEvent::Message(parsed, *source),
+                Event::Message(parsed) => NetEvent::Message(parsed, *source, now),
                 Event::Garbage => NetEvent::Garbage(*source),
                 Event::Ping(answer) => {
                     clocks.last_message = now;

@@ -125,13 +125,14 @@ impl Homes {
                     bound(listen.address, Type::DGRAM, false)?.into(),
                 )?);
                 let address = socket.local_addr()?;
-                let task = tokio::spawn(udp::receive(
+                // It yields by itself.
+                let task = tokio::spawn(tokio::task::unconstrained(udp::receive(
                     socket.clone(),
                     address,
                     flow,
                     self.streams.gate.clone(),
                     self.events.clone(),
-                ));
+                )));
                 (address, Some(socket), task)
             }
             transport => {

@@ -51,8 +51,8 @@ pub use stream::Limits;
 /// What transports report.
 #[derive(Debug)]
 pub enum NetEvent {
-    /// A message, or a faulty request that can still be answered.
-    Message(Box<Parsed>, Source),
+    /// A message, or a faulty request that can still be answered; and when it was received.
+    Message(Box<Parsed>, Source, Instant),
     /// Bytes that were no SIP message and could not be answered; said so that they can be counted.
     Garbage(Source),
     /// Sending this failed after `send` had returned.

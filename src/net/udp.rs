@@ -26,6 +26,9 @@ use tokio::{net::UdpSocket, sync::mpsc};
 const LARGEST: usize = 65_535;
 /// Datagrams that are turned away before somebody else has a turn.
 const TURNED_AWAY: usize = 64;
+/// The same of those that are taken. It is many: where calls have so much to do that this task's turn seldom comes, all of
+/// what came meanwhile is to be seen, or it waits where nobody knows how long, and is lost when there is no more room.
+const TAKEN: usize = 1024;
 /// Remotes whose path is remembered, on a wildcard address.
 const REMEMBERED: usize = 1024;
 
@@ -38,7 +41,7 @@ pub(super) async fn receive(
     gate: Arc<Gate>,
     events: mpsc::Sender<NetEvent>,
 ) {
-    let mut turned_away = 0;
+    let (mut turned_away, mut taken) = (0, 0);
     let mut buffer = vec![0; LARGEST];
     let mut paths = Paths {
         bound: address,
@@ -56,7 +59,8 @@ pub(super) async fn receive(
                 let datagram = buffer.get(..length).unwrap_or_default();
                 // Strangers leave most of the queue to others.
                 let room = events.capacity() > events.max_capacity() / 4 * 3;
-                if !door.takes(datagram, remote, room) {
+                let received = now();
+                if !door.takes(datagram, remote, room, received) {
                     turned_away += 1;
                     if turned_away == TURNED_AWAY {
                         turned_away = 0;
@@ -72,13 +76,19 @@ pub(super) async fn receive(
                 };
                 // A copy of exactly the message's size: a call may keep parts of it for hours.
                 let datagram = Bytes::copy_from_slice(datagram);
-                if let Some(event) = event(datagram, source)
+                if let Some(event) = event(datagram, source, received)
                     && events.send(event).await.is_err()
                 {
                     return;
                 }
+                taken += 1;
+                if taken == TAKEN {
+                    taken = 0;
+                    tokio::task::yield_now().await;
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                taken = 0;
                 if door.readable().await.is_err() {
                     return;
                 }
@@ -111,8 +121,7 @@ struct Door {
 impl Door {
     /// Whether a datagram is to be read; that of a stranger only where there is room. Keep-alives are answered here, and none
     /// of a stranger with more bytes than it sent.
-    fn takes(&mut self, datagram: &[u8], remote: SocketAddr, room: bool) -> bool {
-        let now = now();
+    fn takes(&mut self, datagram: &[u8], remote: SocketAddr, room: bool, now: Instant) -> bool {
         let admitted = self.gate.admit(remote.ip(), now);
         if admitted != Admitted::Known {
             if self.sieve.heard(now, self.gate.readable()) {
@@ -173,13 +182,13 @@ impl Door {
     }
 }
 
-fn event(datagram: Bytes, source: Source) -> Option<NetEvent> {
+fn event(datagram: Bytes, source: Source, received: Instant) -> Option<NetEvent> {
     // Keep-alives of clients behind NATs: CRLFs, or zero bytes.
     if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
         return None;
     }
     match parse::datagram(datagram) {
-        Ok(parsed) => Some(NetEvent::Message(Box::new(parsed), source)),
+        Ok(parsed) => Some(NetEvent::Message(Box::new(parsed), source, received)),
         Err(error) => {
             tracing::debug!(from = %source.remote, %error, "datagram dropped");
             Some(NetEvent::Garbage(source))

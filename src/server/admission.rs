@@ -30,8 +30,10 @@ const MOST_STANDALONE: usize = 8192;
 pub(super) enum Refusal {
     /// From a host that is not trusted.
     Forbidden,
-    /// `max-calls` are there, or the server does not keep up.
+    /// `max-calls` are there, or messages that nobody has looked at yet.
     Full,
+    /// The server does not keep up: what there is to do for calls waits too long.
+    Late,
     /// The server is going down.
     Stopping,
 }
@@ -47,6 +49,8 @@ pub(super) struct Load {
     pub(super) standalone: usize,
     /// Messages that wait for the dispatcher, and how many may.
     pub(super) queue: (usize, usize),
+    /// What there is to do for calls waits too long.
+    pub(super) late: bool,
     pub(super) stopping: bool,
 }
 
@@ -80,7 +84,7 @@ impl Policy {
         if load.calls >= self.max_calls || tasks >= lingering_allowed || waiting > room / 2 {
             return Err(Refusal::Full);
         }
-        Ok(())
+        if load.late { Err(Refusal::Late) } else { Ok(()) }
     }
     /// Whether one more request outside of calls is taken. They leave the calls their room.
     ///
@@ -94,7 +98,7 @@ impl Policy {
         if load.standalone >= MOST_STANDALONE || waiting > room / 2 {
             return Err(Refusal::Full);
         }
-        Ok(())
+        if load.late { Err(Refusal::Late) } else { Ok(()) }
     }
 }
 
@@ -104,6 +108,9 @@ impl Refusal {
         match self {
             Self::Forbidden => (Status::FORBIDDEN, None),
             Self::Full => (Status::SERVICE_UNAVAILABLE, Some(5)),
+            // The least that can be said. Who sends us all its calls stays away for so long (RFC 3261 §21.5.4), and longer than
+            // an overload is not to be stayed away.
+            Self::Late => (Status::SERVICE_UNAVAILABLE, Some(1)),
             Self::Stopping => (Status::SERVICE_UNAVAILABLE, Some(30)),
         }
     }
@@ -111,7 +118,7 @@ impl Refusal {
     pub(super) fn failure(self) -> Failure {
         let kind = match self {
             Self::Forbidden => Kind::Declined,
-            Self::Full => Kind::Capacity,
+            Self::Full | Self::Late => Kind::Capacity,
             Self::Stopping => Kind::Shutdown,
         };
         Failure::new(self.answer().0, Origin::Local, kind)
@@ -120,6 +127,10 @@ impl Refusal {
         match self {
             Self::Forbidden => gauges.forbidden.add(),
             Self::Full | Self::Stopping => gauges.refused.add(),
+            Self::Late => {
+                gauges.refused.add();
+                gauges.shed.add();
+            }
         }
     }
 }

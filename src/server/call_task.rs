@@ -11,6 +11,7 @@ use super::{
     retained,
     standalone::{Answerer, reply},
     watch::{self, Watch},
+    workload::{Busy, Waiting},
     zid_cache::ZidCache,
 };
 use crate::{
@@ -63,12 +64,13 @@ pub(super) struct Seat {
 }
 
 /// Serves one call from its INVITE to its last timer.
-pub(super) async fn run(seat: Seat, invite: Incoming, inbox: InboxReceiver) {
+pub(super) async fn run(seat: Seat, invite: Incoming, waiting: Waiting, inbox: InboxReceiver) {
     let span = tracing::info_span!("call", id = seat.number);
-    serve(seat, invite, inbox).instrument(span).await;
+    serve(seat, invite, waiting, inbox).instrument(span).await;
 }
 
-async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
+async fn serve(mut seat: Seat, invite: Incoming, waiting: Waiting, mut inbox: InboxReceiver) {
+    let busy = waiting.begin(now());
     let _leaving = Leaving {
         number: seat.number,
         control: seat.control.clone(),
@@ -94,6 +96,7 @@ async fn serve(mut seat: Seat, invite: Incoming, mut inbox: InboxReceiver) {
                 replies: VecDeque::new(),
                 remains,
                 listings: Vec::new(),
+                busy: Some(busy),
                 finished: false,
             };
             if unwound(pin!(task.drive(Some(&mut app), &mut inbox)))
@@ -164,11 +167,12 @@ pub(super) async fn unwound(mut future: Pin<&mut impl Future<Output = ()>>) -> R
     clippy::disallowed_methods,
     reason = "one of the three places where time enters"
 )]
+pub(super) fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
 pub(super) fn env(ids: &mut Ids) -> Env<'_> {
-    Env {
-        now: Instant::now().into_std(),
-        ids,
-    }
+    Env { now: now(), ids }
 }
 
 struct CallTask {
@@ -183,6 +187,8 @@ struct CallTask {
     watch: Watch,
     /// Who wants to know what there is of it.
     listings: Vec<Listing>,
+    /// The message that it is busy with.
+    busy: Option<Busy>,
     finished: bool,
 }
 
@@ -208,7 +214,9 @@ impl CallTask {
                     app.observe(event);
                 }
             };
-            match self.drain(&mut observe) {
+            let drained = self.drain(&mut observe);
+            self.rest();
+            match drained {
                 Drained::Idle if self.finished => {}
                 Drained::Idle => self.wait(inbox, clock.as_mut()).await,
                 Drained::Withdrawn => tracing::debug!("a question was withdrawn that is not open any more"),
@@ -234,7 +242,9 @@ impl CallTask {
         let mut later = Vec::new();
         let mut answer = app.ask(question);
         loop {
-            match self.drain(&mut |event| later.push(event.clone())) {
+            let drained = self.drain(&mut |event| later.push(event.clone()));
+            self.rest();
+            match drained {
                 Drained::Idle if self.finished => return later,
                 Drained::Idle => {}
                 Drained::Withdrawn => return later,
@@ -263,6 +273,12 @@ impl CallTask {
             () = clock => self.timeout(),
         }
     }
+    /// Nothing is left to do until something happens.
+    fn rest(&mut self) {
+        if let Some(busy) = self.busy.take() {
+            busy.end(now());
+        }
+    }
     fn wind(&self, clock: Pin<&mut Sleep>) {
         #[expect(
             clippy::disallowed_methods,
@@ -278,7 +294,10 @@ impl CallTask {
     }
     fn hear(&mut self, told: Option<Told>) {
         match told {
-            Some(Told::Input(input)) => self.take(*input),
+            Some(Told::Input(delivery)) => {
+                self.busy = delivery.waiting.map(|waiting| waiting.begin(now()));
+                self.take(delivery.input);
+            }
             Some(Told::Report(listing)) => {
                 self.listings.push(listing);
                 self.take(Input::Command(Command::Report));

@@ -11,10 +11,12 @@ use super::{
     inbox::inbox,
     maps::{Census, Maps, Origination},
     orders::Control,
+    overload::Overload,
     recent::Recent,
     redact::Redacted,
     registrations::Mailbox,
     standalone::{Answerer, reply},
+    workload::{Turn, Waiting},
     zid_cache::ZidCache,
 };
 use crate::{
@@ -59,6 +61,8 @@ pub(super) struct Dispatcher {
     pub(super) control: mpsc::UnboundedSender<Control>,
     pub(super) census: watch::Sender<Census>,
     pub(super) maps: Maps,
+    pub(super) overload: Overload,
+    pub(super) turn: Turn,
 }
 
 impl Dispatcher {
@@ -89,6 +93,8 @@ impl Dispatcher {
                 }
             }
             self.maps.waiting = events.len();
+            self.turn = Turn::new();
+            self.judge();
             // Whatever a call said before it sent something came before the answer to that.
             while let Ok(order) = control.try_recv() {
                 self.obey(order);
@@ -113,8 +119,9 @@ impl Dispatcher {
     }
     fn event(&mut self, event: NetEvent) {
         match event {
-            NetEvent::Message(parsed, source) => match *parsed {
+            NetEvent::Message(parsed, source, received) => match *parsed {
                 Parsed::Message(message) => {
+                    self.turn.received = received;
                     trace(&message, &source);
                     match message {
                         Message::Request(request) => self.request(request, source),
@@ -233,8 +240,13 @@ impl Dispatcher {
             tasks: self.maps.calls.len(),
             standalone: self.maps.standalone.len(),
             queue: (self.maps.waiting, super::QUEUE),
+            late: self.overload.is_late(self.turn.waited()),
             stopping: self.maps.stopping,
         }
+    }
+    /// A message of a call waits from now on.
+    pub(super) fn waiting(&self) -> Waiting {
+        Waiting::new(self.gauges.clone(), self.turn.received)
     }
     /// An INVITE that begins a call.
     fn invite(&mut self, request: Request, key: TransactionKey, source: Source, caller: Caller) {
@@ -296,7 +308,8 @@ impl Dispatcher {
             inbox,
         };
         let invite = self.incoming(request.into(), source);
-        tokio::spawn(call_task::run(seat, invite, receiver));
+        self.overload.took();
+        tokio::spawn(call_task::run(seat, invite, self.waiting(), receiver));
     }
     /// Whether this request is one that we have sent: From has a tag of ours in a dialog that we opened, and an INVITE the Request-URI
     /// that we gave it. With another one it was somewhere where that was decided, as a call between two accounts of one provider is,
@@ -352,7 +365,8 @@ impl Dispatcher {
     fn deliver(&self, number: u64, side: Side, message: Message, source: Source) {
         if let Some(entry) = self.maps.calls.get(&number) {
             let incoming = self.incoming(message, source);
-            if !entry.inbox.offer(Input::Message(side, incoming)) {
+            let input = Input::Message(side, incoming);
+            if !entry.inbox.deliver(input, self.waiting()) {
                 self.gauges.dropped.add();
             }
         }

@@ -1,5 +1,6 @@
 //! What there is and what has been, in one place: for the log, systemd's status line and tests.
 
+use super::Workload;
 use crate::call::Standing;
 use std::{
     collections::BTreeMap,
@@ -62,8 +63,10 @@ pub struct Gauges {
     pub taken: Count,
     /// Calls that both sides were up in.
     pub answered: Count,
-    /// Calls refused because of `max-calls` or full queues.
+    /// Calls refused because of `max-calls`, an overload, or the end.
     pub refused: Count,
+    /// Calls and other requests refused because messages waited too long for their turn.
+    pub shed: Count,
     /// Calls from hosts that are not trusted.
     pub forbidden: Count,
     /// Requests that were answered with a question for a password.
@@ -96,6 +99,8 @@ pub struct Gauges {
     pub ends: Counts,
     /// From the INVITE to the first progress, or to the answer.
     pub post_dial_delay: Histogram,
+    /// What there is to do for calls.
+    pub workload: Workload,
 }
 
 /// Something that happens, by code, who and why.
@@ -143,6 +148,11 @@ impl Histogram {
         }
         let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.microseconds.fetch_add(microseconds, Relaxed);
+    }
+    /// How often there was one, and how long all together.
+    pub fn total(&self) -> (u64, Duration) {
+        let count = self.steps.iter().map(|step| step.load(Relaxed)).sum();
+        (count, Duration::from_micros(self.microseconds.load(Relaxed)))
     }
     /// How often each step was taken, and the sum of all in seconds.
     pub fn read(&self) -> (Vec<u64>, f64) {
@@ -278,8 +288,14 @@ const ABOUT: &[(&str, bool, &str)] = &[
     (
         "refused",
         false,
-        "Calls refused because of max-calls or full queues, or at the end.",
+        "Calls refused because of max-calls or an overload, or at the end.",
     ),
+    (
+        "shed",
+        false,
+        "Calls and other requests refused because messages waited too long for their turn.",
+    ),
+    ("waiting", true, "Calls with messages that wait for their turn."),
     ("forbidden", false, "Requests from hosts that are not trusted."),
     (
         "challenged",
@@ -367,6 +383,8 @@ impl Gauges {
             ("taken", self.taken.total()),
             ("answered", self.answered.total()),
             ("refused", self.refused.total()),
+            ("shed", self.shed.total()),
+            ("waiting", self.workload.waiting() as u64),
             ("forbidden", self.forbidden.total()),
             ("challenged", self.challenged.total()),
             ("unauthenticated", self.unauthenticated.total()),

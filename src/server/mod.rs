@@ -14,6 +14,7 @@ mod inbox;
 mod maps;
 mod message_waiting;
 mod orders;
+mod overload;
 mod passage;
 pub mod plain;
 mod qualification;
@@ -28,11 +29,13 @@ mod shutdown;
 mod standalone;
 mod tombstones;
 mod watch;
+mod workload;
 pub mod zid_cache;
 
 pub use cdr::Ledger;
 pub use gauges::Gauges;
 pub use settings::ServerSettings;
+pub use workload::Workload;
 
 use crate::{
     app::Bound,
@@ -50,6 +53,7 @@ use digest::Guard;
 use dispatch::Dispatcher;
 use maps::{Census, Maps};
 use orders::Control;
+use overload::Overload;
 use recent::Recent;
 use standalone::Answerer;
 use std::{
@@ -58,7 +62,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
-use tokio::{sync, task::JoinHandle};
+use tokio::{runtime::Handle, sync, task::JoinHandle};
 use zeroize::Zeroizing;
 use zid_cache::ZidCache;
 
@@ -216,6 +220,8 @@ impl Server {
             control: control.clone(),
             census: census_sender,
             maps: Maps::default(),
+            overload: Overload::new(Handle::current().metrics().num_workers()),
+            turn: workload::Turn::new(),
         };
         Ok(Self {
             net,

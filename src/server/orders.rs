@@ -132,7 +132,7 @@ impl Dispatcher {
         match self.policy.admit(self.load()) {
             Ok(()) => Readiness::Ready,
             Err(Refusal::Stopping) => Readiness::Stopping,
-            Err(Refusal::Full | Refusal::Forbidden) => Readiness::Full,
+            Err(Refusal::Full | Refusal::Late | Refusal::Forbidden) => Readiness::Full,
         }
     }
 }

@@ -3,13 +3,14 @@
 
 use super::{
     Gauges,
-    call_task::{Leaving, NEVER, env, unwound},
+    call_task::{Leaving, NEVER, env, now, unwound},
     dispatch::Dispatcher,
     inbox::{Inbox, InboxReceiver, Told, inbox},
     message_waiting::Delivery,
     orders::Control,
     redact::Redacted,
     standalone::{Answerer, reply},
+    workload::{Busy, Waiting},
 };
 use crate::{
     app::Bound,
@@ -48,7 +49,8 @@ impl Dispatcher {
         }
         let (seat, receiver) = self.seat(Some(key));
         let incoming = self.incoming(request.into(), source);
-        tokio::spawn(run(seat, incoming, receiver));
+        self.overload.took();
+        tokio::spawn(run(seat, incoming, self.waiting(), receiver));
     }
     /// News of a mailbox, which came in a subscription of our own. What finds no room is told again when it changes.
     pub(super) fn news(&mut self, news: Standalone, delivery: Delivery) {
@@ -98,9 +100,9 @@ pub(super) struct Seat {
 }
 
 /// Serves one request from its coming to its last timer.
-pub(super) async fn run(seat: Seat, incoming: Incoming, inbox: InboxReceiver) {
+pub(super) async fn run(seat: Seat, incoming: Incoming, waiting: Waiting, inbox: InboxReceiver) {
     let span = tracing::info_span!("standalone", id = seat.number);
-    serve(seat, incoming, inbox).instrument(span).await;
+    serve(seat, incoming, waiting, inbox).instrument(span).await;
 }
 
 /// Passes news of a mailbox on.
@@ -123,6 +125,7 @@ async fn pass_on(mut seat: Seat, news: Standalone, mut inbox: InboxReceiver, del
         seat,
         came: source,
         replies: VecDeque::new(),
+        busy: None,
         closed: false,
     };
     let driven = pin!(task.drive(&mut inbox));
@@ -132,7 +135,8 @@ async fn pass_on(mut seat: Seat, news: Standalone, mut inbox: InboxReceiver, del
     }
 }
 
-async fn serve(mut seat: Seat, incoming: Incoming, mut inbox: InboxReceiver) {
+async fn serve(mut seat: Seat, incoming: Incoming, waiting: Waiting, mut inbox: InboxReceiver) {
+    let busy = waiting.begin(now());
     let _leaving = Leaving {
         number: seat.number,
         control: seat.control.clone(),
@@ -157,6 +161,7 @@ async fn serve(mut seat: Seat, incoming: Incoming, mut inbox: InboxReceiver) {
                 seat,
                 came: source,
                 replies: VecDeque::new(),
+                busy: Some(busy),
                 closed: false,
             };
             if unwound(pin!(task.drive(&mut inbox))).await.is_err() {
@@ -175,6 +180,7 @@ struct Task {
     came: Source,
     /// Answers that were there at once, for when the machine has been drained.
     replies: VecDeque<Input>,
+    busy: Option<Busy>,
     closed: bool,
 }
 
@@ -190,6 +196,9 @@ impl Task {
         let mut question: Option<Question> = None;
         loop {
             self.drain(&mut question);
+            if let Some(busy) = self.busy.take() {
+                busy.end(now());
+            }
             if self.closed {
                 return;
             }
@@ -204,7 +213,10 @@ impl Task {
             tokio::select! {
                 biased;
                 told = inbox.next() => match told {
-                    Some(Told::Input(input)) => self.take(*input),
+                    Some(Told::Input(delivery)) => {
+                        self.busy = delivery.waiting.map(|waiting| waiting.begin(now()));
+                        self.take(delivery.input);
+                    }
                     // It is no call, so it is in no list of them. Never the end: the task has a sender itself.
                     Some(Told::Report(_)) | None => {}
                 },

@@ -1,6 +1,6 @@
 //! Requests that begin nothing: what they are answered, and what is kept of them.
 
-use super::{admission::Refusal, dispatch::Dispatcher};
+use super::{admission::Refusal, dispatch::Dispatcher, overload::Change};
 use crate::{
     call::Failure,
     sip::{
@@ -22,6 +22,27 @@ impl Dispatcher {
             self.desk.open(None, "", request, source).refuse(failure);
         }
     }
+    /// Looks whether calls get their messages in time.
+    pub(super) fn judge(&mut self) {
+        let change = self.overload.judge(self.gauges.workload.work(), self.turn.now);
+        self.tell_overload(change);
+    }
+    fn refused_late(&mut self) {
+        let change = self.overload.refused(self.turn.now);
+        self.tell_overload(change);
+    }
+    fn tell_overload(&self, change: Option<Change>) {
+        match change {
+            Some(Change::Began) => tracing::warn!(
+                waiting = self.gauges.workload.waiting(),
+                "the server does not keep up: new calls are refused as far as it takes"
+            ),
+            Some(Change::Ended(lasted, refused)) => {
+                tracing::warn!(?lasted, refused, "the server keeps up again");
+            }
+            None => {}
+        }
+    }
     pub(super) fn refuse(
         &mut self,
         request: &Request,
@@ -33,6 +54,10 @@ impl Dispatcher {
         if stranger || request.method != Method::Invite || !self.recent.knows(key) {
             refusal.count(&self.gauges);
         }
+        let late = refusal == Refusal::Late;
+        if late {
+            self.refused_late();
+        }
         // Who floods us fills no disk, neither with records nor with the log.
         let noted = !stranger || self.recent.takes_stranger();
         match (request.method == Method::Invite, noted) {
@@ -40,7 +65,8 @@ impl Dispatcher {
             (true, false) => self.gauges.unrecorded.add(),
             (false, _) => {}
         }
-        if noted {
+        // In an overload one line says how many there were.
+        if noted && !late {
             tracing::info!(from = %source.remote, method = %request.method, ?refusal, "refused");
         } else {
             tracing::debug!(from = %source.remote, method = %request.method, ?refusal, "refused");

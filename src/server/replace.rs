@@ -30,7 +30,7 @@ impl Dispatcher {
                 let incoming = self.incoming(request.into(), source);
                 let taken = self.maps.calls.get(&number).is_some_and(|entry| {
                     let input = Input::Replace(replaces.detached(), incoming);
-                    entry.inbox.offer(input)
+                    entry.inbox.deliver(input, self.waiting())
                 });
                 if taken {
                     self.maps.add_invite(number, side, key.clone());

@@ -1,6 +1,6 @@
 //! Clients that take their time, from addresses of 127.0.0.0/8 that nobody trusts.
 
-use crate::{address, give_way};
+use crate::{address, cores::give_way};
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{

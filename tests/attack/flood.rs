@@ -1,6 +1,6 @@
 //! Requests by UDP from many addresses of 127.0.0.0/8 that nobody trusts, as fast as one thread can send.
 
-use crate::{address, give_way};
+use crate::{address, cores::give_way};
 use std::{
     fs,
     net::{SocketAddr, UdpSocket},

@@ -134,7 +134,7 @@ async fn next(events: &mut mpsc::Receiver<NetEvent>) -> NetEvent {
 
 async fn heard(events: &mut mpsc::Receiver<NetEvent>) -> crate::sip::routing::Source {
     match next(events).await {
-        NetEvent::Message(_, source) => source,
+        NetEvent::Message(_, source, _) => source,
         other => panic!("{other:?}"),
     }
 }

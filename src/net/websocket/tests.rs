@@ -207,7 +207,7 @@ async fn a_browser_is_reached_over_its_own_connection_and_only_there() {
         let mut source = None;
         for _ in 0..2 {
             match heard.blocking_recv().expect("the net is there") {
-                NetEvent::Message(_, from) => source = Some(from),
+                NetEvent::Message(_, from, _) => source = Some(from),
                 NetEvent::Garbage(_) => {}
                 other => panic!("{other:?}"),
             }

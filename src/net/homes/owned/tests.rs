@@ -59,7 +59,7 @@ impl Server {
     /// The source of the next message.
     async fn heard(&mut self) -> Source {
         match self.next().await {
-            NetEvent::Message(_, source) => source,
+            NetEvent::Message(_, source, _) => source,
             other => panic!("no message: {other:?}"),
         }
     }

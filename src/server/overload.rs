@@ -1,0 +1,163 @@
+//! Whether the server keeps up, judged by how long messages have waited when their calls get them.
+//!
+//! Work that waits does not show in any queue that is looked at: it waits in the inboxes of calls for the turns of their tasks. So
+//! it is its age that counts, from the datagram's receipt to the hands of the call, as CoDel (RFC 8289) looks at that of packets: a
+//! burst is none of our business, a wait that stands is. While it stands, calls that would begin are refused where that costs least
+//! and everything of calls that exist goes on: each refusal is paid from the same processor, and each call that is
+//! half-way through has had its price paid.
+//!
+//! What is to be kept away from is T1 (RFC 3261 §17.1.1.1, 500 ms). Beyond it everybody says everything twice, which is more to
+//! do for a server that has too much to do: all of it is then lost on repetitions and on callers that have given up.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+/// A wait that stands: so long, for [`Overload::STANDS`].
+const LONG: Duration = Duration::from_millis(100);
+/// How long messages may wait while calls are refused because of it. Some work has always to be there, or the server rests
+/// while it refuses; more than that makes callers wait and nothing else.
+const KEPT: Duration = Duration::from_millis(50);
+/// How long a long wait is taken for a burst, or for a machine that had something else to do.
+const STANDS: Duration = Duration::from_millis(250);
+/// Whoever has no answer by then sends again (RFC 3261 §17.1.1.1).
+const T1: Duration = Duration::from_millis(500);
+/// How often the wait is judged.
+const PERIOD: Duration = Duration::from_millis(10);
+/// For how long a wait is believed while no call gets any message.
+const STALE: Duration = Duration::from_millis(500);
+/// Of how many messages it is counted what one costs, about. Those of calls that began together come together, and an
+/// INVITE is ten times the work of an ACK.
+const MANY: f64 = 5_000.0;
+/// An overload in which nobody has been refused for so long is over.
+const EASE: Duration = Duration::from_secs(1);
+
+/// What changes for whoever reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// From now on calls are refused at times.
+    Began,
+    /// It keeps up again: it did not for that long, and refused so many.
+    Ended(Duration, u64),
+}
+
+/// What has become of the messages of calls until now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Work {
+    /// Messages that calls have got.
+    pub(super) done: u64,
+    /// How long those had waited, all together.
+    pub(super) waited: Duration,
+    /// How long calls were busy with them, all together.
+    pub(super) busy: Duration,
+    /// Messages that wait.
+    pub(super) waiting: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Overload {
+    /// That do what there is to do.
+    threads: usize,
+    /// What it was judged by last, and when.
+    judged: Option<(Instant, Work)>,
+    /// How long they waited lately, on the average.
+    wait: Duration,
+    /// How long a call is busy with one, on the average; and how many wait.
+    cost: Duration,
+    waiting: usize,
+    /// Since when that is long.
+    long_since: Option<Instant>,
+    state: Option<Begun>,
+}
+
+/// An overload.
+#[derive(Debug)]
+struct Begun {
+    since: Instant,
+    refused: u64,
+    last_refusal: Instant,
+}
+
+impl Overload {
+    /// None yet, of a server with so many threads.
+    pub(super) const fn new(threads: usize) -> Self {
+        Self {
+            threads,
+            judged: None,
+            wait: Duration::ZERO,
+            cost: Duration::ZERO,
+            waiting: 0,
+            long_since: None,
+            state: None,
+        }
+    }
+    /// Takes note of what has become of messages until now. To be called often: with each batch of messages, and now and then
+    /// without.
+    pub(super) fn judge(&mut self, work: Work, now: Instant) -> Option<Change> {
+        let (last, before) = *self.judged.get_or_insert((now, work));
+        if work.waiting == 0 {
+            self.wait = Duration::ZERO;
+        }
+        self.waiting = work.waiting;
+        if now.saturating_duration_since(last) < PERIOD {
+            return None;
+        }
+        let done = u32::try_from(work.done.saturating_sub(before.done)).unwrap_or(u32::MAX);
+        if let Some(mean) = work.waited.saturating_sub(before.waited).checked_div(done) {
+            let cost = work.busy.saturating_sub(before.busy) / done;
+            let weight = (f64::from(done) / MANY.min(work.done as f64)).min(1.0);
+            self.cost = self.cost.mul_f64(1.0 - weight) + cost.mul_f64(weight);
+            self.judged = Some((now, work));
+            self.wait = mean;
+        } else if now.saturating_duration_since(last) > STALE {
+            // Nothing has moved for long: what waits there does not wait for its turn.
+            self.wait = Duration::ZERO;
+        }
+        self.long_since = (self.wait > LONG).then(|| self.long_since.unwrap_or(now));
+        match &self.state {
+            None if self
+                .long_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= STANDS) =>
+            {
+                self.state = Some(Begun {
+                    since: now,
+                    refused: 0,
+                    last_refusal: now,
+                });
+                Some(Change::Began)
+            }
+            Some(begun) if self.wait <= KEPT && now.saturating_duration_since(begun.last_refusal) >= EASE => {
+                let ended = Change::Ended(now.saturating_duration_since(begun.since), begun.refused);
+                self.state = None;
+                Some(ended)
+            }
+            None | Some(_) => None,
+        }
+    }
+    /// Whether what would begin now comes too late to be served in time; its message has waited so long already.
+    pub(super) fn is_late(&self, waited: Duration) -> bool {
+        let ahead = self.cost * u32::try_from(self.waiting / self.threads.max(1)).unwrap_or(u32::MAX);
+        match &self.state {
+            Some(_) => self.wait.max(waited).max(ahead) > KEPT,
+            None => ahead > T1,
+        }
+    }
+    /// Something was begun: one message more waits.
+    pub(super) const fn took(&mut self) {
+        self.waiting += 1;
+    }
+    /// Something was refused because it came too late.
+    pub(super) fn refused(&mut self, now: Instant) -> Option<Change> {
+        let began = self.state.is_none();
+        let begun = self.state.get_or_insert(Begun {
+            since: now,
+            refused: 0,
+            last_refusal: now,
+        });
+        begun.refused += 1;
+        begun.last_refusal = now;
+        began.then_some(Change::Began)
+    }
+}
