@@ -9,6 +9,7 @@
 mod process;
 
 mod loopback {
+    mod adoption;
     mod answers;
     mod bridge;
     mod calls;

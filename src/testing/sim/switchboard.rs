@@ -115,7 +115,12 @@ impl Switchboard {
     /// The task of a call dies without having done what is left to do.
     pub fn kill(&mut self, call: usize) {
         self.dead[call] = true;
-        self.calls[call].call = None;
+        // What its last words are: see `server::farewell`.
+        let machine = self.calls[call].call.take();
+        for (side, bye) in machine.iter().flat_map(crate::call::Call::farewells) {
+            let who = self.calls[call].reached_by(side, &bye);
+            self.calls[call].transmit(who, bye);
+        }
         self.schedule(Step::Gone(call));
     }
 
@@ -156,13 +161,14 @@ impl Switchboard {
             }
             Step::Input(to, input) if self.calls[to].call.is_some() => self.calls[to].feed(*input),
             // A task that has ended gives back what came too late for it.
-            Step::Input(to, input) if !self.dead[to] => {
+            Step::Input(to, input) => {
                 if let Input::Command(Command::Adopt(mut adoptee)) = *input {
                     adoptee.turned_away();
                     self.schedule(Step::Told(to, Box::new(Output::Give(adoptee))));
                 }
             }
-            Step::Input(..) => {}
+            // Nobody knows its dialogs any more.
+            Step::Wire(to, ..) if self.dead[to] => {}
             Step::Wire(to, who, bytes) => self.calls[to].receive(who, &bytes),
         }
     }
