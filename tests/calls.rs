@@ -21,6 +21,8 @@ mod drain;
 mod dtls;
 #[path = "calls/duo.rs"]
 mod duo;
+#[path = "calls/elsewhere.rs"]
+mod elsewhere;
 #[path = "calls/encryption.rs"]
 mod encryption;
 #[path = "calls/executed.rs"]

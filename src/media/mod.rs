@@ -57,6 +57,30 @@ pub enum MediaCommand {
         /// What to bind.
         address: IpAddr,
     },
+    /// Bind such ports beside those that one side of a stream has, for whoever may take the place of that side; answered by
+    /// `Reserved` or `ReserveFailed`. They carry nothing before `Change`. Repeated, it replaces them.
+    Reserve {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+        /// From which range the ports come.
+        kind: StreamKind,
+        /// What to bind.
+        address: IpAddr,
+        /// Comes back with the answer.
+        number: u32,
+    },
+    /// In all streams of a side that have ports in reserve, those and the ones in use change places.
+    Change {
+        /// Which leg.
+        side: Side,
+    },
+    /// Close what one side has in reserve.
+    Release {
+        /// Which leg.
+        side: Side,
+    },
     /// Set everything about one side of one stream. May be repeated: keys that stay the same keep their state.
     Connect(Box<Connect>),
     /// Send a datagram of a key agreement as it is.
@@ -88,7 +112,7 @@ pub enum MediaCommand {
         /// Which stream.
         stream: StreamId,
     },
-    /// Stop both directions of a stream (port 0 in SDP); its ports are given back.
+    /// Stop both directions of a stream (port 0 in SDP); its ports are given back, but for those in reserve.
     Shut {
         /// Which stream.
         stream: StreamId,
@@ -196,6 +220,30 @@ pub enum MediaEvent {
         side: Side,
         /// Which stream.
         stream: StreamId,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// Ports are bound and in reserve.
+    Reserved {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+        /// Of the order.
+        number: u32,
+        /// Where RTP will be received.
+        rtp: SocketAddr,
+        /// Where RTCP will be received.
+        rtcp: SocketAddr,
+    },
+    /// No port could be bound for that.
+    ReserveFailed {
+        /// Which leg.
+        side: Side,
+        /// Which stream.
+        stream: StreamId,
+        /// Of the order.
+        number: u32,
         /// Why, for the log.
         reason: String,
     },

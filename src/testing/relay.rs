@@ -16,6 +16,8 @@ use std::{
 pub struct FakeRelay {
     /// Bound ports: RTP.
     pub ports: BTreeMap<(Side, StreamId), SocketAddr>,
+    /// Bound ports in reserve: RTP.
+    pub reserved: BTreeMap<(Side, StreamId), SocketAddr>,
     /// The last `Connect` of each side and stream.
     pub connected: BTreeMap<(Side, StreamId), Connect>,
     /// All of them, in their order.
@@ -61,6 +63,29 @@ impl FakeRelay {
                 address,
                 ..
             } => Some(self.open(side, stream, address)),
+            MediaCommand::Reserve {
+                side,
+                stream,
+                address,
+                number,
+                ..
+            } => Some(self.reserve((side, stream), address, number)),
+            MediaCommand::Change { side } => {
+                let reserved = std::mem::take(&mut self.reserved);
+                for (key, port) in reserved {
+                    let out = if key.0 == side {
+                        self.ports.insert(key, port)
+                    } else {
+                        Some(port)
+                    };
+                    self.reserved.extend(out.map(|port| (key, port)));
+                }
+                None
+            }
+            MediaCommand::Release { side } => {
+                self.reserved.retain(|key, _| key.0 != side);
+                None
+            }
             MediaCommand::Connect(connect) => {
                 let key = (connect.side, connect.stream);
                 assert!(self.ports.contains_key(&key), "connected without ports: {key:?}");
@@ -96,6 +121,7 @@ impl FakeRelay {
                 self.closed = true;
                 let stats = self.counts();
                 self.ports.clear();
+                self.reserved.clear();
                 self.connected.clear();
                 Some(MediaEvent::Closed(stats))
             }
@@ -114,6 +140,27 @@ impl FakeRelay {
             discarded: Vec::new(),
         };
         self.ports.keys().map(count).collect()
+    }
+    fn reserve(&mut self, (side, stream): (Side, StreamId), address: IpAddr, number: u32) -> MediaEvent {
+        if self.free == 0 {
+            return MediaEvent::ReserveFailed {
+                side,
+                stream,
+                number,
+                reason: "range exhausted".to_owned(),
+            };
+        }
+        self.free -= 1;
+        self.next += 2;
+        let rtp = SocketAddr::new(address, self.next);
+        self.reserved.insert((side, stream), rtp);
+        MediaEvent::Reserved {
+            side,
+            stream,
+            number,
+            rtp,
+            rtcp: SocketAddr::new(address, self.next + 1),
+        }
     }
     fn open(&mut self, side: Side, stream: StreamId, address: IpAddr) -> MediaEvent {
         if self.free == 0 {

@@ -69,7 +69,7 @@ fn counted(server: &Server) -> u64 {
 }
 
 /// The first of four ports in a row, from an even one, that nobody has.
-fn four_ports() -> u16 {
+pub(super) fn four_ports() -> u16 {
     let free = |port: &u16| {
         let all: Vec<_> = (*port..*port + 4)
             .map(|port| UdpSocket::bind(("127.0.0.1", port)))

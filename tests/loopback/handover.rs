@@ -1,11 +1,15 @@
 //! A call moves to another device by INVITE with Replaces (RFC 3891), on the wire (acceptance #6).
 
 use super::{
+    exhausted::four_ports,
     party::{Heard, Party, fresh},
     server::Server,
     talk::taken,
 };
-use std::time::{Duration, Instant};
+use std::{
+    net::UdpSocket,
+    time::{Duration, Instant},
+};
 
 /// The dialog that a response to an INVITE of ours made, for whoever is to take our place.
 fn replaces(answered: &Heard) -> String {
@@ -101,6 +105,83 @@ fn acceptance_6_a_call_moves_to_another_device_and_the_former_path_is_refused() 
 
     device.send(&device.within("BYE", 2, &took));
     device.expect("SIP/2.0 200");
+    let bye = callee.expect("BYE ");
+    callee.respond(&bye, "200 OK", "");
+    server.until_empty();
+}
+
+/// A device that the server reaches from another address than the phone whose place it takes, also of the other family: its media
+/// lives there, at ports of its own. Where none is left, it is refused, and the call goes on.
+#[test]
+fn a_device_that_is_reached_from_another_address_has_ports_of_its_own() {
+    let mut callee = Party::udp("127.0.0.1", "127.0.0.1:9".parse().expect("an address"));
+    let first = four_ports();
+    let more = format!(
+        "transfer-mode=execute\ntrusted-hosts=127.0.0.1 127.0.0.2 ::1\naudio-port={first}-{}\n",
+        first + 3
+    );
+    let server = Server::listening_on(
+        "sip:127.0.0.1:0 sip:127.0.0.2:0 sip:[::1]:0",
+        &callee.uri(),
+        &more,
+    );
+    let mut caller = Party::udp("127.0.0.1", server.udp_of("127.0.0.1"));
+    caller.send(&caller.invite(&fresh("call"), "sip:bob@example.org"));
+    let mut offered = callee.expect("INVITE ");
+    callee.respond(&offered, "200 OK", &callee.sdp());
+    let mut answered = caller.expect("SIP/2.0 200");
+    caller.send(&caller.within("ACK", 1, &answered));
+    callee.expect("ACK ");
+    let ports = server.gauges()["media-ports"];
+
+    // Another program has all that are left at the other address.
+    let taken: Vec<_> = [first, first + 2]
+        .map(|port| UdpSocket::bind(("127.0.0.2", port)).expect("nobody has it"))
+        .into();
+    let mut device = Party::udp("127.0.0.2", server.udp_of("127.0.0.2"));
+    let invite = taking_over(&device, &replaces(&answered));
+    device.send(&invite);
+    let refused = device.expect("SIP/2.0 503");
+    assert!(!refused.field("Retry-After").is_empty(), "{}", refused.0);
+    device.ack_failure(&invite, &refused);
+    callee.expect_silence();
+    caller.speak(&answered, &callee);
+    assert_eq!(server.gauges()["media-ports"], ports);
+    drop(taken);
+
+    // To the other address, to the other family, and back.
+    for host in ["127.0.0.2", "::1", "127.0.0.1"] {
+        let at = if host == "::1" {
+            server.udp6()
+        } else {
+            server.udp_of(host)
+        };
+        let mut device = Party::udp(host, at);
+        device.send(&taking_over(&device, &replaces(&answered)));
+        offered = callee.expect("INVITE ");
+        callee.respond(&offered, "200 OK", &callee.sdp());
+        let took = device.expect("SIP/2.0 200");
+        assert_eq!(took.audio().ip(), at.ip());
+        device.send(&device.within("ACK", 1, &took));
+        callee.expect("ACK ");
+        assert_eq!(
+            &device.speak(&took, &callee)[12..],
+            [0x55; 160],
+            "{host}: the device is heard"
+        );
+        assert_eq!(
+            &callee.speak(&offered, &device)[12..],
+            [0x55; 160],
+            "{host}: and hears"
+        );
+        let bye = caller.expect("BYE ");
+        caller.respond(&bye, "200 OK", "");
+        let used = server.until(|gauges| gauges["media-ports"] == ports);
+        assert_eq!(used["calls"], 1);
+        (caller, answered) = (device, took);
+    }
+    caller.send(&caller.within("BYE", 2, &answered));
+    caller.expect("SIP/2.0 200");
     let bye = callee.expect("BYE ");
     callee.respond(&bye, "200 OK", "");
     server.until_empty();

@@ -9,10 +9,11 @@ mod admit;
 mod adopted;
 mod guest;
 mod join;
+mod ports;
 mod replace;
 mod route;
 
-use self::{admit::Caller, adopted::Adopted};
+use self::{admit::Caller, adopted::Adopted, ports::Next};
 use super::*;
 use crate::{
     call::{
@@ -83,6 +84,8 @@ enum Stage {
     LookingUp,
     /// The leg is wanted at the other end of the one that has that dialog, until then.
     Adopting(Replaces, Instant),
+    /// Ports of its own are being bound for the guest; then it goes on like that.
+    Opening(Next),
     /// The guest has its INVITE, or an offer by re-INVITE, or an offer in the 2xx to its own.
     Dialling,
     /// The guest has called, with an offer: the party that stays is to be asked as soon as it can be.
@@ -172,6 +175,8 @@ impl Call {
         let Some(rebridge) = self.rebridge.take() else {
             return;
         };
+        let commands = self.media.release();
+        self.command(commands);
         self.transfer_is(rebridge.number, failure.status, failure.reason.as_ref(), env);
         self.handed_over(&rebridge, failure.status);
         if self.leg_of(rebridge.by).is_none() {
@@ -192,12 +197,13 @@ impl Call {
                 self.asked = false;
                 self.put(Output::Withdraw);
             }
-            Some(Stage::Wanted | Stage::LookingUp) => {}
+            Some(Stage::Wanted | Stage::LookingUp | Stage::Opening(Next::Dial(_))) => {}
             // Who has called by itself is not called, nor is a leg of another call.
             Some(
                 Stage::Knocking(_)
                 | Stage::Admitting(_)
                 | Stage::Adopting(..)
+                | Stage::Opening(Next::Adopt(_) | Next::Offer(_) | Next::Ask)
                 | Stage::Dialling
                 | Stage::Calling
                 | Stage::Asking

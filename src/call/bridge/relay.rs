@@ -47,6 +47,19 @@ impl Call {
                     self.ports_failed(env);
                 }
             }
+            MediaEvent::Reserved {
+                stream,
+                number,
+                rtp,
+                rtcp,
+                ..
+            } => self.reserved(number, stream, Ok((rtp, rtcp)), env),
+            MediaEvent::ReserveFailed {
+                stream,
+                number,
+                reason,
+                ..
+            } => self.reserved(number, stream, Err(reason), env),
             MediaEvent::Control {
                 side,
                 stream,

@@ -1,5 +1,6 @@
 //! A party that is to take the place of another: what is said to it while the other is still there, and how the two change
-//! places. It is offered the ports of whose place it takes, which carry the other's media until then.
+//! places. It is offered the ports of whose place it takes, which carry the other's media until then, or, where its media would live
+//! at another address of ours, ports in reserve.
 
 use super::{
     By, LegState, MediaPlan, NatLatching, Session, Side, Voice, asked, formats::Part, not_acceptable,
@@ -42,6 +43,10 @@ impl Guest {
     pub fn promised(&self) -> &Sdp {
         &self.promised
     }
+    /// Where its media lives.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.voice.address
+    }
     /// A further address that it may send from.
     pub fn trust(&mut self, address: IpAddr) {
         self.voice.trust(address);
@@ -65,7 +70,7 @@ impl MediaPlan {
         let Some(promised) = self.agreed.leg(side.other()).heard.as_ref().map(Sdp::resumed) else {
             return refuse("nothing is agreed that could be offered");
         };
-        let mut voice = self.voice_of_guest(side, local, env)?;
+        let mut voice = self.voice_of_guest(side, local, env);
         let mut session = self.agreed.clone();
         session.forget(side);
         let mode = match policy.encryption {
@@ -99,20 +104,25 @@ impl MediaPlan {
         Ok((guest, offer))
     }
 
-    /// At the ports of whose place it takes.
-    fn voice_of_guest(&self, side: Side, local: IpAddr, env: &mut Env<'_>) -> Result<Voice, Failure> {
-        let former = self.voice(side);
-        if former.address != Some(self.home(local)) {
-            let why = "its media would live at another address than the ports have";
-            return Err(not_acceptable(By::Local, why));
-        }
-        Ok(Voice {
-            address: former.address,
+    /// At the ports of whose place it takes, or at its own.
+    fn voice_of_guest(&self, side: Side, local: IpAddr, env: &mut Env<'_>) -> Voice {
+        let address = Some(self.home(local));
+        Voice {
+            address,
             id: env.ids.below(1 << 62),
             version: 1,
-            ports: former.ports.clone(),
+            ports: self.ports_of_guest(side, address),
             ..Voice::default()
-        })
+        }
+    }
+
+    /// What makes the ports in reserve those that are used, where a voice lives at another address than the one that it follows.
+    fn changes_ports(&self, side: Side, next: &Voice) -> Vec<MediaCommand> {
+        let apart = self.voice(side).address != next.address;
+        apart
+            .then_some(MediaCommand::Change { side })
+            .into_iter()
+            .collect()
     }
 
     /// A party that has called for a leg's place, and offers nothing: what it is offered, keyed as whose place it takes.
@@ -155,7 +165,7 @@ impl MediaPlan {
         };
         let mut guest = Guest {
             side,
-            voice: self.voice_of_guest(side, local, env)?,
+            voice: self.voice_of_guest(side, local, env),
             session: Session::default(),
             latching: self.latching,
             yields: false,
@@ -200,7 +210,7 @@ impl MediaPlan {
         env: &mut Env<'_>,
     ) -> Option<Sdp> {
         // There may be more by now.
-        guest.voice.ports = self.voice(guest.side).ports.clone();
+        guest.voice.ports = self.ports_of_guest(guest.side, guest.voice.address);
         std::mem::swap(self.voice_mut(guest.side), &mut guest.voice);
         let answer = self.answer_to(session, guest.side, received, env);
         std::mem::swap(self.voice_mut(guest.side), &mut guest.voice);
@@ -211,8 +221,11 @@ impl MediaPlan {
     pub fn install(&mut self, guest: Guest, session: Session) -> Vec<MediaCommand> {
         self.latching = guest.latching;
         self.yields = guest.yields;
+        let mut commands = self.changes_ports(guest.side, &guest.voice);
         *self.voice_mut(guest.side) = guest.voice;
-        self.commit(session, true)
+        commands.extend(self.commit(session, true));
+        commands.extend(self.release());
+        commands
     }
 
     /// Takes the answer of a party that was called for a leg's place.
@@ -244,7 +257,8 @@ impl MediaPlan {
             _ => {}
         }
         *session.leg_mut(stays) = self.agreed.leg(stays).clone();
-        voice.ports = self.voice(side).ports.clone();
+        voice.ports = self.ports_of_guest(side, voice.address);
+        let mut commands = self.changes_ports(side, &voice);
         let absent = Absent {
             side,
             voice: std::mem::replace(self.voice_mut(side), voice),
@@ -252,16 +266,19 @@ impl MediaPlan {
             latching: std::mem::replace(&mut self.latching, guest.latching),
             yields: std::mem::replace(&mut self.yields, guest.yields),
         };
-        (absent, self.present())
+        commands.extend(self.present());
+        (absent, commands)
     }
 
     /// It came to nothing: whose place it was takes it again.
     pub fn unseat(&mut self, absent: Absent) -> Vec<MediaCommand> {
+        let mut commands = self.changes_ports(absent.side, &absent.voice);
         *self.voice_mut(absent.side) = absent.voice;
         self.agreed = absent.agreed;
         self.latching = absent.latching;
         self.yields = absent.yields;
-        self.present()
+        commands.extend(self.present());
+        commands
     }
 
     /// What is agreed, for the relay; no port is closed.

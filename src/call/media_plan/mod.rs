@@ -16,6 +16,7 @@ mod key_frames;
 mod keying;
 mod keyring;
 mod leg;
+mod reserve;
 mod terms;
 mod turn;
 mod zrtp;
@@ -29,6 +30,7 @@ use keyring::Keyring;
 pub use keyring::Party;
 use leg::LegState;
 pub use leg::asked;
+use reserve::Reserve;
 use zrtp::Zrtp;
 
 use super::{
@@ -67,6 +69,10 @@ pub struct MediaPlan {
     zid: Zid,
     /// Leg B becomes plain when its peer does no ZRTP.
     yields: bool,
+    /// For a guest.
+    reserve: Option<Reserve>,
+    /// How often there was one.
+    reserves: u32,
 }
 
 /// What is negotiated on both legs: agreed, or being offered.
@@ -157,6 +163,8 @@ impl MediaPlan {
             codecs: settings.codecs.clone(),
             zid,
             yields: false,
+            reserve: None,
+            reserves: 0,
         }
     }
     /// What is agreed.

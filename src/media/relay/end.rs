@@ -24,6 +24,8 @@ use std::{net::SocketAddr, time::Instant};
 pub(crate) struct End {
     /// Its sockets; `None` before `Open` and after `Shut`.
     pub(crate) ports: Option<PortPair>,
+    /// Others, which carry nothing.
+    pub(crate) reserve: Option<PortPair>,
     pub(crate) counts: Counts,
     burst: usize,
     pub(super) rtp: Peer,

@@ -141,19 +141,34 @@ impl Relay {
 
 impl Session {
     /// Queues a command. Commands of calls that exist always find room: only asking for ports is refused, with
-    /// `OpenFailed` at once, when the thread is far behind.
+    /// `OpenFailed` or `ReserveFailed` at once, when the thread is far behind.
     pub fn send(&self, command: MediaCommand) {
-        if let MediaCommand::Open { side, stream, .. } = &command
-            && self.line.orders.len() >= BACKLOG
-        {
-            (self.events)(MediaEvent::OpenFailed {
-                side: *side,
-                stream: *stream,
-                reason: "the relay thread is overloaded".to_owned(),
-            });
-            return;
+        let refused = if self.line.orders.len() >= BACKLOG {
+            refusal(&command)
+        } else {
+            None
+        };
+        if let Some(refused) = refused {
+            return (self.events)(refused);
         }
         self.line.send(Order::Command(self.id, command));
+    }
+}
+
+/// What is said to who asks for ports of a thread that is far behind.
+fn refusal(command: &MediaCommand) -> Option<MediaEvent> {
+    let reason = "the relay thread is overloaded".to_owned();
+    match *command {
+        MediaCommand::Open { side, stream, .. } => Some(MediaEvent::OpenFailed { side, stream, reason }),
+        MediaCommand::Reserve {
+            side, stream, number, ..
+        } => Some(MediaEvent::ReserveFailed {
+            side,
+            stream,
+            number,
+            reason,
+        }),
+        _ => None,
     }
 }
 

@@ -112,6 +112,27 @@ impl Poller {
         )?)
     }
 
+    /// Knows the socket, and reports nothing of it before it is [listened to](Self::listen).
+    pub(crate) fn add_silent(&self, socket: &Socket, key: u64) -> io::Result<()> {
+        Ok(epoll::add(
+            &self.0,
+            socket.0.as_fd(),
+            epoll::EventData::new_u64(key),
+            epoll::EventFlags::empty(),
+        )?)
+    }
+
+    /// Reports a socket that it knows from now on, or does not any more.
+    pub(crate) fn listen(&self, socket: &Socket, key: u64, listens: bool) {
+        let flags = if listens {
+            epoll::EventFlags::IN
+        } else {
+            epoll::EventFlags::empty()
+        };
+        // Of a socket that was added and is open the kernel has nothing to refuse here.
+        let _ = epoll::modify(&self.0, socket.0.as_fd(), epoll::EventData::new_u64(key), flags);
+    }
+
     /// Waits, at most for `timeout`, and puts into `ready` what has packets.
     pub(crate) fn wait(&self, ready: &mut Ready, timeout: Option<Duration>) {
         let timeout = timeout.map(|time| Timespec {

@@ -11,5 +11,6 @@ mod key_frames;
 mod keyed;
 mod plain;
 mod rekey;
+mod reserve;
 mod rig;
 mod sources;

@@ -67,49 +67,65 @@ impl Call {
                 return tracing::debug!("a verdict that nobody waits for");
             }
         };
-        if let Err(failure) = verdict.and_then(|()| self.admit(&caller, env)) {
+        if let Err(failure) = verdict.and_then(|()| self.admit(caller, env)) {
             self.turn_away(failure, env);
         }
     }
 
     /// It may: it is joined with who stays, by what it offers or by what it is offered now.
-    fn admit(&mut self, caller: &Caller, env: &mut Env<'_>) -> Result<(), Failure> {
-        let Some((by, call_id)) = self
-            .rebridge
-            .as_ref()
-            .and_then(|rebridge| Some((rebridge.by, rebridge.leg.clone()?)))
-        else {
+    fn admit(&mut self, caller: Box<Caller>, env: &mut Env<'_>) -> Result<(), Failure> {
+        let Some((by, call_id)) = self.caller_for_place() else {
             return Ok(());
         };
         if self.leg_of(by.other()).is_none() {
             let nobody = Status::TEMPORARILY_UNAVAILABLE;
             return Err(Failure::new(nobody, Origin::Local, Kind::Protocol));
         }
-        let offer = self.member(&call_id).map(|member| member.leg.offer());
-        let (mut guest, offer, stage) = match offer {
-            Some(Body::Offer(offer)) => {
-                let guest = self.media.admit_guest(by, caller.local, &offer, env)?;
-                (guest, offer, Stage::Calling)
-            }
-            Some(Body::None | Body::Answer(_)) | None => {
-                let suites = self.settings.suites.clone();
-                let (guest, offer) = self.media.offer_guest(by, caller.local, &suites, env)?;
-                (guest, offer, Stage::Dialling)
-            }
+        let Some(Body::Offer(offer)) = self.member(&call_id).map(|member| member.leg.offer()) else {
+            self.offer_to_guest(caller, env);
+            return Ok(());
+        };
+        let mut guest = self.media.admit_guest(by, caller.local, &offer, env)?;
+        if let Some(address) = caller.source {
+            guest.trust(address);
+        }
+        if let Some(rebridge) = &mut self.rebridge {
+            rebridge.stage = Stage::Calling;
+            rebridge.guest = Some(guest);
+            rebridge.early = Some(offer);
+        }
+        Ok(())
+    }
+
+    /// Whose place a guest is to take, and the Call-ID of its leg.
+    pub(super) fn caller_for_place(&self) -> Option<(Side, Text)> {
+        let rebridge = self.rebridge.as_ref()?;
+        Some((rebridge.by, rebridge.leg.clone()?))
+    }
+
+    /// Offers what the party that stays said last, in the 2xx, once there are ports for it.
+    pub(super) fn offer_to_guest(&mut self, caller: Box<Caller>, env: &mut Env<'_>) {
+        let Some((by, call_id)) = self.caller_for_place() else {
+            return;
+        };
+        let local = caller.local;
+        let streams = self.media.streams_to_offer(by);
+        let Some(Next::Offer(caller)) = self.with_ports(local, &streams, Next::Offer(caller)) else {
+            return;
+        };
+        let suites = self.settings.suites.clone();
+        let (mut guest, offer) = match self.media.offer_guest(by, local, &suites, env) {
+            Ok(offered) => offered,
+            Err(failure) => return self.turn_away(failure, env),
         };
         if let Some(address) = caller.source {
             guest.trust(address);
         }
-        let is_offered = matches!(stage, Stage::Dialling);
         if let Some(rebridge) = &mut self.rebridge {
-            rebridge.stage = stage;
+            rebridge.stage = Stage::Dialling;
             rebridge.guest = Some(guest);
-            rebridge.early = (!is_offered).then(|| offer.clone());
         }
-        if is_offered {
-            self.tell_member(&call_id, Signal::Answer(Body::Offer(offer)), env);
-        }
-        Ok(())
+        self.tell_member(&call_id, Signal::Answer(Body::Offer(offer)), env);
     }
 
     /// Who has called does not get the place, and nobody else has heard of it.

@@ -6,6 +6,7 @@ use crate::call::{
     CallNumber,
     adoption::{Errand, Outcome, Wish},
     bridge::{adoption::Adoptee, rebridge::MOST_LEGS},
+    media_plan::Belongings,
 };
 
 /// How long the other call may take to give it. It waits itself until nothing is under way there.
@@ -92,28 +93,54 @@ impl Call {
         let leg = &mut adoptee.member.leg;
         let came_to = adoptee.member.source.map(|source| source.local.ip());
         let local = leg.local_ip().or(came_to).unwrap_or(IpAddr::from([0, 0, 0, 0]));
-        match self.media.adopt_guest(by, local, &adoptee.belongings, env) {
+        leg.change_to(by);
+        rebridge.leg = Some(leg.call_id().clone());
+        rebridge.adopted = Some(Adopted {
+            wish: adoptee.wish,
+            home: adoptee.home,
+            longest: adoptee.longest,
+            is_stale: false,
+        });
+        adoptee.member.place = Place::Guest;
+        self.members.push(adoptee.member);
+        let belongings = Box::new(adoptee.belongings);
+        self.offer_to_adoptee((local, belongings), env);
+    }
+
+    /// Makes its offer, once there are ports for it.
+    pub(super) fn offer_to_adoptee(
+        &mut self,
+        (local, belongings): (IpAddr, Box<Belongings>),
+        env: &mut Env<'_>,
+    ) {
+        let Some((by, call_id)) = self.caller_for_place() else {
+            return;
+        };
+        let streams = self.media.streams_to_offer(by);
+        let next = Next::Adopt((local, belongings));
+        let Some(Next::Adopt((_, belongings))) = self.with_ports(local, &streams, next) else {
+            return;
+        };
+        let adopted = self.media.adopt_guest(by, local, &belongings, env);
+        let Some(rebridge) = &mut self.rebridge else {
+            return;
+        };
+        match adopted {
             Ok((guest, offer)) => {
-                leg.change_to(by);
-                let call_id = leg.call_id().clone();
-                rebridge.leg = Some(call_id.clone());
                 rebridge.guest = Some(guest);
                 rebridge.stage = Stage::Dialling;
-                rebridge.adopted = Some(Adopted {
-                    wish: adoptee.wish,
-                    home: adoptee.home,
-                    longest: adoptee.longest,
-                    is_stale: false,
-                });
-                adoptee.member.place = Place::Guest;
-                self.members.push(adoptee.member);
                 self.tell_member(&call_id, Signal::Offer(Some(offer)), env);
             }
             Err(failure) => {
-                self.decline_adoptee(adoptee, failure.status);
-                self.transfer_failed(&failure, env);
+                rebridge.stage = Stage::Opening(Next::Adopt((local, belongings)));
+                self.adoptee_not_seated(&failure, env);
             }
         }
+    }
+    /// There is no place for it: it goes back as it came.
+    pub(super) fn adoptee_not_seated(&mut self, failure: &Failure, env: &mut Env<'_>) {
+        self.send_home(failure.status, None);
+        self.transfer_failed(failure, env);
     }
     fn decline_adoptee(&mut self, mut adoptee: Adoptee, status: Status) {
         adoptee.errand = Errand::Returns(Outcome::untouched(status));
@@ -181,9 +208,13 @@ impl Call {
             return;
         };
         let answered = matches!(rebridge.stage, Stage::Answered | Stage::Joining);
-        let belongings = match rebridge.guest.take() {
-            Some(guest) => guest.into_belongings(),
-            None => self.media.belongings(rebridge.by),
+        let belongings = match (rebridge.guest.take(), &mut rebridge.stage) {
+            (Some(guest), _) => guest.into_belongings(),
+            // It was told nothing yet.
+            (None, Stage::Opening(Next::Adopt((_, belongings)))) => {
+                std::mem::replace(&mut **belongings, self.media.belongings(rebridge.by))
+            }
+            (None, _) => self.media.belongings(rebridge.by),
         };
         let mut members = self.members.iter();
         let Some(at) = members.position(|member| *member.leg.call_id() == leg) else {

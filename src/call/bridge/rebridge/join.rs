@@ -87,7 +87,8 @@ impl Call {
         let Some(mut rebridge) = self.rebridge.take() else {
             return;
         };
-        let commands = self.media.commit(exchange.session, true);
+        let mut commands = self.media.commit(exchange.session, true);
+        commands.extend(self.media.release());
         self.command(commands);
         self.forget_agreements_aside();
         self.note_streams();

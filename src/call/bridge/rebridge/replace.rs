@@ -119,9 +119,14 @@ impl Call {
         let (Some(guest), Some(offer)) = (&mut rebridge.guest, rebridge.early.clone()) else {
             return;
         };
+        let home = guest.address();
         // Something else may be agreed than when it called.
         match self.media.hear_guest(guest, &offer, env) {
             Ok(session) => {
+                let streams = session.active_streams(by);
+                if home.is_some_and(|home| self.with_ports(home, &streams, Next::Ask).is_none()) {
+                    return;
+                }
                 self.exchange = Some(Exchange {
                     asker: by,
                     offerer: Some(by),

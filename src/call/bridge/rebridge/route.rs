@@ -169,19 +169,39 @@ impl Call {
         let Some(rebridge) = &mut self.rebridge else {
             return;
         };
-        let (Some(local), Some(route)) = (targets.first().map(|target| target.local), &mut rebridge.route)
-        else {
+        let Some(local) = targets.first().map(|target| target.local) else {
             return;
         };
         rebridge.later = targets.extract_if(.., |target| target.local != local).collect();
+        self.call_guest(targets, env);
+    }
+
+    /// Calls the target, once there are ports for what it is offered.
+    pub(super) fn call_guest(&mut self, targets: Vec<Target>, env: &mut Env<'_>) {
+        let Some(by) = self.rebridge.as_ref().map(|rebridge| rebridge.by) else {
+            return;
+        };
+        let Some(local) = targets.first().map(|target| target.local) else {
+            return;
+        };
+        let streams = self.media.streams_to_offer(by);
+        let Some(Next::Dial(targets)) = self.with_ports(local, &streams, Next::Dial(targets)) else {
+            return;
+        };
+        let Some(rebridge) = &mut self.rebridge else {
+            return;
+        };
+        let Some(route) = &mut rebridge.route else {
+            return;
+        };
         let terms = (&route.media, &*self.settings.suites);
-        let (guest, offer) = match self.media.invite_guest(rebridge.by, local, terms, env) {
+        let (guest, offer) = match self.media.invite_guest(by, local, terms, env) {
             Ok(invited) => invited,
             Err(failure) => return self.guest_failed(failure, env),
         };
         let profile = self.settings.profile.clone();
         let body = Body::Offer(offer);
-        let leg = Leg::dial(rebridge.by, route, body, targets, self.max_forwards, profile, env);
+        let leg = Leg::dial(by, route, body, targets, self.max_forwards, profile, env);
         rebridge.leg = Some(leg.call_id().clone());
         rebridge.guest = Some(guest);
         rebridge.early = None;

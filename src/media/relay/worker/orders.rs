@@ -1,7 +1,12 @@
 //! What a relay thread is told, and what it does then.
 
 use super::{
-    super::{EventSink, flow::Stream},
+    super::{
+        EventSink,
+        flow::Stream,
+        ports::PortPair,
+        socket::{Poller, Socket},
+    },
     Entry, Worker, key,
 };
 use crate::{
@@ -17,6 +22,8 @@ use std::{
 
 /// Streams that one call may have: more m-lines than that are refused ports.
 const MAX_STREAMS: usize = 32;
+/// Packets that are taken from a port which was in reserve before those that come are heard: more than its buffer holds.
+const MOST_STALE: usize = 4096;
 
 /// What a thread is told.
 pub(crate) enum Order {
@@ -61,6 +68,15 @@ impl Worker {
             } => {
                 self.open(session, side, stream, kind, address);
             }
+            MediaCommand::Reserve {
+                side,
+                stream,
+                kind,
+                address,
+                number,
+            } => self.reserve(session, (side, stream, number), kind, address),
+            MediaCommand::Change { side } => self.change(session, side),
+            MediaCommand::Release { side } => self.release(session, side),
             MediaCommand::Connect(connect) => self.connect(session, &connect, now),
             MediaCommand::Send {
                 side,
@@ -117,26 +133,11 @@ impl Worker {
 
     /// Binds ports for one side of a stream and says which, or why not.
     fn open(&mut self, session: u64, side: Side, id: StreamId, kind: StreamKind, address: IpAddr) {
-        let Some(entry) = self.sessions.get_mut(&session) else {
+        let Some(events) = self.events_of(session) else {
             return;
         };
-        let events = Arc::clone(&entry.events);
-        let place = match entry.streams.iter().find(|(known, _)| *known == id) {
-            Some((_, place)) => Ok(*place),
-            None if entry.streams.len() >= MAX_STREAMS => {
-                Err(io::Error::other(format!("a call may have {MAX_STREAMS} streams")))
-            }
-            None => {
-                let place = self.streams.insert(Stream::new(session, id));
-                entry.streams.push((id, place));
-                Ok(place)
-            }
-        };
-        let opened = place.and_then(|place| {
-            let ports = self.ports.open(kind, address)?;
-            self.poller.add(&ports.rtp, key(place, side, Component::Rtp))?;
-            self.poller.add(&ports.rtcp, key(place, side, Component::Rtcp))?;
-            Ok((place, ports))
+        let opened = self.bind(session, (side, id), kind, address, |poller, socket, key| {
+            poller.add(socket, key)
         });
         events(match opened {
             Ok((place, ports)) => {
@@ -159,6 +160,125 @@ impl Worker {
                 reason: error.to_string(),
             },
         });
+    }
+
+    fn events_of(&self, session: u64) -> Option<EventSink> {
+        Some(Arc::clone(&self.sessions.get(&session)?.events))
+    }
+
+    /// Binds ports for one side of a stream, which is made if it is not there, and lets the poller know them.
+    fn bind(
+        &mut self,
+        session: u64,
+        (side, id): (Side, StreamId),
+        kind: StreamKind,
+        address: IpAddr,
+        add: fn(&Poller, &Socket, u64) -> io::Result<()>,
+    ) -> io::Result<(usize, PortPair)> {
+        let entry = self.sessions.get_mut(&session);
+        let entry = entry.ok_or_else(|| io::Error::other("no such call"))?;
+        let place = match entry.place(id) {
+            Some(place) => place,
+            None if entry.streams.len() >= MAX_STREAMS => {
+                return Err(io::Error::other(format!("a call may have {MAX_STREAMS} streams")));
+            }
+            None => {
+                let place = self.streams.insert(Stream::new(session, id));
+                entry.streams.push((id, place));
+                place
+            }
+        };
+        let ports = self.ports.open(kind, address)?;
+        add(&self.poller, &ports.rtp, key(place, side, Component::Rtp))?;
+        add(&self.poller, &ports.rtcp, key(place, side, Component::Rtcp))?;
+        Ok((place, ports))
+    }
+
+    /// Binds ports that carry nothing yet, beside those in use.
+    fn reserve(
+        &mut self,
+        session: u64,
+        (side, id, number): (Side, StreamId, u32),
+        kind: StreamKind,
+        address: IpAddr,
+    ) {
+        let Some(events) = self.events_of(session) else {
+            return;
+        };
+        let bound = self.bind(session, (side, id), kind, address, |poller, socket, key| {
+            poller.add_silent(socket, key)
+        });
+        events(match bound {
+            Ok((place, ports)) => {
+                let (rtp, rtcp) = (ports.rtp_address, ports.rtcp_address);
+                let stream = self.streams.get(place);
+                let replaced = stream.and_then(|stream| stream.end(side).reserve.replace(ports));
+                self.opened(1, usize::from(replaced.is_some()));
+                MediaEvent::Reserved {
+                    side,
+                    stream: id,
+                    number,
+                    rtp,
+                    rtcp,
+                }
+            }
+            Err(error) => MediaEvent::ReserveFailed {
+                side,
+                stream: id,
+                number,
+                reason: error.to_string(),
+            },
+        });
+    }
+
+    /// What is in reserve is used, and what was used is in reserve. What has come to the new ones before was for nobody.
+    fn change(&mut self, session: u64, side: Side) {
+        let Self {
+            sessions,
+            streams,
+            poller,
+            packet,
+            ..
+        } = self;
+        let Some(entry) = sessions.get(&session) else {
+            return;
+        };
+        for &(_, place) in &entry.streams {
+            let Some(stream) = streams.get(place) else {
+                continue;
+            };
+            let end = stream.end(side);
+            if end.reserve.is_none() {
+                continue;
+            }
+            std::mem::swap(&mut end.ports, &mut end.reserve);
+            for (ports, listens) in [(&end.reserve, false), (&end.ports, true)] {
+                let Some(ports) = ports else { continue };
+                for component in [Component::Rtp, Component::Rtcp] {
+                    let socket = ports.socket(component);
+                    if listens {
+                        let stale = (0..MOST_STALE)
+                            .take_while(|_| socket.receive(packet).is_some())
+                            .count();
+                        tracing::trace!(packets = stale, "were waiting at ports in reserve");
+                    }
+                    poller.listen(socket, key(place, side, component), listens);
+                }
+            }
+        }
+    }
+
+    /// Closes what is in reserve.
+    fn release(&mut self, session: u64, side: Side) {
+        let Some(entry) = self.sessions.get(&session) else {
+            return;
+        };
+        let places: Vec<usize> = entry.streams.iter().map(|(_, place)| *place).collect();
+        for place in places {
+            let stream = self.streams.get(place);
+            let closed = stream.and_then(|stream| stream.end(side).reserve.take());
+            self.opened(0, usize::from(closed.is_some()));
+        }
     }
 
     fn connect(&mut self, session: u64, connect: &Connect, now: Instant) {
@@ -195,10 +315,11 @@ impl Worker {
             let Some(mut stream) = self.streams.remove(place) else {
                 continue;
             };
+            let mut closed = stream.shut();
             for side in [Side::A, Side::B] {
                 counts.push(stream.end(side).counts.report(side, id));
+                closed += usize::from(stream.end(side).reserve.take().is_some());
             }
-            let closed = stream.shut();
             self.opened(0, closed);
         }
         self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
