@@ -263,12 +263,12 @@ fn acceptance_17_two_byes_that_cross_get_200_or_481_each() {
     }
 }
 
-/// 300 mixed calls: answered, refused, given up, raced, timed out, of peers that crash. Whatever happens to them, 64*T1 later
+/// 1,000 mixed calls: answered, refused, given up, raced, timed out, of peers that crash. Whatever happens to them, 64*T1 later
 /// nothing of them is left (the sim looks), and each leaves one record. `ZOMBIE_CALLS=1000000` for the whole row.
 #[test]
 fn acceptance_18_calls_of_every_kind_leave_nothing_behind() {
     #[expect(clippy::disallowed_methods, reason = "how many is for who runs it to say")]
-    let calls = std::env::var("ZOMBIE_CALLS").map_or(300, |text| text.parse().unwrap());
+    let calls = std::env::var("ZOMBIE_CALLS").map_or(1_000, |text| text.parse().unwrap());
     let mut ends = std::collections::BTreeMap::new();
     for seed in 0..calls {
         let mut scene = Scene::with(
