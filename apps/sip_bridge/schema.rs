@@ -1,10 +1,11 @@
 //! The providers file, read and checked: schema version 2, upstream's keys and ours. All faults in one report.
 
+mod outgoing;
+
 use super::{
     account_schema,
     model::{
-        Codes, Destinations, Document, HeaderPlan, InvitePlan, NotFound, Pool, Provider, ProviderLimits,
-        Strategy, Trigger, sip_uri,
+        Codes, Destinations, Document, NotFound, Pool, Provider, ProviderLimits, Strategy, Trigger, sip_uri,
     },
     number::{Form, Numbers},
     report::{Node, Report, Table, Unknown},
@@ -12,10 +13,8 @@ use super::{
     v1,
     value::Value,
 };
-use b2bua::{
-    app::{Encryption, HeaderList},
-    config::Expression,
-};
+use b2bua::{app::Encryption, config::Expression};
+use outgoing::{invite, notify};
 use std::time::Duration;
 
 pub(super) const URI: &str = "a SIP URI like <sip:proxy.example.net;transport=tcp>";
@@ -240,39 +239,6 @@ pub(super) fn template(node: &Node<'_>, context: Context) -> Option<Template> {
     }
 }
 
-fn invite(node: &Node<'_>) -> Option<InvitePlan> {
-    let known = [
-        "to",
-        "from",
-        "requestUri",
-        "outboundProxy",
-        "enableAvpf",
-        "mediaEncryption",
-        "headers",
-    ];
-    let table = node.table(&known, Unknown::Remarked)?;
-    let field = |node: &Node<'_>| template(node, Context::Invite);
-    let to = table.required("to").and_then(|to| field(&to));
-    let from = match table.optional_word("from") {
-        Some(from) => field(&from),
-        None => Template::parse("{account.uri}", Context::Invite).ok(),
-    };
-    let request_uri = optional(&table, "requestUri", field);
-    let headers = optional(&table, "headers", headers);
-    let proxy = proxy(&table, "outboundProxy");
-    let avpf = optional(&table, "enableAvpf", Node::boolean);
-    let encryption = optional(&table, "mediaEncryption", encryption);
-    Some(InvitePlan {
-        to: to?,
-        from: from?,
-        request_uri: request_uri?,
-        outbound_proxy: proxy?,
-        avpf: avpf?,
-        encryption: encryption?,
-        headers: headers?.unwrap_or_default(),
-    })
-}
-
 /// A URI that may be missing or empty.
 pub(super) fn proxy(table: &Table<'_>, name: &str) -> Option<Option<b2bua::sip::Uri>> {
     match table.optional_word(name) {
@@ -289,39 +255,6 @@ pub(super) fn encryption(node: &Node<'_>) -> Option<Encryption> {
         ("none", Encryption::None),
     ];
     node.one_of(&words)
-}
-
-/// Those whose value is an address, and is refused where it is none.
-const ADDRESSES: [&str; 4] = [
-    "P-Asserted-Identity",
-    "P-Preferred-Identity",
-    "Remote-Party-ID",
-    "Diversion",
-];
-
-fn headers(node: &Node<'_>) -> Option<Vec<HeaderPlan>> {
-    let header = |(name, node): (&str, Node<'_>)| {
-        let expected = "the name of a header field that an application may write";
-        if let Err(error) = name.parse::<HeaderList>() {
-            node.problem(&error.to_string(), expected);
-            return None;
-        }
-        if name.is_empty() || name.contains([' ', '*', '\t']) {
-            node.problem("this is not the name of one header field", expected);
-            return None;
-        }
-        Some(HeaderPlan {
-            name: name.to_owned(),
-            is_address: ADDRESSES.iter().any(|known| known.eq_ignore_ascii_case(name)),
-            value: template(&node, Context::Invite)?,
-        })
-    };
-    all(node.entries()?.into_iter().map(header))
-}
-
-fn notify(node: &Node<'_>) -> Option<b2bua::sip::Uri> {
-    let table = node.table(&["outboundProxy"], Unknown::Remarked)?;
-    table.required("outboundProxy")?.read(sip_uri, URI)
 }
 
 fn digits(text: &str) -> Result<String, String> {

@@ -1,7 +1,56 @@
-//! What of the limits depends on the machine.
+//! What connections may take, and what of that depends on the machine.
 
-use super::Limits;
 use rustix::process::{Resource, getrlimit};
+use std::time::Duration;
+
+/// What strangers can make us hold, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections that all share; at one more, the one that was idle longest goes.
+    pub connections: usize,
+    /// Ports of somebody's own ([`crate::sip::routing::Own`]), and connections of theirs; at one more connection, the one that was
+    /// idle longest goes, and there is no port more.
+    pub own: usize,
+    /// Accepted connections from one address.
+    pub per_source: usize,
+    /// Accepted connections of strangers that have brought no message yet; at one more, the oldest goes.
+    pub half_open: usize,
+    /// Bytes of unfinished messages of all connections together; beyond it strangers' connections are cut.
+    pub unfinished: usize,
+    /// Messages that wait for one connection.
+    pub queue: usize,
+    /// Time to connect.
+    pub connect: Duration,
+    /// Time from the first byte of a message to its last, and for a write to make progress.
+    pub message: Duration,
+    /// Time from accepting a connection to the end of all handshakes.
+    pub handshake: Duration,
+    /// Time from accepting a connection to its first message.
+    pub first_message: Duration,
+    /// Time without any message.
+    pub idle: Duration,
+    /// Between two keep-alives on a connection of ours, where they are wanted; up to a quarter more (RFC 5626 §4.4.1).
+    pub ping: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            own: 16_384,
+            per_source: 256,
+            half_open: 2048,
+            unfinished: 64 << 20,
+            queue: 256,
+            connect: Duration::from_secs(4),
+            message: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
+            first_message: Duration::from_secs(30),
+            idle: Duration::from_secs(3600),
+            ping: Duration::from_secs(95),
+        }
+    }
+}
 
 impl Limits {
     /// Open files that a process must be allowed for each port of somebody's own: those of all of them are an eighth, and so are
