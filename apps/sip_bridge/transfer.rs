@@ -3,6 +3,7 @@
 use super::{
     bridge::{Bridge, Tried, Working},
     lines::{Line, Lines},
+    refusal,
     template::{Identity, Incoming, Scope, address},
 };
 use b2bua::{
@@ -27,24 +28,44 @@ impl Bridge {
         let Some(refer_to) = refer_to else {
             return InCall::Forward;
         };
-        // Our own Contact, as phones name who is to be replaced: whose dialog it is says who is meant.
-        if refer_to.target().user().is_none() {
+        let outside = self.goes_outside(tried, request.side);
+        // The provider hears where it points, and neither as whom a phone knows that nor what else it was to say there.
+        let sent = |refer_to: ReferTo| if outside { refer_to.bare() } else { refer_to };
+        let target = refer_to.target();
+        // As phones name who is to be replaced by our own Contact: whose dialog it is says who is meant.
+        let names_nobody = target.user().is_none();
+        let will_be_known = request.found.is_none() && refer_to.replaces.is_some();
+        if names_nobody && will_be_known {
             return InCall::Forward;
         }
-        if self.goes_outside(tried, request.side)
-            && let Some(uri) = self.uri_of(&refer_to.target())
-        {
-            tracing::info!(from = %refer_to.target(), to = %uri, "a transfer's target is a local user, and called by its account");
-            return InCall::Rewrite(refer_to.aimed_at(&uri));
+        let is_hidden =
+            outside && (self.is_inside(&target) || (names_nobody && request.found == Some(false)));
+        if outside && let Some(uri) = self.uri_of(&target) {
+            tracing::info!(from = %target, to = %uri, "a transfer's target is a local user, and called by its account");
+            return InCall::Rewrite(sent(refer_to.aimed_at(&uri)));
         }
-        match self.referred((incoming, tried), refer_to, random) {
+        // One that was found has its name from the call that it is in: so it is known outside already.
+        let as_it_is = names_nobody || request.found == Some(true);
+        let translated = match as_it_is {
+            true => None,
+            false => self.referred((incoming, tried), refer_to, random),
+        };
+        match translated {
             Some((provider, target)) => {
                 tracing::info!(provider, from = %refer_to.target(), to = %target, "a transfer's target is translated");
-                InCall::Rewrite(refer_to.aimed_at(&target))
+                InCall::Rewrite(sent(refer_to.aimed_at(&target)))
+            }
+            None if is_hidden => {
+                tracing::info!(to = %target, "the transfer is refused: its target is of the inside, and has no other name");
+                InCall::Refuse(refusal())
             }
             None => {
-                tracing::info!(to = %refer_to.target(), "a transfer's target stays as it is: no provider translates it");
-                InCall::Forward
+                tracing::info!(to = %target, "a transfer's target stays as it is: no provider translates it");
+                if outside && !will_be_known {
+                    InCall::Rewrite(sent(refer_to.clone()))
+                } else {
+                    InCall::Forward
+                }
             }
         }
     }
@@ -96,6 +117,13 @@ impl Bridge {
             Side::A => self.providers.get(tried.provider).is_some_and(own_way),
             Side::B => !self.providers.get(tried.provider).is_some_and(own_way),
         }
+    }
+
+    /// Whether that is an address of the inside: where accounts have aliases.
+    fn is_inside(&self, uri: &Uri) -> bool {
+        let is_host = |alias: &Uri| alias.host().eq_ignore_ascii_case(uri.host());
+        let mut lines = self.pools.iter().flat_map(|pool| pool.all());
+        lines.any(|line| line.account.alias.as_ref().is_some_and(is_host))
     }
 
     /// The account of which that is the alias, as the outside calls it. Upstream leaves such a target to its templates, which have no

@@ -18,8 +18,12 @@ pub struct InCallRequest {
     pub body: Bytes,
     /// A REFER that the server executes: its target is going to be routed like that of a call by this party.
     pub executed: bool,
-    /// Where a REFER points; the dialog that it may name is the transferor's.
+    /// Where a REFER points; the dialog that it may name is the transferor's, until it has been looked for.
     pub refer_to: Option<ReferTo>,
+    /// Of a REFER that names a dialog, and whose target the application has left as it is, it is asked again when it is known whether
+    /// that dialog is one of this server. If so, `refer_to` has the address of who is at its other end, and that dialog as it is known
+    /// there.
+    pub found: Option<bool>,
 }
 
 impl InCallRequest {
@@ -31,6 +35,7 @@ impl InCallRequest {
             body: payload.body.clone(),
             executed: refer_to.is_some() && mode == TransferMode::Execute,
             refer_to,
+            found: None,
         }
     }
 }

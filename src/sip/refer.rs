@@ -105,6 +105,19 @@ impl ReferTo {
             replaces: self.replaces.clone(),
         }
     }
+    /// The same without what says more than where it points: no name of who is there, and of what the URI has for the request to be
+    /// only the dialog that it replaces.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let plain = Self {
+            address: NameAddr::of(self.address.uri.without_headers()),
+            replaces: None,
+        };
+        match &self.replaces {
+            Some(replaces) => plain.replacing(replaces),
+            None => plain,
+        }
+    }
     /// The value for the wire, always with `<>`.
     pub fn to_text(&self) -> Text {
         self.address.to_text()
@@ -168,6 +181,21 @@ mod tests {
         assert_eq!(
             refer.target().as_str(),
             "sips:482n4z24kdg@chicago.example.net;gr=8594958"
+        );
+    }
+
+    #[test]
+    fn bare_it_says_where_it_points_and_which_dialog_it_replaces_and_no_more() {
+        let bare = |text: &str| ReferTo::parse(text).unwrap().bare().to_text().to_string();
+        assert_eq!(
+            bare(
+                "\"Carol\" <sip:carol@example.org;x=y?Subject=s&Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc&Accept=d>;e=f"
+            ),
+            "<sip:carol@example.org;x=y?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>"
+        );
+        assert_eq!(
+            bare("Carol <sip:carol@example.org?Subject=s>"),
+            "<sip:carol@example.org>"
         );
     }
 

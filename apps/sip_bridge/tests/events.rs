@@ -31,6 +31,7 @@ fn refer(method: Method, refer_to: &str) -> InCallRequest {
     InCallRequest {
         side: Side::A,
         executed: false,
+        found: None,
         refer_to: (method == Method::Refer).then(|| ReferTo::parse(refer_to).expect("a Refer-To")),
         method,
         headers: Headers::default(),

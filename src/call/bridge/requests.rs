@@ -19,6 +19,8 @@ struct Waiting {
     payload: Payload,
     /// Of a REFER.
     refer_to: Option<ReferTo>,
+    /// It is asked about again: of which transfer, and whether the dialog that it names was found.
+    again: Option<(u32, bool)>,
 }
 
 impl Requests {
@@ -69,6 +71,23 @@ impl Call {
             from,
             payload,
             refer_to,
+            again: None,
+        });
+        self.ask_next();
+    }
+    /// A REFER that the application let through as it was is asked about again: it is known whose the dialog is that it names.
+    pub(super) fn requested_again(
+        &mut self,
+        from: Side,
+        payload: Payload,
+        refer_to: ReferTo,
+        (transfer, found): (u32, bool),
+    ) {
+        self.requests.0.push_back(Waiting {
+            from,
+            payload,
+            refer_to: Some(refer_to),
+            again: Some((transfer, found)),
         });
         self.ask_next();
     }
@@ -79,7 +98,9 @@ impl Call {
         }
         if let Some(waiting) = self.requests.0.front() {
             let refer_to = waiting.refer_to.clone();
-            let request = InCallRequest::of(waiting.from, &waiting.payload, refer_to, self.settings.transfer);
+            let mut request =
+                InCallRequest::of(waiting.from, &waiting.payload, refer_to, self.settings.transfer);
+            request.found = waiting.again.map(|(_, found)| found);
             self.ask(Question::InCall(Box::new(request)));
         }
     }
@@ -92,7 +113,12 @@ impl Call {
             from,
             payload,
             refer_to,
+            again,
         } = waiting;
+        if let Some((transfer, _)) = again {
+            self.refer_settled(transfer, decision, env);
+            return self.ask_next();
+        }
         match (decision, refer_to) {
             (InCall::Refuse(failure), _) => self.refuse_request(from, &payload, &failure, env),
             (InCall::Rewrite(refer_to), Some(_)) => self.refer(from, payload, (refer_to, true), env),

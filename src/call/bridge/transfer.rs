@@ -7,6 +7,7 @@
 use super::*;
 use crate::{
     call::{
+        InCall,
         signal::Payload,
         subscription::Subscription,
         transfer::{Designation, TransferMode},
@@ -53,6 +54,8 @@ struct Transfer {
 enum Stage {
     /// Whose the dialog in Refer-To is, is being asked until then.
     Identifying(Instant),
+    /// The application is asked whether the far end may be told so.
+    Asking,
     /// We do it.
     Executed,
     /// The far end has the REFER; with this CSeq, once it has answered.
@@ -81,7 +84,7 @@ impl Transfers {
             .filter_map(|transfer| transfer.subscription.poll_timeout());
         let identities = self.under_way.iter().filter_map(|transfer| match transfer.stage {
             Stage::Identifying(until) => Some(until),
-            Stage::Executed | Stage::Referred(_) => None,
+            Stage::Asking | Stage::Executed | Stage::Referred(_) => None,
         });
         subscriptions.chain(identities).min()
     }
@@ -100,7 +103,7 @@ impl Transfers {
         let id = event.id.as_ref().map(|id| id.to_str().parse::<u32>().ok());
         self.under_way.iter_mut().find(|transfer| {
             let fits = match (&transfer.stage, id) {
-                (Stage::Identifying(_) | Stage::Executed, _) => false,
+                (Stage::Identifying(_) | Stage::Asking | Stage::Executed, _) => false,
                 // The NOTIFY has overtaken the answer to the REFER.
                 (Stage::Referred(None), _) | (Stage::Referred(Some(_)), None) => true,
                 (Stage::Referred(Some(cseq)), Some(id)) => id == Some(*cseq),
@@ -191,15 +194,16 @@ impl Call {
                 let referred_by = transfer.refer.headers.get("Referred-By");
                 self.rebridge(number, by, (refer_to, referred_by), (found, aimed), env);
             }
-            TransferMode::Relay | TransferMode::Refuse => self.relay_refer(number, found, env),
+            TransferMode::Relay | TransferMode::Refuse => self.name_target(number, found, env),
         }
     }
-    /// The far end gets the REFER.
-    fn relay_refer(&mut self, number: u32, found: Option<&Designation>, env: &mut Env<'_>) {
+    /// What the far end is going to be told, and the application's word on it where it has not said where it goes: who is at the other
+    /// end of a dialog may be nobody whom the far end is to hear of.
+    fn name_target(&mut self, number: u32, found: Option<&Designation>, env: &mut Env<'_>) {
         let Some(transfer) = self.transfers.find(number) else {
             return;
         };
-        transfer.stage = Stage::Referred(None);
+        let asks_again = !transfer.aimed && transfer.refer_to.replaces.is_some();
         if let Some(found) = found {
             let aimed = if transfer.aimed {
                 transfer.refer_to.clone()
@@ -208,6 +212,37 @@ impl Call {
             };
             transfer.refer_to = aimed.replacing(&found.peer);
         }
+        if !asks_again {
+            return self.relay_refer(number, env);
+        }
+        transfer.stage = Stage::Asking;
+        let (by, refer, refer_to) = (transfer.by, transfer.refer.clone(), transfer.refer_to.clone());
+        self.requested_again(by, refer, refer_to, (number, found.is_some()));
+    }
+    /// The application's second word.
+    pub(super) fn refer_settled(&mut self, number: u32, decision: InCall, env: &mut Env<'_>) {
+        let Some(transfer) = self
+            .transfers
+            .find(number)
+            .filter(|transfer| matches!(transfer.stage, Stage::Asking))
+        else {
+            return tracing::debug!("a word on a transfer that is over");
+        };
+        match decision {
+            InCall::Forward => {}
+            InCall::Rewrite(refer_to) => transfer.refer_to = refer_to,
+            InCall::Refuse(failure) => {
+                return self.transfer_is(number, failure.status, failure.reason.as_ref(), env);
+            }
+        }
+        self.relay_refer(number, env);
+    }
+    /// The far end gets the REFER.
+    fn relay_refer(&mut self, number: u32, env: &mut Env<'_>) {
+        let Some(transfer) = self.transfers.find(number) else {
+            return;
+        };
+        transfer.stage = Stage::Referred(None);
         let (to, refer_to, refer) = (
             transfer.by.other(),
             transfer.refer_to.to_text(),
