@@ -34,5 +34,6 @@ mod loopback {
     mod sizes;
     mod talk;
     mod transports;
+    mod trunks;
     mod twice;
 }

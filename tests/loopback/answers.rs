@@ -291,6 +291,41 @@ fn our_own_invite_that_comes_back_is_a_loop() {
 }
 
 #[test]
+fn our_own_invite_after_a_redirection_is_a_loop_when_it_comes_back_and_none_under_another_name() {
+    let mut proxy = Party::udp("127.0.0.1", "127.0.0.1:9".parse().expect("an address"));
+    let server = Server::start(&proxy.uri(), "follow-redirects=true\n");
+    let mut caller = Party::udp("127.0.0.1", server.udp());
+    caller.send(&caller.invite(&fresh("call"), "sip:bob@example.org"));
+    let asked = proxy.expect("INVITE ");
+    let moved = proxy.response(&asked, "302 Moved Temporarily", "");
+    let contact = format!("Contact: <{}>", proxy.uri());
+    assert!(moved.contains(&contact), "{moved}");
+    proxy.send(&moved.replace(&contact, "Contact: <sip:robert@elsewhere.example;x=y>"));
+    proxy.expect("ACK ");
+    let asked = proxy.expect("INVITE sip:robert@elsewhere.example;x=y ");
+    let (start, rest) = asked.0.split_once("\r\n").expect("a start line");
+    let back = |start: &str| {
+        let via = format!("Via: SIP/2.0/UDP {};branch=z9hG4bK{}", proxy.address, fresh("p"));
+        format!("{start}\r\n{via}\r\n{rest}")
+    };
+    // The callee's own name for itself: a spiral, which is a call of its own.
+    let spiral = back("INVITE sip:bob@elsewhere.example SIP/2.0");
+    let looped = back(start);
+    proxy.send(&looped);
+    let answer = proxy.expect("SIP/2.0 482 Loop Detected");
+    proxy.ack_failure(&looped, &answer);
+    proxy.send(&spiral);
+    // To is what the trenscrypter calls, and here it is bob again.
+    let again = proxy.expect("INVITE sip:bob@example.org ");
+    assert_ne!(again.field("Call-ID"), asked.field("Call-ID"));
+    proxy.respond(&again, "603 Decline", "");
+    let declined = proxy.expect("SIP/2.0 603");
+    proxy.ack_failure(&spiral, &declined);
+    proxy.respond(&asked, "482 Loop Detected", "");
+    caller.expect("SIP/2.0 482");
+}
+
+#[test]
 fn two_servers_pointed_at_each_other_end_a_call_in_a_bounded_number_of_messages() {
     // Each is the other's outbound proxy: the second one's port must be known before it starts.
     let port = std::net::UdpSocket::bind("127.0.0.1:0")

@@ -9,6 +9,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+    server::WebPkiClientVerifier,
 };
 use std::{
     fs,
@@ -90,12 +91,21 @@ impl Authority {
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         (vec![certificate.der().clone()], key)
     }
-    fn server(&self) -> Arc<ServerConfig> {
+    /// Of a server, which may want a certificate of this authority from who comes.
+    fn server(&self, mutual: bool) -> Arc<ServerConfig> {
         let (chain, key) = self.own();
-        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth();
+            .expect("versions");
+        let builder = if mutual {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.certificate.der().clone()).expect("an authority");
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
+        } else {
+            builder.with_no_client_auth()
+        };
         Arc::new(builder.with_single_cert(chain, key).expect("a certificate"))
     }
 }
@@ -120,10 +130,19 @@ pub(crate) fn tls(config: Arc<ClientConfig>, server: SocketAddr) -> Party {
 
 /// What `listener` accepts, by TLS.
 pub(crate) fn accepted_tls(authority: &Authority, listener: &TcpListener) -> Party {
+    accepted_by(authority.server(false), listener)
+}
+
+/// What `listener` accepts, by TLS with certificates on both sides.
+pub(crate) fn accepted_mutual_tls(authority: &Authority, listener: &TcpListener) -> Party {
+    accepted_by(authority.server(true), listener)
+}
+
+fn accepted_by(config: Arc<ServerConfig>, listener: &TcpListener) -> Party {
     let stream = listener.accept().expect("a connection").0;
     stream.set_read_timeout(Some(PATIENCE)).expect("a valid time");
     let socket = stream.try_clone().expect("a socket can be shared");
-    let tls = ServerConnection::new(authority.server()).expect("a configuration");
+    let tls = ServerConnection::new(config).expect("a configuration");
     over_tls(StreamOwned::new(tls, stream), socket)
 }
 
