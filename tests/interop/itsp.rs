@@ -75,7 +75,12 @@ impl Itsp {
 
     /// Waits until the account is registered.
     pub(crate) fn await_registration(&mut self) -> Outcome {
-        let line = format!("saved {ACCOUNT}");
+        self.await_saved(ACCOUNT)
+    }
+
+    /// Waits until that number is registered.
+    pub(crate) fn await_saved(&mut self, number: &str) -> Outcome {
+        let line = format!("saved {number}");
         self.process.await_output(&line, 1, Duration::from_secs(20))
     }
 

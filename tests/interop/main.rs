@@ -20,6 +20,7 @@ mod dns;
 mod early;
 mod executed;
 mod fallback;
+mod handed;
 mod hold;
 mod itsp;
 mod judge;
@@ -103,6 +104,7 @@ fn main() -> ExitCode {
         tls::TESTS,
         password::TESTS,
         trunk::TESTS,
+        handed::TESTS,
         carriers::TESTS,
         timers::TESTS,
         sipp_calls::TESTS,

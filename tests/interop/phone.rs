@@ -74,7 +74,7 @@ pub(crate) struct Setup {
     pub(crate) password: Option<(&'static str, &'static str)>,
     /// Further lines of `[sip]` in Linphone's settings.
     pub(crate) more: String,
-    /// The third phone of a transfer: carol, who lives beside bob.
+    /// The third phone of a transfer: carol, who lives beside the one of her side.
     pub(crate) third: bool,
 }
 
@@ -160,7 +160,8 @@ impl Setup {
     /// The ports tell the legs apart on the wire, for the privacy scan.
     pub(crate) fn sip_port(&self) -> u16 {
         match (self.side, self.third) {
-            (Side::A, _) => 5072,
+            (Side::A, false) => 5072,
+            (Side::A, true) => 5062,
             (Side::B, false) => 5082,
             (Side::B, true) => 5092,
         }
@@ -168,7 +169,8 @@ impl Setup {
 
     pub(crate) fn media_port(&self) -> u16 {
         match (self.side, self.third) {
-            (Side::A, _) => 21000,
+            (Side::A, false) => 21000,
+            (Side::A, true) => 24000,
             (Side::B, false) => 22000,
             (Side::B, true) => 23000,
         }
@@ -177,9 +179,9 @@ impl Setup {
     /// The URI at which the phone itself takes calls.
     pub(crate) fn direct_uri(&self) -> String {
         let user = match (self.side, self.third) {
-            (Side::A, _) => "alice",
+            (_, true) => "carol",
+            (Side::A, false) => "alice",
             (Side::B, false) => "bob",
-            (Side::B, true) => "carol",
         };
         format!("sip:{user}@{}:{}", literal(self.ip()), self.sip_port())
     }
