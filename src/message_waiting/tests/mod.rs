@@ -2,5 +2,6 @@
 
 mod accounts;
 mod happy;
+mod orders;
 mod rig;
 mod weather;
