@@ -5,6 +5,8 @@
 //! it is left. `WEATHER_RUNS=10000 cargo test --features testing --test calls weather -- --nocapture` for all of goal R2,
 //! `WEATHER_SEED=77` for one of them with its ladder.
 
+#[path = "weather/adoption.rs"]
+mod adoption;
 #[path = "weather/executed.rs"]
 mod executed;
 #[path = "weather/judge.rs"]

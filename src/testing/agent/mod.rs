@@ -141,6 +141,8 @@ pub struct Agent {
     pub phase: Phase,
     /// It is gone.
     pub gone: bool,
+    /// The dialog that its REFERs name by Replaces.
+    pub names: Option<String>,
     /// Its call has an early dialog.
     early: bool,
     name: String,
@@ -190,6 +192,7 @@ impl Agent {
             facts: Facts::default(),
             phase: Phase::Idle,
             gone: false,
+            names: None,
             early: false,
             name: name.to_owned(),
             address: address.parse().expect("a test's own address"),

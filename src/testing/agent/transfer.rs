@@ -68,6 +68,11 @@ impl Agent {
     pub fn referrals(&self) -> &[Referral] {
         &self.referrals.sent
     }
+    /// Its dialog, for whoever is to name it (RFC 3891).
+    pub fn replaces(&self) -> String {
+        let ours = self.remote.split(";tag=").nth(1).unwrap_or_default();
+        format!("{};to-tag={ours};from-tag={}", self.call_id, self.tag)
+    }
     pub(super) fn say_digit(&mut self, sim: &mut Sim, digit: char) {
         // Each has a length of its own, so that no two are alike.
         let body = format!("Signal={digit}\r\nDuration={}\r\n", 100 + self.cseq);
@@ -81,7 +86,10 @@ impl Agent {
             Outcome::CalledInSilence(code) => (format!("carol.called-{code}"), "Refer-Sub: false\r\n"),
             Outcome::Refused(code) => (format!("carol.refused-{code}"), ""),
         };
-        let headers = format!("Refer-To: <sip:{user}@example.net>\r\n{sub}");
+        let names = self.names.as_ref().map_or(String::new(), |named| {
+            format!("?Replaces={}", named.replace(';', "%3B").replace('=', "%3D"))
+        });
+        let headers = format!("Refer-To: <sip:{user}@example.net{names}>\r\n{sub}");
         self.referrals.sent.push(Referral {
             outcome,
             answered: None,

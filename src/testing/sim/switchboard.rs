@@ -299,7 +299,6 @@ impl Switchboard {
         if to != self.at {
             let (from, who) = (self.at, self.target());
             let mut peer = self.calls[from].party(who).clone();
-            self.calls[from].party(who).inbox.clear();
             self.at = to;
             let who = self.target();
             peer.inbox.clear();
