@@ -59,6 +59,8 @@ pub struct Phone {
     pub side: Side,
     /// Whose it is.
     pub who: Who,
+    /// It has digits in its media (RFC 4733); without them it says and hears them in INFO alone.
+    pub events: bool,
     /// Its first RTP port; each further stream is two above.
     pub rtp: SocketAddr,
     /// SDES, with its own key; plain otherwise.
@@ -120,6 +122,7 @@ impl Phone {
         Self {
             side,
             who: side.into(),
+            events: true,
             rtp: rtp.parse().expect("a test's own address"),
             secure: None,
             suite: "AES_CM_128_HMAC_SHA1_80",

@@ -42,6 +42,8 @@ pub enum Act {
     Send(&'static str),
     /// Says a digit in an INFO.
     Digit(char),
+    /// Presses the key of an event (RFC 4733 §3.2), whose packets reach the relay.
+    Press(u8),
     /// Sends the other end on to somebody (RFC 3515).
     Refer(Outcome),
     /// Gives up its INVITE, or hangs up where that is answered.
@@ -109,6 +111,8 @@ pub struct Facts {
     pub strange: u32,
     /// Digits that it said, each unlike all others, and those of them that were taken.
     pub digits: BTreeMap<String, bool>,
+    /// Keys that it pressed and the relay was to tell of, by their events.
+    pub pressed: BTreeMap<u8, u32>,
     /// Digits that it heard, and how often.
     pub digits_heard: BTreeMap<String, u32>,
 }
@@ -329,6 +333,10 @@ impl Agent {
                 (Phase::Up, Act::Digit(digit)) => {
                     self.todo.pop_front();
                     self.say_digit(sim, digit);
+                }
+                (Phase::Up, Act::Press(event)) => {
+                    self.todo.pop_front();
+                    self.press(sim, event);
                 }
                 (Phase::Up, Act::Refer(outcome)) if self.referrals.may_refer() => {
                     self.todo.pop_front();

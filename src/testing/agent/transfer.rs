@@ -2,6 +2,8 @@
 
 use super::{Agent, client::Purpose, server::Answer};
 use crate::{
+    call::Input,
+    media::{MediaEvent, StreamId},
     sip::{Headers, ReferTo, subscription},
     testing::Sim,
 };
@@ -79,6 +81,15 @@ impl Agent {
         self.facts.digits.insert(body.clone(), false);
         let kind = "Content-Type: application/dtmf-relay\r\n";
         self.request(sim, "INFO", kind, &body, Purpose::Digit(body.clone()));
+    }
+    pub(super) fn press(&mut self, sim: &mut Sim, event: u8) {
+        let (side, stream) = (self.phone.side, StreamId(0));
+        let sends = self.phone.views.first().is_some_and(|view| view.sends);
+        let connect = sim.relay.side(side, stream.0);
+        if sends && connect.is_some_and(|connect| connect.events.is_some()) {
+            *self.facts.pressed.entry(event).or_default() += 1;
+            sim.feed(Input::Media(MediaEvent::Digit { side, stream, event }));
+        }
     }
     pub(super) fn refer(&mut self, sim: &mut Sim, outcome: Outcome) {
         let (user, sub) = match outcome {

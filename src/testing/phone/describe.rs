@@ -34,7 +34,11 @@ impl Phone {
         };
         for index in 0..count {
             let kind = if index == 0 { "audio" } else { "video" };
-            let format = if index == 0 { "0 101" } else { "96" };
+            let (format, map) = match (index, self.events) {
+                (0, true) => ("0 101", "101 telephone-event/8000"),
+                (0, false) => ("0", "0 PCMU/8000"),
+                _ => ("96", "96 VP8/90000"),
+            };
             let offered = offer.map(|offer| (offer, &offer.media[index]));
             let wanted = (index == 0 || self.video)
                 && offered.is_none_or(|(_, media)| media.is_active() && media.kind == kind);
@@ -62,15 +66,7 @@ impl Phone {
             if !silent {
                 let _ = write!(out, "a={}\r\n", direction.name());
             }
-            let _ = write!(
-                out,
-                "a=rtpmap:{}\r\n",
-                if index == 0 {
-                    "101 telephone-event/8000"
-                } else {
-                    "96 VP8/90000"
-                }
-            );
+            let _ = write!(out, "a=rtpmap:{map}\r\n");
             if index > 0 {
                 out.push_str("a=rtcp-fb:96 nack pli\r\n");
             }

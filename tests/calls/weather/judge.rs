@@ -2,6 +2,7 @@
 
 use super::plan::{End, Fate, Plan};
 use b2bua::{
+    call::Side,
     sip::Status,
     testing::{
         Agent, Outcome, Stage,
@@ -50,6 +51,7 @@ impl Plan {
             Fate::Refused(_) | Fate::Unanswered => {}
         }
         digits(stage)?;
+        keys(stage)?;
         let forks = stage.callee.forks.iter().map(|fork| &fork.agent);
         for agent in forks.chain([&stage.caller]) {
             let facts = &agent.facts;
@@ -90,20 +92,59 @@ impl Plan {
     }
 }
 
-/// Each digit that was taken has come to the other end once, and none twice.
+/// Each digit that was taken has come to the other end once, in INFO or (as the relay was told) in its media, and none twice.
 fn digits(stage: &Stage) -> Result<(), String> {
     let forks: Vec<_> = stage.callee.forks.iter().map(|fork| &fork.agent).collect();
     let caller = [&stage.caller];
-    for (from, to) in [(&forks[..], &caller[..]), (&caller[..], &forks[..])] {
+    for (from, to, side) in [
+        (&forks[..], &caller[..], Side::A),
+        (&caller[..], &forks[..], Side::B),
+    ] {
         for (digit, taken) in from.iter().flat_map(|agent| &agent.facts.digits) {
-            let heard = to.iter().filter_map(|agent| agent.facts.digits_heard.get(digit));
-            let heard: u32 = heard.sum();
+            let said = to.iter().filter_map(|agent| agent.facts.digits_heard.get(digit));
+            let sent = stage.sim.relay.digits.iter();
+            let sent = sent.filter(|(there, _, sent)| {
+                *there == side && *digit == in_info(sent.event, sent.duration.as_millis())
+            });
+            let heard = said.sum::<u32>() + sent.count() as u32;
             if heard > 1 || (*taken && heard == 0) {
                 return Err(format!("{digit:?} was heard {heard} times, taken: {taken}"));
             }
         }
     }
     Ok(())
+}
+
+/// Each key whose packets the relay has heard was told to the other end once at most: not before the call is up, not where the end
+/// hung up before it was said again, and not where another request of ours had overtaken the INFO (RFC 3261 §12.2.2).
+fn keys(stage: &Stage) -> Result<(), String> {
+    let forks: Vec<_> = stage.callee.forks.iter().map(|fork| &fork.agent).collect();
+    let caller = [&stage.caller];
+    for (from, to) in [(&forks[..], &caller[..]), (&caller[..], &forks[..])] {
+        for event in 0..16 {
+            // What the server says has the usual length, what the ends say has none like it.
+            let info = in_info(event, 160);
+            let pressed = from
+                .iter()
+                .filter_map(|agent| agent.facts.pressed.get(&event))
+                .sum::<u32>();
+            let heard = to
+                .iter()
+                .filter_map(|agent| agent.facts.digits_heard.get(&info))
+                .sum::<u32>();
+            if heard > pressed {
+                return Err(format!(
+                    "key {event}: pressed {pressed} times, heard {heard} times"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn in_info(event: u8, milliseconds: u128) -> String {
+    let signal = "0123456789*#ABCD".chars().nth(usize::from(event)).unwrap_or('?');
+    format!("Signal={signal}\r\nDuration={milliseconds}\r\n")
 }
 
 /// Who asked for a transfer was told what really became of it, as far as the call went on.

@@ -54,6 +54,8 @@ pub(super) struct Plan {
     pub(super) lasts: Duration,
     /// The server's own session timers.
     pub(super) session: Option<u32>,
+    /// Whether they have digits in their media (RFC 4733).
+    pub(super) events: (bool, bool),
 }
 
 fn ms(dice: &mut Ids, from: u64, to: u64) -> Duration {
@@ -89,6 +91,7 @@ impl Plan {
             greetings: greetings(dice),
             acts: Vec::new(),
             lasts: Duration::ZERO,
+            events: (true, true),
             session: (dice.below(4) == 0 || matches!(fate, Fate::Answered(End::Vanished(..)))).then_some(90),
         };
         plan.habits.0.offerless = dice.below(7) == 0;
@@ -99,6 +102,7 @@ impl Plan {
         plan.dial(dice);
         if matches!(fate, Fate::Answered(_)) {
             plan.talk(dice);
+            plan.press(dice);
         }
         plan
     }
@@ -138,6 +142,28 @@ impl Plan {
         {
             // Where CANCEL and 200 cross.
             *at = rings + ms(dice, 0, 160);
+        }
+    }
+    /// One of them has digits in its media, the other only in INFO, and both say some.
+    fn press(&mut self, dice: &mut Ids) {
+        self.events = match dice.below(6) {
+            0 => (true, false),
+            1 => (false, true),
+            _ => return,
+        };
+        for _ in 0..1 + dice.below(4) {
+            let (at, key) = (ms(dice, 100, TALK), dice.below(16));
+            let by_media = dice.below(2) == 0;
+            let side = if by_media == self.events.0 {
+                Side::A
+            } else {
+                Side::B
+            };
+            let act = match "0123456789*#ABCD".chars().nth(key as usize) {
+                Some(digit) if !by_media => Act::Digit(digit),
+                _ => Act::Press(key as u8),
+            };
+            self.acts.push((at, side, act));
         }
     }
     /// What both do in the call.
@@ -198,6 +224,11 @@ impl Plan {
         sim.targets = Some(Ok(targets.collect()));
         let agent = |side, name: &str, encryption, habits, number: u16| {
             let mut agent = Agent::new(side, name, self.seed);
+            agent.phone.events = if side == Side::A {
+                self.events.0
+            } else {
+                self.events.1
+            };
             agent.habits = habits;
             agent.phone.rtp.set_port(agent.phone.rtp.port() + 100 * number);
             if encryption == Encryption::Sdes {

@@ -1,6 +1,9 @@
 //! What was there in all calls together: weather that nothing happens in proves nothing.
 
-use super::plan::{End, Fate, Plan};
+use super::{
+    judge::in_info,
+    plan::{End, Fate, Plan},
+};
 use b2bua::{
     call::CallEvent,
     testing::{Act, Greeting, Outcome, Stage},
@@ -40,6 +43,10 @@ pub(super) struct Tally {
     acknowledged_early: u32,
     pracks: u32,
     digits: u32,
+    /// Keys that went as packets, those of them that came as INFO, and the other way round.
+    keys: u32,
+    told: u32,
+    packets: u32,
     /// Transfers that were told to their end, and how many of them succeeded.
     transfers: u32,
     transferred: u32,
@@ -100,6 +107,16 @@ impl Tally {
                 self.untold += one(matches!(referral.outcome, Outcome::CalledInSilence(_)) && referral.over);
             }
         }
+        let all = stage.callee.forks.iter().map(|fork| &fork.agent);
+        let all = all.chain([&stage.caller]).flat_map(|agent| &agent.facts.pressed);
+        self.keys += all.map(|(_, times)| times).sum::<u32>();
+        let all = stage.callee.forks.iter().map(|fork| &fork.agent);
+        let all = all
+            .chain([&stage.caller])
+            .flat_map(|agent| &agent.facts.digits_heard);
+        let told = all.filter(|(info, _)| (0..16).any(|event| **info == in_info(event, 160)));
+        self.told += told.map(|(_, times)| times).sum::<u32>();
+        self.packets += stage.sim.relay.digits.len() as u32;
         self.byes_of_both += one(byes > 1);
         let regrets = plan.acts.iter().any(|(_, _, act)| matches!(act, Act::Regret(..)));
         self.regretted += one(answered && regrets);
@@ -137,6 +154,8 @@ impl Tally {
             ("acknowledged by the server", self.acknowledged_early, 40),
             ("acknowledged to the server", self.pracks, 40),
             ("digits", self.digits, 50),
+            ("keys", self.keys, 100),
+            ("keys as packets", self.packets, 100),
             ("transfers", self.transfers, 100),
             ("transferred", self.transferred, 50),
             ("transferred in silence", self.untold, 20),
@@ -146,6 +165,12 @@ impl Tally {
                 "{what}: only {count} in {runs} calls"
             );
         }
+        assert!(
+            self.told * 5 >= self.keys * 4,
+            "{} of {} keys were told",
+            self.told,
+            self.keys
+        );
         assert!(self.repeated_by_the_ends > u64::from(runs), "{self:?}");
     }
 }
