@@ -23,6 +23,8 @@ pub(crate) struct Turns {
     due: Instant,
     /// When it may be.
     next: Instant,
+    /// Nobody has waited since the last turn: there is nothing to make up for.
+    idle: bool,
     /// Turns of a fine interval: at most as many as a second may have.
     recent: VecDeque<Instant>,
 }
@@ -35,6 +37,7 @@ impl Turns {
             patient: VecDeque::new(),
             due: now,
             next: now,
+            idle: true,
             recent: VecDeque::new(),
         }
     }
@@ -60,13 +63,14 @@ impl Turns {
     /// The turn was taken: the next comes `interval` later.
     pub(crate) fn taken(&mut self, interval: Duration, now: Instant) {
         let from = if interval < FINE {
-            let earliest = now.checked_sub(SLACK).unwrap_or(now);
-            self.due.max(earliest)
+            let slack = if self.idle { Duration::ZERO } else { SLACK };
+            self.due.max(now.checked_sub(slack).unwrap_or(now))
         } else {
             now
         };
         self.due = from + interval;
         self.next = self.due;
+        self.idle = self.len() == 0;
         if interval >= FINE || interval.is_zero() {
             return self.recent.clear();
         }
@@ -179,6 +183,27 @@ mod tests {
         let millis = Duration::from_millis;
         let times = taken(millis(2), millis(250), millis(1000));
         assert_eq!(times.len(), 1 + 3 * 51, "fifty made up for, and one on time");
+    }
+
+    #[test]
+    fn time_in_which_nobody_waited_is_not_made_up_for() {
+        let millis = Duration::from_millis;
+        let start = Instant::now_for_tests();
+        let mut turns = Turns::new(start);
+        for began in [start + millis(90), start + millis(90_000)] {
+            (0..1_000).for_each(|number| turns.push(number, false));
+            let (mut now, mut times) = (began, Vec::new());
+            while turns.len() > 0 {
+                while turns.pop(now).is_some() {
+                    turns.taken(millis(2), now);
+                    times.push(now);
+                }
+                now += millis(1);
+            }
+            assert_eq!(times.len(), 1_000);
+            assert_eq!(times[0], began);
+            assert!(times[999] - began >= millis(2) * 999, "{:?}", times[999] - began);
+        }
     }
 
     #[test]
