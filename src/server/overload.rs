@@ -30,6 +30,8 @@ const STALE: Duration = Duration::from_millis(500);
 /// Of how many messages it is counted what one costs, about. Those of calls that began together come together, and an
 /// INVITE is ten times the work of an ACK.
 const MANY: f64 = 5_000.0;
+/// How many messages have to be done between two looks to know of what waited at both that something waited all the time.
+const ENOUGH: u32 = 20;
 /// An overload in which nobody has been refused for so long is over.
 const EASE: Duration = Duration::from_secs(1);
 
@@ -106,7 +108,13 @@ impl Overload {
         }
         let done = u32::try_from(work.done.saturating_sub(before.done)).unwrap_or(u32::MAX);
         if let Some(mean) = work.waited.saturating_sub(before.waited).checked_div(done) {
-            let cost = work.busy.saturating_sub(before.busy) / done;
+            let busy = work.busy.saturating_sub(before.busy) / done;
+            // What calls do is not all that there is to do: tasks begin and end, records are written, others are refused. While
+            // there was always something that waited, all of the time is what so many have cost.
+            let always = done >= ENOUGH && before.waiting > 0 && work.waiting > 0;
+            let threads = u32::try_from(self.threads).unwrap_or(u32::MAX);
+            let whole = now.saturating_duration_since(last) * threads / done;
+            let cost = if always { busy.max(whole) } else { busy };
             let weight = (f64::from(done) / MANY.min(work.done as f64)).min(1.0);
             self.cost = self.cost.mul_f64(1.0 - weight) + cost.mul_f64(weight);
             self.judged = Some((now, work));
