@@ -142,8 +142,8 @@ fn the_server_takes_each_suite_that_a_caller_offers() {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{suite}: {told}");
+        let told = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said));
+        assert_eq!(output.status.code(), Some(0), "{suite}: {told:?}");
     }
 }
 

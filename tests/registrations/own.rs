@@ -179,6 +179,17 @@ fn whole(bytes: &[u8]) -> Option<usize> {
     (bytes.len() >= size).then_some(size)
 }
 
+/// One that is free by UDP and by TCP: connections of other tests hold ports too.
+fn free_address() -> SocketAddr {
+    (0..100)
+        .find_map(|_| {
+            let datagrams = UdpSocket::bind("127.0.0.1:0").ok()?;
+            let address = datagrams.local_addr().ok()?;
+            TcpListener::bind(address).ok().map(|_| address)
+        })
+        .expect("a free port")
+}
+
 struct Case {
     provider: Provider,
     caller: UdpSocket,
@@ -193,9 +204,7 @@ impl Case {
         let caller = UdpSocket::bind("127.0.0.1:0").expect("a port");
         caller.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let inside = caller.local_addr().expect("bound");
-        let server: SocketAddr = UdpSocket::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port");
+        let server = free_address();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let accounts: Vec<_> = (1..=2)
             .map(|n| {

@@ -86,7 +86,8 @@ proptest! {
         let left = (1.0 - 10.0 * 0.05) / 0.95;
         let goodput = part(&world, &figures.answered, 15, 25);
         prop_assert!(goodput > 0.9 * left, "{goodput:.3} of its capacity, {left:.3} could be: {figures:?}");
-        let longest = figures.longest.iter().skip(5).max().unwrap();
+        // What was taken before the first of it had to be answered is worked off beside ten times as many refusals.
+        let longest = figures.longest.iter().skip(10).max().unwrap();
         prop_assert!(*longest < 2 * T1, "{figures:?}");
     }
 }
