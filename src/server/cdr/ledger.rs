@@ -95,6 +95,21 @@ struct Shared {
 struct Opened {
     file: File,
     format: CdrFormat,
+    /// Nothing stands in the way of the next record.
+    begun: bool,
+}
+
+impl Opened {
+    /// Writes as much as the file takes; returns how many records were finished, and what it said.
+    fn write(&mut self, backlog: &mut Backlog) -> (usize, io::Result<()>) {
+        if !self.begun {
+            if let Err(error) = writer::begin(&mut self.file, self.format) {
+                return (0, Err(error));
+            }
+            self.begun = true;
+        }
+        backlog.write(&mut self.file)
+    }
 }
 
 #[derive(Debug)]
@@ -111,6 +126,7 @@ impl Opened {
         Ok(Self {
             file: writer::open(target).map_err(CdrError::of(target))?,
             format: target.format,
+            begun: false,
         })
     }
 }
@@ -166,6 +182,8 @@ impl Ledger {
         thread
             .spawn(|| writer.run())
             .expect("a thread at the start of the process");
+        // A table has its names before there is a record.
+        let _ = shared.orders.try_send(Order::Wake);
         Ok(Self(shared))
     }
     /// Opens another file, or the same one anew, as logrotate expects. Records go on to the old one until `Turn::commit`.
@@ -301,7 +319,7 @@ impl Writer {
     }
     fn write(&mut self, shared: &Shared) {
         if let Some(opened) = &mut self.opened {
-            let (finished, outcome) = self.backlog.write(&mut opened.file);
+            let (finished, outcome) = opened.write(&mut self.backlog);
             shared.written.fetch_add(finished as u64, Relaxed);
             shared.waiting.fetch_sub(finished, Relaxed);
             match outcome {

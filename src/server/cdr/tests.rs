@@ -230,6 +230,24 @@ fn a_file_that_cannot_be_opened_leaves_the_old_one_in_use() {
     assert_eq!(lines(&path).len(), 1);
 }
 
+#[test]
+fn who_opens_a_file_leaves_it_alone_until_its_writer_takes_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cdr.jsonl");
+    fs::write(&path, "{\"call\":1}\n{\"ca").expect("writable");
+    let read = || fs::read_to_string(&path).expect("readable");
+    let ledger = Ledger::open(None).expect("no file");
+    let turn = ledger.prepare(Some(&file(&path))).expect("it is there");
+    assert_eq!(
+        read(),
+        "{\"call\":1}\n{\"ca",
+        "what looks like half a record may be on its way"
+    );
+    turn.commit();
+    ledger.finish(Duration::from_secs(5));
+    assert_eq!(read(), "{\"call\":1}\n{\"ca\n", "now nothing is on its way");
+}
+
 fn desk(path: &Path) -> Desk {
     Desk {
         ledger: Ledger::open(Some(&file(path))).expect("writable"),

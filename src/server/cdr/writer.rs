@@ -59,34 +59,44 @@ impl Backlog {
     }
 }
 
-/// Opens a file to append to, and ends a line that a crash left half written.
+/// Opens a file to append to.
 ///
 /// # Errors
 /// What the system says.
 pub(super) fn open(target: &CdrFile) -> io::Result<File> {
-    let mut file = OpenOptions::new()
+    OpenOptions::new()
         .create(true)
         .append(true)
         .read(true)
         .mode(0o640)
-        .open(&target.path)?;
+        .open(&target.path)
+}
+
+/// Ends a line that a crash left half written, and begins an empty table with its names. For who writes the file, and when it
+/// writes nothing: a record that is on its way looks like a half one.
+///
+/// # Errors
+/// What the system says; may be tried again.
+pub(super) fn begin(file: &mut File, format: CdrFormat) -> io::Result<()> {
     // A pipe or a device has neither.
-    if file.metadata()?.is_file() {
-        let length = file.seek(SeekFrom::End(0))?;
-        if length == 0 {
-            if target.format == CdrFormat::Csv {
-                writeln!(file, "{}", csv::header())?;
-            }
-        } else {
-            file.seek(SeekFrom::End(-1))?;
-            let mut last = [0];
-            file.read_exact(&mut last)?;
-            if last != *b"\n" {
-                file.write_all(b"\n")?;
-            }
-        }
+    if !file.metadata()?.is_file() {
+        return Ok(());
     }
-    Ok(file)
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    } else if format == CdrFormat::Csv {
+        let names = csv::header() + "\n";
+        file.write_all(names.as_bytes()).inspect_err(|_| {
+            // Half of them are none: the next try begins anew.
+            let _ = file.set_len(0);
+        })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -162,17 +172,21 @@ mod tests {
             path: folder.path().join(name),
             format,
         };
+        let begun = |target: &CdrFile| {
+            let mut file = open(target).expect("writable");
+            begin(&mut file, target.format).expect("there is room");
+        };
         let broken = target("broken", CdrFormat::Json);
         std::fs::write(&broken.path, "{\"call\":1}\n{\"ca").expect("writable");
-        drop(open(&broken).expect("it is there"));
-        drop(open(&broken).expect("it is there"));
+        begun(&broken);
+        begun(&broken);
         assert_eq!(
             std::fs::read_to_string(&broken.path).expect("readable"),
             "{\"call\":1}\n{\"ca\n"
         );
         let table = target("table", CdrFormat::Csv);
-        drop(open(&table).expect("writable"));
-        drop(open(&table).expect("writable"));
+        begun(&table);
+        begun(&table);
         let text = std::fs::read_to_string(&table.path).expect("readable");
         assert_eq!(text, format!("{}\n", csv::header()));
         use std::os::unix::fs::PermissionsExt as _;
