@@ -94,7 +94,14 @@ fn redis_gone_or_silent_makes_no_call_wait_and_calls_follow_the_policy() {
         }
     }
     let between: Vec<_> = during(well, gone).collect();
-    assert!(!between.is_empty() && between.iter().all(|(_, outcome, _)| outcome.is_ok()));
+    assert!(
+        !between.is_empty() && between.iter().all(|(_, outcome, _)| outcome.is_ok()),
+        "between two absences: {:?}",
+        between
+            .iter()
+            .map(|(at, outcome, took)| (*at - well, outcome, took))
+            .collect::<Vec<_>>()
+    );
     there.into_iter().for_each(super::rig::Up::end);
     owning.until_empty();
     refusing.until_empty();

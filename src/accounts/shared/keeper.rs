@@ -9,12 +9,12 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
 /// How long Redis may take for what no call waits for.
 const ANSWER: Duration = Duration::from_secs(2);
-/// Between two attempts to reach it.
+/// From one attempt to reach it to the next, at least.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Places to give back that are remembered while Redis is gone: what is forgotten falls back by its lease.
 const REMEMBERED: usize = 10_000;
@@ -63,6 +63,11 @@ impl Keeper {
     }
     pub(super) async fn run(mut self) {
         loop {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a driver: it counts how long a connection lasted"
+            )]
+            let began = Instant::now();
             match self.keep().await {
                 End::Over => return,
                 End::Redis(error) => {
@@ -75,11 +80,12 @@ impl Keeper {
                     self.lost = true;
                 }
             }
+            // Where one answer came late Redis may be there all the same, and calls are refused meanwhile: then it is asked at once.
             #[expect(
                 clippy::disallowed_methods,
                 reason = "what is gone is asked again after a while"
             )]
-            sleep(PAUSE).await;
+            sleep_until(began + PAUSE).await;
         }
     }
     /// From one loss of the connection to the next.
