@@ -3,6 +3,7 @@
 use b2bua::{
     call::{Encryption, Input, Side},
     media::{MediaEvent, StreamId},
+    sip::Request,
     testing::Scene,
 };
 use bytes::Bytes;
@@ -187,4 +188,105 @@ fn acceptance_28_who_says_nothing_of_infos_is_told_of_no_digits_that_would_be_lo
     assert!(offered.contains("telephone-event") && !answered.contains("telephone-event"));
     info(&mut scene, Side::B, "application/dtmf-relay", "Signal=2\r\n");
     assert_eq!(scene.sim.a.take_request("INFO").unwrap().body, "Signal=2\r\n");
+}
+
+/// A call whose callee has INFO only, and keys that the caller presses.
+fn pressed(events: &[u8]) -> Scene {
+    let (mut scene, ..) = call((INFOS, "0 101", EVENTS), (INFOS, "0", ""));
+    for &event in events {
+        press(&mut scene, Side::A, event);
+    }
+    scene.sim.run(Duration::from_millis(30));
+    scene
+}
+
+fn press(scene: &mut Scene, side: Side, event: u8) {
+    let stream = StreamId(0);
+    scene
+        .sim
+        .feed(Input::Media(MediaEvent::Digit { side, stream, event }));
+}
+
+fn respond(scene: &mut Scene, to: &Request, status: u16, more: &str, body: &str) {
+    let response = scene.sim.b.respond_to(to, status, "", more, body);
+    scene.sim.send(Side::B, response);
+    scene.sim.run(Duration::from_millis(30));
+}
+
+/// The caller's hold (or resume: an odd one) overtakes what the callee is told, and is answered.
+fn overtake(scene: &mut Scene, version: u32) {
+    let (says, hears) = if version.is_multiple_of(2) {
+        ("a=sendonly\r\n", "a=recvonly\r\n")
+    } else {
+        ("a=sendrecv\r\n", "a=sendrecv\r\n")
+    };
+    let offer = sdp(Side::A, "0 101", &format!("{EVENTS}{says}"));
+    let offer = offer.replace("o=alice 1 1", &format!("o=alice 1 {version}"));
+    let hold = scene.sim.a.request("INVITE", "", &offer);
+    scene.sim.send(Side::A, hold);
+    scene.sim.run(Duration::from_millis(30));
+    let Some(invite) = scene.sim.b.take_request("INVITE") else {
+        panic!("no re-INVITE\n{}", scene.sim.ladder());
+    };
+    respond(scene, &invite, 200, INFOS, &sdp(Side::B, "0", hears));
+    let ack = scene.sim.a.ack("");
+    scene.sim.send(Side::A, ack);
+    scene.sim.run(Duration::from_millis(30));
+}
+
+#[test]
+fn a_key_whose_info_was_overtaken_by_a_later_request_is_told_again_before_the_next_one() {
+    let mut scene = pressed(&[1, 2]);
+    let first = scene.sim.b.take_request("INFO").unwrap();
+    overtake(&mut scene, 2);
+    respond(&mut scene, &first, 500, "", "");
+    let again = scene.sim.b.take_request("INFO").expect("it is told again");
+    assert_eq!(again.body, "Signal=1\r\nDuration=160\r\n");
+    let number = |request: &Request| request.headers.cseq().unwrap().number;
+    assert!(
+        number(&again) > number(&first) + 1,
+        "after the re-INVITE\n{}",
+        scene.sim.ladder()
+    );
+    respond(&mut scene, &again, 200, "", "");
+    let second = scene.sim.b.take_request("INFO").unwrap();
+    assert_eq!(second.body, "Signal=2\r\nDuration=160\r\n");
+    respond(&mut scene, &second, 200, "", "");
+    assert!(scene.sim.b.take_request("INFO").is_none(), "none twice");
+    hang_up(scene);
+}
+
+#[test]
+fn a_key_that_the_peer_refuses_for_another_reason_is_not_told_again() {
+    // Nothing has overtaken it.
+    let mut scene = pressed(&[1]);
+    let info = scene.sim.b.take_request("INFO").unwrap();
+    respond(&mut scene, &info, 500, "", "");
+    assert!(scene.sim.b.take_request("INFO").is_none());
+    hang_up(scene);
+    // It says when to come again: it has heard of it.
+    let mut scene = pressed(&[1]);
+    let info = scene.sim.b.take_request("INFO").unwrap();
+    overtake(&mut scene, 2);
+    respond(&mut scene, &info, 500, "Retry-After: 5\r\n", "");
+    assert!(scene.sim.b.take_request("INFO").is_none());
+    hang_up(scene);
+}
+
+#[test]
+fn a_key_that_is_overtaken_again_and_again_is_told_a_few_times_and_no_more() {
+    let mut scene = pressed(&[1, 2]);
+    let mut told = 0;
+    loop {
+        let info = scene.sim.b.take_request("INFO").unwrap();
+        if info.body == "Signal=2\r\nDuration=160\r\n" {
+            respond(&mut scene, &info, 200, "", "");
+            break;
+        }
+        told += 1;
+        overtake(&mut scene, 1 + told);
+        respond(&mut scene, &info, 500, "", "");
+    }
+    assert_eq!(told, 5, "once, and four times again");
+    hang_up(scene);
 }

@@ -9,10 +9,13 @@ use crate::{
     sdp::Sdp,
     sip::{Method, Request, Response, Status, Text, routing::NextHop},
 };
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 
 /// Crossing requests that wait for their turn.
 const MAX_QUEUED: usize = 16;
+
+/// How often one is said again that another request of ours has overtaken.
+const MAX_OVERTAKEN: u8 = 4;
 
 /// A leg that is up.
 #[derive(Debug)]
@@ -20,10 +23,20 @@ pub(super) struct Up {
     /// CSeq of a 2xx with an offer: its ACK waits for the answer.
     ack_owed: Option<u32>,
     /// Requests that cross go one at a time, so that answers come back in order.
-    passing: Option<(Method, u32)>,
+    passing: Option<Passing>,
     queue: VecDeque<Payload>,
     /// We hung up, but the caller has not acknowledged our 2xx: no BYE before (RFC 3261 §15).
     hanging: Option<Cause>,
+}
+
+/// A request that crosses and waits for its answer.
+#[derive(Debug)]
+struct Passing {
+    payload: Payload,
+    /// How often it was said again.
+    again: u8,
+    /// Whose request it is does not wait for longer (RFC 3261 §17.1.2.2).
+    until: Instant,
 }
 
 impl Up {
@@ -215,7 +228,21 @@ impl Leg {
             up.queue.push_back(payload);
             return;
         }
-        up.passing = Some((payload.method.clone(), payload.number));
+        let until = env.now + self.profile.timers.t1_64();
+        self.send_passing(
+            Passing {
+                payload,
+                again: 0,
+                until,
+            },
+            env,
+        );
+    }
+    fn send_passing(&mut self, passing: Passing, env: &mut Env<'_>) {
+        let payload = passing.payload.clone();
+        if let Phase::Up(up) = &mut self.phase {
+            up.passing = Some(passing);
+        }
         let path = self.path();
         // RFC 3515 §2.2, RFC 6665 §8.2.1: these say where we are.
         let says_where = matches!(payload.method, Method::Refer | Method::Notify | Method::Subscribe);
@@ -259,13 +286,19 @@ impl Leg {
         response.body = payload.body.clone();
         inbound.send(&response, &mut wire!(self, env));
     }
-    pub(super) fn passed_response(&mut self, response: &Response, env: &mut Env<'_>) {
+    pub(super) fn passed_response(&mut self, response: &Response, at: usize, env: &mut Env<'_>) {
+        let overtaken = self.was_overtaken(response, at);
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
-        let Some((method, number)) = up.passing.take() else {
+        let Some(mut passing) = up.passing.take() else {
             return;
         };
+        if overtaken && passing.again < MAX_OVERTAKEN && env.now < passing.until {
+            passing.again += 1;
+            return self.send_passing(passing, env);
+        }
+        let Payload { method, number, .. } = passing.payload;
         // RFC 5057 §5.1: to a NOTIFY it means that the subscription is gone, not the call.
         if response.status == Status::CALL_DOES_NOT_EXIST && method != Method::Notify {
             return self.lost(response.status, env);
@@ -276,20 +309,22 @@ impl Leg {
         self.say(Signal::Response(response.status, payload));
         self.pass_next(env);
     }
+    /// Whether the peer has heard nothing of a request because a later one of ours came before it (RFC 3261 §12.2.2). One that
+    /// says when to come again has another trouble, and one that went more than one way may have come by the other.
+    fn was_overtaken(&self, response: &Response, at: usize) -> bool {
+        let refused = self.outbound.get(at);
+        response.status == Status::SERVER_INTERNAL_ERROR
+            && response.headers.retry_after().is_none()
+            && refused.is_some_and(|sent| sent.cseq < self.dialog.local_cseq && sent.went_one_way())
+    }
     pub(super) fn passed_failed(&mut self, failure: &Failure, env: &mut Env<'_>) {
         let Phase::Up(up) = &mut self.phase else {
             return;
         };
-        let Some((method, number)) = up.passing.take() else {
+        let Some(passing) = up.passing.take() else {
             return;
         };
-        let payload = Payload {
-            method,
-            headers: crate::sip::Headers::default(),
-            body: bytes::Bytes::new(),
-            number,
-            cseq: 0,
-        };
+        let payload = passing.payload.without_body();
         self.say(Signal::Response(failure.status, payload));
         self.pass_next(env);
     }

@@ -40,6 +40,8 @@ pub(super) struct Outbound {
     /// Not tried yet.
     targets: VecDeque<Way>,
     attempts: Vec<Attempt>,
+    /// How many ways it has gone.
+    ways: u8,
     /// Branch of the attempt that reacted.
     chosen: Option<Text>,
     /// A final response has been taken, or it was given up: what still comes is only cleaned up after.
@@ -71,6 +73,7 @@ impl Outbound {
             hop,
             targets: VecDeque::new(),
             attempts: Vec::new(),
+            ways: 0,
             chosen: None,
             done: false,
             cancelled: None,
@@ -98,6 +101,7 @@ impl Outbound {
     fn next(&mut self, wire: &mut Wire<'_>) -> Option<Failure> {
         match self.targets.pop_front() {
             Some(way) if self.cancelled.is_none() => {
+                self.ways = self.ways.saturating_add(1);
                 self.send(way, wire);
                 None
             }
@@ -341,6 +345,10 @@ impl Outbound {
     /// Whether a final response is still waited for.
     pub(super) fn is_open(&self) -> bool {
         !self.done || self.attempts.iter().any(Attempt::is_cancelling)
+    }
+    /// Whether nobody but who answers can have heard of it.
+    pub(super) fn went_one_way(&self) -> bool {
+        self.ways == 1
     }
     /// Whether it was sent and nothing has come back.
     pub(super) fn is_unheard(&self) -> bool {

@@ -216,7 +216,7 @@ impl Leg {
             (heard, Purpose::Call) => self.call_response(&heard, response, at, env),
             (Heard::Final, Purpose::Offer) => self.offer_response(response, at, env),
             (Heard::Final, Purpose::Refresh) => self.refresh_response(response, env),
-            (Heard::Final, Purpose::Passed) => self.passed_response(response, env),
+            (Heard::Final, Purpose::Passed) => self.passed_response(response, at, env),
             // A BYE or PRACK is over with any final response; 2xx of another fork to a re-INVITE cannot be.
             (Heard::Final | Heard::Provisional | Heard::Again, _) => {}
         }
