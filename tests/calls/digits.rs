@@ -290,3 +290,78 @@ fn a_key_that_is_overtaken_again_and_again_is_told_a_few_times_and_no_more() {
     assert_eq!(told, 5, "once, and four times again");
     hang_up(scene);
 }
+
+#[test]
+fn what_the_callee_presses_while_its_answer_is_on_its_way_is_told_as_soon_as_the_caller_has_it() {
+    let mut scene = Scene::new(Encryption::None, Encryption::None);
+    let offer = sdp(Side::A, "0", "");
+    let invite = scene.sim.a.invite("sip:bob@example.org", INFOS, &offer);
+    scene.sim.send(Side::A, invite);
+    scene.sim.run(Duration::from_millis(30));
+    let invite = scene.sim.b.take_request("INVITE").unwrap();
+    // Of forty keys the first are kept.
+    for event in (0..40).map(|key| key % 10) {
+        press(&mut scene, Side::B, event);
+    }
+    scene.sim.run(Duration::from_secs(1));
+    respond(&mut scene, &invite, 200, INFOS, &sdp(Side::B, "0 101", EVENTS));
+    assert!(
+        scene.sim.a.take_request("INFO").is_none(),
+        "not before the caller has acknowledged"
+    );
+    let ack = scene.sim.a.ack("");
+    scene.sim.send(Side::A, ack);
+    scene.sim.run(Duration::from_millis(30));
+    for key in (0..16).map(|key| key % 10) {
+        let info = scene.sim.a.take_request("INFO").unwrap();
+        assert_eq!(info.body, format!("Signal={key}\r\nDuration=160\r\n"));
+        let ok = scene.sim.a.respond_to(&info, 200, "", "", "");
+        scene.sim.send(Side::A, ok);
+        scene.sim.run(Duration::from_millis(30));
+    }
+    assert!(scene.sim.a.take_request("INFO").is_none());
+    hang_up(scene);
+}
+
+#[test]
+fn what_the_callee_presses_while_its_answer_waits_for_a_prack_is_told_as_soon_as_the_caller_has_it() {
+    let mut scene = Scene::new(Encryption::None, Encryption::None);
+    let offer = sdp(Side::A, "0", "");
+    let reliable = format!("Supported: 100rel\r\n{INFOS}");
+    let invite = scene.sim.a.invite("sip:bob@example.org", &reliable, &offer);
+    scene.sim.send(Side::A, invite);
+    scene.sim.run(Duration::from_millis(30));
+    let invite = scene.sim.b.take_request("INVITE").unwrap();
+    let answer = sdp(Side::B, "0 101", EVENTS);
+    respond(&mut scene, &invite, 183, INFOS, &answer);
+    let rseq = scene.sim.a.response(183).unwrap().headers.get("RSeq").unwrap();
+    respond(&mut scene, &invite, 200, INFOS, &answer);
+    let ack = scene.sim.b.take_request("ACK");
+    assert!(ack.is_some(), "the callee is answered");
+    press(&mut scene, Side::B, 5);
+    // More than are kept.
+    for _ in 0..40 {
+        press(&mut scene, Side::B, 6);
+    }
+    scene.sim.run(Duration::from_millis(200));
+    assert!(scene.sim.a.response(200).is_none(), "not before the PRACK");
+    let rack = format!("RAck: {rseq} 101 INVITE\r\n");
+    let prack = scene.sim.a.request("PRACK", &rack, "");
+    scene.sim.send(Side::A, prack);
+    scene.sim.run(Duration::from_millis(30));
+    assert!(scene.sim.a.take_request("INFO").is_none(), "not before the ACK");
+    let ack = scene.sim.a.ack("");
+    scene.sim.send(Side::A, ack);
+    scene.sim.run(Duration::from_millis(30));
+    for key in std::iter::once(5).chain([6; 15]) {
+        let Some(info) = scene.sim.a.take_request("INFO") else {
+            panic!("no INFO\n{}", scene.sim.ladder());
+        };
+        assert_eq!(info.body, format!("Signal={key}\r\nDuration=160\r\n"));
+        let ok = scene.sim.a.respond_to(&info, 200, "", "", "");
+        scene.sim.send(Side::A, ok);
+        scene.sim.run(Duration::from_millis(30));
+    }
+    assert!(scene.sim.a.take_request("INFO").is_none());
+    hang_up(scene);
+}

@@ -79,6 +79,14 @@ fn settle(stage: &mut Stage, plan: &Plan, tally: &mut Tally) -> Result<(), Strin
         }
         return Err(format!("the call does not come to rest: {state:?}"));
     }
+    // The server may have a key to tell when the ends have no more to say.
+    let end = stage.sim.now + 2 * T1_64;
+    while judge::untold(stage).is_some() && stage.sim.now < end {
+        stage.run(Duration::from_millis(100));
+    }
+    if let Some(what) = judge::untold(stage).filter(|_| !plan.is_lost(stage)) {
+        return Err(what);
+    }
     let (caller, callee) = (&stage.caller, stage.callee.party());
     stage.sim.assert_media(&caller.phone, &callee.phone);
     tally.agreed += 1;

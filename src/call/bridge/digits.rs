@@ -7,6 +7,27 @@ use crate::call::{
 };
 use crate::sip::{Headers, Method};
 
+/// Keys that are kept until the call is up: more than anybody presses while a 2xx is on its way.
+const MOST_EARLY: usize = 16;
+
+/// Keys of a callee whose answer has not come: it believes that the call is up, and may be right.
+#[derive(Debug, Default)]
+pub(super) struct EarlyKeys(VecDeque<(Instant, u8)>);
+
+impl EarlyKeys {
+    fn press(&mut self, event: u8, now: Instant) {
+        if self.0.len() >= MOST_EARLY {
+            tracing::debug!("more keys than are kept before the answer");
+            return;
+        }
+        self.0.push_back((now, event));
+    }
+    /// Its callee is not the one that the call is with.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl Call {
     /// Carries a request across.
     pub(super) fn forward(&mut self, from: Side, mut payload: Payload, env: &mut Env<'_>) {
@@ -44,12 +65,26 @@ impl Call {
     }
     /// A digit came in the media of a leg whose other leg has none there.
     pub(super) fn digit_heard(&mut self, side: Side, event: u8, env: &mut Env<'_>) {
+        match (&self.phase, side) {
+            (Phase::Up, _) => self.tell_digit(side, event, env),
+            (Phase::Dialling, Side::B) => self.early_keys.press(event, env.now),
+            _ => {}
+        }
+    }
+    fn tell_digit(&mut self, side: Side, event: u8, env: &mut Env<'_>) {
         let Some((headers, body)) = digit::write(event) else {
             return;
         };
-        if matches!(self.phase, Phase::Up) {
-            let info = Payload::new(Method::Info, headers, body);
-            self.tell(side.other(), Signal::Request(info), env);
+        let info = Payload::new(Method::Info, headers, body);
+        self.tell(side.other(), Signal::Request(info), env);
+    }
+    /// The call is up: what the callee has pressed since its answer may have left it (RFC 3261 §13.3.1.4) is told.
+    pub(super) fn tell_early_keys(&mut self, env: &mut Env<'_>) {
+        let longest = self.settings.profile.timers.t1_64();
+        for (at, event) in std::mem::take(&mut self.early_keys.0) {
+            if at + longest > env.now {
+                self.tell_digit(Side::B, event, env);
+            }
         }
     }
 }

@@ -76,6 +76,7 @@ impl Call {
         self.record.ended = Some(env.now);
         self.exchange = None;
         self.requests.clear();
+        self.early_keys.forget();
         self.transfers.clear();
         self.rebridge = None;
         self.adoption_ends();

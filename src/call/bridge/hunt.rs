@@ -179,6 +179,7 @@ impl Call {
         self.too_long = longest.map(|longest| env.now + longest);
         self.tell(Side::A, Signal::Answer(body), env);
         self.event(CallEvent::Answered);
+        self.tell_early_keys(env);
         self.report_keys();
         // From now on keys are owed.
         self.agree_on_keys(env);
@@ -221,6 +222,7 @@ impl Call {
     pub(super) fn attempt_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
         tracing::info!(status = %failure.status, kind = failure.kind.label(), "leg B failed");
         self.no_answer = None;
+        self.early_keys.forget();
         self.forget_early(env);
         self.forget_late_offer();
         // RFC 3263 §4.3: a transport failure, a timeout or a 503 sends the request to the next address.

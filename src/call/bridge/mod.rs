@@ -39,6 +39,7 @@ mod zrtp;
 pub use self::adoption::{Adoptee, Destined};
 use self::{
     adoption::Adoption,
+    digits::EarlyKeys,
     early::Early,
     keying::Agreements,
     lookup::{Asker, Lookups},
@@ -114,6 +115,7 @@ pub struct Call {
     asked: bool,
     media: MediaPlan,
     relay: Relay,
+    early_keys: EarlyKeys,
     agreements: Agreements,
     exchange: Option<Exchange>,
     /// `exchange` is one before the answer: that of the INVITE waits here.

@@ -36,6 +36,7 @@ impl Call {
             asked: false,
             media: MediaPlan::new(&settings, zid),
             relay: Relay::default(),
+            early_keys: EarlyKeys::default(),
             agreements: Agreements::default(),
             exchange: None,
             early: None,

@@ -12,7 +12,7 @@ use crate::{
 use std::{collections::VecDeque, time::Instant};
 
 /// Crossing requests that wait for their turn.
-const MAX_QUEUED: usize = 16;
+pub(super) const MAX_QUEUED: usize = 16;
 
 /// How often one is said again that another request of ours has overtaken.
 const MAX_OVERTAKEN: u8 = 4;
@@ -47,6 +47,10 @@ impl Up {
             queue: VecDeque::new(),
             hanging: None,
         }
+    }
+    /// With requests that cross as soon as our 2xx is acknowledged.
+    pub(super) fn with(queue: VecDeque<Payload>) -> Self {
+        Self { queue, ..Self::new() }
     }
     /// With an answer that is owed in the ACK of a 2xx.
     pub(super) fn owing(cseq: u32) -> Self {

@@ -2,10 +2,13 @@
 
 use super::{
     Acks, Body, Env, Failure, Inbound, Leg, LegOutput, Matter, Offers, Phase, Position, Profile, Reliable,
-    Sender, Session, Side, Signal, confirmed::Up, content, requests, wire::wire,
+    Sender, Session, Side, Signal,
+    confirmed::{MAX_QUEUED, Up},
+    content, requests,
+    wire::wire,
 };
 use crate::{
-    call::{self, Cause, Origin, failure::Kind},
+    call::{self, Cause, Origin, failure::Kind, signal::Payload},
     sdp::Sdp,
     sip::{
         Message, Status,
@@ -34,6 +37,8 @@ pub(super) struct Incoming {
     repeat: Instant,
     /// Nobody answers: the end.
     limit: Instant,
+    /// What crosses as soon as the answer, which waits for a PRACK, has been acknowledged.
+    queue: VecDeque<Payload>,
 }
 
 impl Incoming {
@@ -113,6 +118,7 @@ impl Leg {
                         .filter(|seconds| *seconds > 0)
                         .map_or(Duration::MAX, |seconds: u32| Duration::from_secs(seconds.into()))
                         .min(profile.timers.unanswered + GRACE),
+                queue: VecDeque::new(),
             }),
             profile,
             account: None,
@@ -168,7 +174,7 @@ impl Leg {
             Signal::Answer(body) => self.answer_call(body, env),
             Signal::Fail(failure) => self.fail_call(&failure, env),
             Signal::Hangup(cause) => self.fail_call(&cause.to_failure(), env),
-            Signal::Request(payload) => self.say(Signal::Response(Status::TEMPORARILY_UNAVAILABLE, payload)),
+            Signal::Request(payload) => self.pass_when_answered(payload),
             Signal::Offer(sdp) => self.want_offer(sdp),
             Signal::Accept(sdp) => self.accept_offer(&sdp, env),
             Signal::Refuse(failure) => self.refuse_offer(&failure, env),
@@ -177,6 +183,16 @@ impl Leg {
                 tracing::debug!("leg A is not answered: {signal:?}");
             }
         }
+    }
+    /// Who is not answered has no dialog that a request could cross to; where only a PRACK is missing it has one soon.
+    fn pass_when_answered(&mut self, payload: Payload) {
+        if let Phase::Incoming(incoming) = &mut self.phase
+            && self.reliable.is_answered()
+            && incoming.queue.len() < MAX_QUEUED
+        {
+            return incoming.queue.push_back(payload);
+        }
+        self.say(Signal::Response(Status::TEMPORARILY_UNAVAILABLE, payload));
     }
     /// Notes what is said again so that proxies do not give up.
     pub(super) fn keep_saying(&mut self, status: Status, sdp: Option<&Sdp>, now: Instant) {
@@ -189,7 +205,11 @@ impl Leg {
     pub(super) fn answered(&mut self, sdp: Option<&Sdp>, position: Position, env: &mut Env<'_>) {
         self.respond_open(Matter::Call, Status::OK, sdp, env);
         self.offers.position = position;
-        self.phase = Phase::Up(Up::new());
+        let queue = match &mut self.phase {
+            Phase::Incoming(incoming) => std::mem::take(&mut incoming.queue),
+            _ => VecDeque::new(),
+        };
+        self.phase = Phase::Up(Up::with(queue));
         // So that a BYE, the farewell above all, knows its way before it is needed.
         let hop = self.path().hop;
         self.look_up(hop);
