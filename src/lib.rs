@@ -23,6 +23,7 @@ pub mod net;
 pub mod phone;
 pub mod qualification;
 pub mod registration;
+pub mod roll;
 pub mod sdp;
 pub mod server;
 pub mod sip;

@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "message_waiting",
             "qualification",
             "registration",
+            "roll",
             "call",
             "sdp",
             "sip",
@@ -35,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "message_waiting",
             "qualification",
             "registration",
+            "roll",
             "call",
             "media",
             "sip",
@@ -44,8 +46,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("net", &["call", "sip"]),
     ("media", &["call", "sdp", "sip"]),
     ("qualification", &["call", "sip"]),
-    ("message_waiting", &["registration", "call", "sip"]),
-    ("registration", &["call", "sip"]),
+    ("message_waiting", &["registration", "roll", "call", "sip"]),
+    ("registration", &["roll", "call", "sip"]),
+    ("roll", &["call", "sip"]),
     ("call", &["media", "sdp", "sip"]),
     ("config", &["call", "sdp", "sip"]),
     ("sdp", &[]),
@@ -67,6 +70,7 @@ const NO_TOKIO: &[&str] = &[
     "message_waiting",
     "qualification",
     "registration",
+    "roll",
     "app",
     "config",
     "media/keying",
@@ -77,7 +81,7 @@ const NO_TOKIO: &[&str] = &[
     "media/zrtp",
 ];
 
-const MODULES: [&str; 15] = [
+const MODULES: [&str; 16] = [
     "control",
     "accounts",
     "server",
@@ -87,6 +91,7 @@ const MODULES: [&str; 15] = [
     "message_waiting",
     "qualification",
     "registration",
+    "roll",
     "call",
     "config",
     "sdp",

@@ -16,6 +16,7 @@ use crate::{
         operation::{Operation, PATIENCE, Trial, Trouble},
         request::{Way, add_via, contact},
     },
+    roll::{Enrolled, EnrolledOutput},
     sip::{
         Method, NameAddr, Request, Response, Status, Text, Uri,
         routing::{Destination, DialogKey, NextHop, Own, Target, Transport},
@@ -30,31 +31,10 @@ const SOONEST: Duration = Duration::from_secs(1);
 /// No subscription lasts longer without a word of ours, and no 423 makes us ask for more.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// What a [`MailboxSubscription`] wants done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum MailboxOutput {
-    /// Call [`MailboxSubscription::turn`] when it is its turn.
-    Turn,
-    /// Resolve this (RFC 3263); answered by [`MailboxSubscription::resolved`].
-    Lookup(NextHop),
-    /// Responses and requests of this dialog belong here from now on.
-    Dialog(DialogKey),
-    /// They do not any more.
-    Gone(DialogKey),
-    /// Send this.
-    Transmit(Transmit),
-    /// A target did not answer.
-    Dead(Target),
-    /// This NOTIFY has news of the mailbox.
-    News(Box<Request>),
-    /// [`MailboxSubscription::status`] has changed.
-    Changed,
-    /// The last output: there is no subscription any more.
-    Finished,
-}
+/// What a [`MailboxSubscription`] wants done. Its news are NOTIFYs.
+pub type MailboxOutput = EnrolledOutput<MailboxSubscription>;
 
-/// See the module. Contract: after any call, drain [`Self::poll_output`] to `None`, then wait for a message, a turn or
-/// [`Self::poll_timeout`].
+/// See the module. Contract as of [`Enrolled`].
 #[derive(Debug)]
 pub struct MailboxSubscription {
     plan: Arc<MailboxPlan>,
@@ -101,9 +81,14 @@ enum State {
     Over,
 }
 
-impl MailboxSubscription {
-    /// One that waits for [`Self::ready`], or wants its first turn where its account need not be registered.
-    pub fn new(plan: Arc<MailboxPlan>, user_agent: Text, timers: Timers) -> Self {
+impl Enrolled for MailboxSubscription {
+    type Plan = MailboxPlan;
+    type Name = DialogKey;
+    type View = MailboxStatus;
+    type News = Box<Request>;
+
+    // It waits for [`Self::ready`], or wants its first turn where its account need not be registered.
+    fn new(plan: Arc<MailboxPlan>, user_agent: Text, timers: Timers, _env: &mut Env<'_>) -> Self {
         let ready = !plan.after_registration;
         let mut new = Self {
             plan,
@@ -130,12 +115,13 @@ impl MailboxSubscription {
         }
         new
     }
-    /// What it was told.
-    pub fn plan(&self) -> &Arc<MailboxPlan> {
+    fn plan(&self) -> &Arc<MailboxPlan> {
         &self.plan
     }
-    /// How far it is.
-    pub fn status(&self) -> MailboxStatus {
+    fn throttle(&self) -> Duration {
+        self.plan.throttle
+    }
+    fn view(&self) -> MailboxStatus {
         match (self.lapses, &self.failed, &self.state) {
             (Some(_), ..) => MailboxStatus::Subscribed,
             (None, Some(why), _) => MailboxStatus::Failed(why.clone()),
@@ -143,53 +129,39 @@ impl MailboxSubscription {
             (None, None, _) => MailboxStatus::InProgress,
         }
     }
-    /// Whether it waits for its turn.
-    pub const fn is_queued(&self) -> bool {
+    fn is_queued(&self) -> bool {
         matches!(self.state, State::Queued)
     }
-    /// Whether there is something to lose if its turn is late.
-    pub const fn is_urgent(&self) -> bool {
+    fn is_urgent(&self) -> bool {
         self.lapses.is_some() || self.ending
     }
-    /// Whether all is said, and only a last NOTIFY may come.
-    pub const fn is_leaving(&self) -> bool {
+    // Only a last NOTIFY may come.
+    fn is_done(&self) -> bool {
         matches!(self.state, State::Leaving(_) | State::Over)
     }
-    /// The next thing that it wants done.
-    pub fn poll_output(&mut self) -> Option<MailboxOutput> {
-        self.out.pop_front()
+    fn can_become(&self, plan: &MailboxPlan) -> bool {
+        self.plan.is_same_mailbox(plan)
     }
-    /// When to call [`Self::handle_timeout`].
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let state = match &self.state {
-            State::Unready | State::Queued | State::Over => None,
-            State::Resting(until) | State::Leaving(until) => Some(*until),
-            State::Busy(operation) => operation.poll_timeout(),
-        };
-        [state, self.lapses, self.silent_until]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-    /// The account is registered, and its requests are to take this way (RFC 3608); `None`: it is not. What was granted stays.
-    pub fn ready(&mut self, service_route: Option<Arc<[Uri]>>) {
-        if !self.plan.after_registration {
-            return;
+    // With other credentials at once, where the last attempt has failed.
+    fn update(&mut self, plan: Arc<MailboxPlan>) {
+        let answers_differ = plan.credentials != self.plan.credentials;
+        let after = plan.after_registration;
+        let newly_free = self.plan.after_registration && !after;
+        self.plan = plan;
+        if newly_free {
+            self.ready = true;
         }
-        self.ready = service_route.is_some();
-        if let Some(route) = service_route {
-            self.service_route = route;
-            if matches!(self.state, State::Unready) {
-                self.queue();
-            }
-        } else if self.usage.is_none() && matches!(self.state, State::Queued | State::Resting(_)) {
-            self.failed = None;
-            self.state = State::Unready;
-            self.out.push_back(MailboxOutput::Changed);
+        if answers_differ {
+            self.answers.clear();
+        }
+        let waits = matches!(self.state, State::Unready) && self.ready;
+        let tries_again = answers_differ && self.failed.is_some() && matches!(self.state, State::Resting(_));
+        if (waits || tries_again) && !self.ending {
+            self.failures = 0;
+            self.queue();
         }
     }
-    /// It is its turn: begins an operation.
-    pub fn turn(&mut self, env: &mut Env<'_>) {
+    fn turn(&mut self, env: &mut Env<'_>) {
         if !matches!(self.state, State::Queued) {
             return;
         }
@@ -202,7 +174,7 @@ impl MailboxSubscription {
             Some(usage) => usage,
             None => {
                 let usage = Usage::new(&self.plan, &self.service_route, env.ids);
-                self.out.push_back(MailboxOutput::Dialog(usage.key()));
+                self.out.push_back(MailboxOutput::Named(usage.key()));
                 usage
             }
         };
@@ -218,8 +190,7 @@ impl MailboxSubscription {
         self.out.push_back(MailboxOutput::Lookup(hop));
         self.out.push_back(MailboxOutput::Changed);
     }
-    /// The answer to [`MailboxOutput::Lookup`].
-    pub fn resolved(&mut self, hop: &NextHop, found: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
+    fn resolved(&mut self, hop: &NextHop, found: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
         let State::Busy(operation) = &mut self.state else {
             return;
         };
@@ -233,6 +204,94 @@ impl MailboxSubscription {
                 self.next("no address", env);
             }
             Err(error) => self.fail(Trouble::passing(error.to_string()), None, env),
+        }
+    }
+    fn handle_timeout(&mut self, env: &mut Env<'_>) {
+        if self.silent_until.is_some_and(|until| until <= env.now) {
+            self.silent_until = None;
+            // RFC 6665 would have us give it up. Some tell nothing before something changes.
+            tracing::warn!(account = %self.plan.aor, "the mailbox is subscribed to, and no NOTIFY has come");
+        }
+        if self.lapses.is_some_and(|until| until <= env.now) {
+            match self.state {
+                // What is on its way may still renew it.
+                State::Busy(_) => self.lapses = None,
+                State::Unready | State::Queued | State::Resting(_) | State::Leaving(_) | State::Over => {
+                    self.lose()
+                }
+            }
+            self.out.push_back(MailboxOutput::Changed);
+        }
+        match &mut self.state {
+            State::Resting(until) if *until <= env.now => self.queue(),
+            State::Leaving(until) if *until <= env.now => self.finish(),
+            State::Busy(operation) => {
+                let Some(trial) = &mut operation.trial else {
+                    return;
+                };
+                let mut silent = trial.patience.is_some_and(|until| until <= env.now);
+                while let Some(fired) = trial.transaction.fire(env.now) {
+                    match fired {
+                        Fired::Send(_) if silent => {}
+                        Fired::Send(bytes) => {
+                            let to = Destination::Target(trial.way.target.clone());
+                            self.out
+                                .push_back(MailboxOutput::Transmit(Transmit { bytes, to }));
+                        }
+                        Fired::TimedOut => silent = true,
+                    }
+                }
+                if silent {
+                    self.out.push_back(MailboxOutput::Dead(trial.way.target.clone()));
+                    self.next("No response", env);
+                }
+            }
+            State::Unready | State::Resting(_) | State::Queued | State::Leaving(_) | State::Over => {}
+        }
+    }
+    // RFC 6665 §4.1.2.3.
+    fn end(&mut self) {
+        self.ending = true;
+        match &self.state {
+            // What is on its way may begin one.
+            State::Busy(_) | State::Leaving(_) | State::Over => {}
+            State::Unready | State::Queued | State::Resting(_) if self.usage.is_none() => self.finish(),
+            State::Queued => {}
+            State::Unready | State::Resting(_) => self.queue(),
+        }
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        let state = match &self.state {
+            State::Unready | State::Queued | State::Over => None,
+            State::Resting(until) | State::Leaving(until) => Some(*until),
+            State::Busy(operation) => operation.poll_timeout(),
+        };
+        [state, self.lapses, self.silent_until]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+    fn poll_output(&mut self) -> Option<MailboxOutput> {
+        self.out.pop_front()
+    }
+}
+
+impl MailboxSubscription {
+    /// The account is registered, and its requests are to take this way (RFC 3608); `None`: it is not. What was granted stays.
+    pub fn ready(&mut self, service_route: Option<Arc<[Uri]>>) {
+        if !self.plan.after_registration {
+            return;
+        }
+        self.ready = service_route.is_some();
+        if let Some(route) = service_route {
+            self.service_route = route;
+            if matches!(self.state, State::Unready) {
+                self.queue();
+            }
+        } else if self.usage.is_none() && matches!(self.state, State::Queued | State::Resting(_)) {
+            self.failed = None;
+            self.state = State::Unready;
+            self.out.push_back(MailboxOutput::Changed);
         }
     }
     /// A response to a SUBSCRIBE of its dialog.
@@ -381,50 +440,6 @@ impl MailboxSubscription {
         self.out
             .push_back(MailboxOutput::Transmit(Transmit { bytes, to }));
     }
-    /// A deadline has passed.
-    pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
-        if self.silent_until.is_some_and(|until| until <= env.now) {
-            self.silent_until = None;
-            // RFC 6665 would have us give it up. Some tell nothing before something changes.
-            tracing::warn!(account = %self.plan.aor, "the mailbox is subscribed to, and no NOTIFY has come");
-        }
-        if self.lapses.is_some_and(|until| until <= env.now) {
-            match self.state {
-                // What is on its way may still renew it.
-                State::Busy(_) => self.lapses = None,
-                State::Unready | State::Queued | State::Resting(_) | State::Leaving(_) | State::Over => {
-                    self.lose()
-                }
-            }
-            self.out.push_back(MailboxOutput::Changed);
-        }
-        match &mut self.state {
-            State::Resting(until) if *until <= env.now => self.queue(),
-            State::Leaving(until) if *until <= env.now => self.finish(),
-            State::Busy(operation) => {
-                let Some(trial) = &mut operation.trial else {
-                    return;
-                };
-                let mut silent = trial.patience.is_some_and(|until| until <= env.now);
-                while let Some(fired) = trial.transaction.fire(env.now) {
-                    match fired {
-                        Fired::Send(_) if silent => {}
-                        Fired::Send(bytes) => {
-                            let to = Destination::Target(trial.way.target.clone());
-                            self.out
-                                .push_back(MailboxOutput::Transmit(Transmit { bytes, to }));
-                        }
-                        Fired::TimedOut => silent = true,
-                    }
-                }
-                if silent {
-                    self.out.push_back(MailboxOutput::Dead(trial.way.target.clone()));
-                    self.next("No response", env);
-                }
-            }
-            State::Unready | State::Resting(_) | State::Queued | State::Leaving(_) | State::Over => {}
-        }
-    }
     /// The SUBSCRIBE with this branch could not be sent to its target.
     pub fn undeliverable(&mut self, branch: &[u8], env: &mut Env<'_>) {
         if let State::Busy(operation) = &self.state
@@ -435,43 +450,13 @@ impl MailboxSubscription {
             self.next("I/O error", env);
         }
     }
-    /// Goes on by another plan for the same mailbox; with other credentials at once, where the last attempt has failed.
-    pub fn update(&mut self, plan: Arc<MailboxPlan>) {
-        let answers_differ = plan.credentials != self.plan.credentials;
-        let after = plan.after_registration;
-        let newly_free = self.plan.after_registration && !after;
-        self.plan = plan;
-        if newly_free {
-            self.ready = true;
-        }
-        if answers_differ {
-            self.answers.clear();
-        }
-        let waits = matches!(self.state, State::Unready) && self.ready;
-        let tries_again = answers_differ && self.failed.is_some() && matches!(self.state, State::Resting(_));
-        if (waits || tries_again) && !self.ending {
-            self.failures = 0;
-            self.queue();
-        }
-    }
-    /// Ends it (RFC 6665 §4.1.2.3), then [`MailboxOutput::Finished`].
-    pub fn end(&mut self) {
-        self.ending = true;
-        match &self.state {
-            // What is on its way may begin one.
-            State::Busy(_) | State::Leaving(_) | State::Over => {}
-            State::Unready | State::Queued | State::Resting(_) if self.usage.is_none() => self.finish(),
-            State::Queued => {}
-            State::Unready | State::Resting(_) => self.queue(),
-        }
-    }
     /// There is no subscription any more.
     fn lose(&mut self) {
         self.lapses = None;
         self.since = None;
         self.silent_until = None;
         if let Some(usage) = self.usage.take() {
-            self.out.push_back(MailboxOutput::Gone(usage.key()));
+            self.out.push_back(MailboxOutput::Unnamed(usage.key()));
         }
     }
     fn queue(&mut self) {

@@ -1,5 +1,5 @@
 //! Subscriptions of ours to the mailboxes of accounts at their providers (RFC 3842, RFC 6665): a machine for each account, and a
-//! book of them that lets no more than the set rate through. Without sockets or clocks; `server::message_waiting` drives it.
+//! book of them ([`crate::roll`]). Without sockets or clocks; `server::message_waiting` drives it.
 //!
 //! An account subscribes once it is registered, or at once where it need not be. What its mailbox tells is answered here, and handed
 //! on as news.

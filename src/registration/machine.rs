@@ -3,6 +3,7 @@
 mod answer;
 
 use super::{
+    View,
     answers::Answers,
     backoff::{CAP, delay},
     operation::{Operation, PATIENCE, Trial, Trouble},
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::{
     call::{Env, LookupError, Transmit},
+    roll::{Enrolled, EnrolledOutput},
     sip::{
         NameAddr, Text, Uri,
         routing::{Destination, NextHop, Own, Target},
@@ -18,23 +20,20 @@ use crate::{
         transaction::{Client, Fired},
     },
 };
-use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration, time::Instant};
+use std::{
+    collections::VecDeque, convert::Infallible, net::IpAddr, sync::Arc, time::Duration, time::Instant,
+};
 
 /// What a [`Registration`] wants done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Call [`Registration::turn`] when it is its turn.
-    Turn,
-    /// Resolve this (RFC 3263); answered by [`Registration::resolved`].
-    Lookup(NextHop),
-    /// Send this.
-    Transmit(Transmit),
-    /// A target did not answer.
-    Dead(Target),
-    /// [`Registration::status`] or [`Registration::binding`] has changed.
-    Changed,
-    /// The last output: the binding is removed, or there was none, or the registrar does not care.
-    Finished,
+pub type Output = EnrolledOutput<Registration>;
+
+/// What the wire knows a [`Registration`] by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// The Call-ID, the same for its whole life.
+    Call(Text),
+    /// Its own connections.
+    Own(Own),
 }
 
 /// What the registrar has granted.
@@ -48,8 +47,7 @@ pub struct Binding {
     pub service_route: Arc<[Uri]>,
 }
 
-/// See the module. Contract: after any call, drain [`Self::poll_output`] to `None`, then wait for a response, a turn or
-/// [`Self::poll_timeout`].
+/// See the module. Contract as of [`Enrolled`].
 #[derive(Debug)]
 pub struct Registration {
     plan: Arc<RegistrationPlan>,
@@ -92,10 +90,20 @@ enum State {
     Over,
 }
 
-impl Registration {
-    /// One that wants its first turn.
-    pub fn new(plan: Arc<RegistrationPlan>, user_agent: Text, timers: Timers, env: &mut Env<'_>) -> Self {
+impl Enrolled for Registration {
+    type Plan = RegistrationPlan;
+    type Name = Name;
+    type View = View;
+    type News = Infallible;
+
+    fn new(plan: Arc<RegistrationPlan>, user_agent: Text, timers: Timers, env: &mut Env<'_>) -> Self {
         let identity = Identity::new(env.ids.call_id(), env.ids.tag(), user_agent);
+        let names = [
+            Some(Name::Call(identity.call_id.clone())),
+            plan.own.clone().map(Name::Own),
+        ];
+        let mut out: VecDeque<_> = names.into_iter().flatten().map(Output::Named).collect();
+        out.push_back(Output::Turn);
         Self {
             plan,
             timers,
@@ -114,53 +122,56 @@ impl Registration {
             moved: false,
             again: false,
             ending: false,
-            out: VecDeque::from([Output::Turn]),
+            out,
         }
     }
-    /// Its Call-ID, the same for its whole life.
-    pub fn call_id(&self) -> &Text {
-        &self.identity.call_id
-    }
-    /// What it was told.
-    pub fn plan(&self) -> &Arc<RegistrationPlan> {
+    fn plan(&self) -> &Arc<RegistrationPlan> {
         &self.plan
     }
-    /// How far it is.
-    pub fn status(&self) -> RegistrationStatus {
-        match (&self.binding, &self.failed, &self.state) {
-            (Some(_), ..) => RegistrationStatus::Registered,
-            (None, Some(why), _) => RegistrationStatus::Failed(why.clone()),
-            (None, None, State::Queued) => RegistrationStatus::Waiting,
-            (None, None, _) => RegistrationStatus::InProgress,
+    fn throttle(&self) -> Duration {
+        self.plan.throttle
+    }
+    fn view(&self) -> View {
+        View {
+            status: self.status(),
+            binding: self.binding.clone(),
         }
     }
-    /// What it has, while it lasts.
-    pub const fn binding(&self) -> Option<&Binding> {
-        self.binding.as_ref()
-    }
-    /// Whether it waits for its turn.
-    pub const fn is_queued(&self) -> bool {
+    fn is_queued(&self) -> bool {
         matches!(self.state, State::Queued)
     }
-    /// Whether there is something to lose if its turn is late.
-    pub const fn is_urgent(&self) -> bool {
+    fn is_urgent(&self) -> bool {
         self.binding.is_some() || self.ending
     }
-    /// The next thing that it wants done.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+    fn is_done(&self) -> bool {
+        matches!(self.state, State::Over)
     }
-    /// When to call [`Self::handle_timeout`].
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let state = match &self.state {
-            State::Queued | State::Over => None,
-            State::Resting(until) => Some(*until),
-            State::Busy(operation) => operation.poll_timeout(),
-        };
-        [state, self.lapses].into_iter().flatten().min()
+    fn can_become(&self, plan: &RegistrationPlan) -> bool {
+        self.plan.is_same_binding(plan)
     }
-    /// It is its turn: begins an operation.
-    pub fn turn(&mut self, _env: &mut Env<'_>) {
+    // With other credentials or another route, at once.
+    fn update(&mut self, plan: Arc<RegistrationPlan>) {
+        let now = plan.needs_register(&self.plan);
+        if plan.own != self.plan.own {
+            let old = self.plan.own.clone();
+            self.out.extend(old.map(Name::Own).map(Output::Unnamed));
+            let new = plan.own.clone();
+            self.out.extend(new.map(Name::Own).map(Output::Named));
+        }
+        if plan.credentials != self.plan.credentials {
+            self.answers.clear();
+        }
+        self.plan = plan;
+        if now && !self.ending {
+            self.failures = 0;
+            match self.state {
+                State::Resting(_) => self.queue(),
+                State::Busy(_) => self.again = true,
+                State::Queued | State::Over => {}
+            }
+        }
+    }
+    fn turn(&mut self, _env: &mut Env<'_>) {
         if !matches!(self.state, State::Queued) {
             return;
         }
@@ -177,8 +188,7 @@ impl Registration {
         self.out.push_back(Output::Lookup(hop));
         self.out.push_back(Output::Changed);
     }
-    /// The answer to [`Output::Lookup`].
-    pub fn resolved(&mut self, hop: &NextHop, found: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
+    fn resolved(&mut self, hop: &NextHop, found: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
         let State::Busy(operation) = &mut self.state else {
             return;
         };
@@ -192,6 +202,82 @@ impl Registration {
                 self.next("no address", env);
             }
             Err(error) => self.fail(Trouble::passing(error.to_string()), env),
+        }
+    }
+    fn handle_timeout(&mut self, env: &mut Env<'_>) {
+        if self.lapses.is_some_and(|until| until <= env.now) {
+            self.lose();
+            self.out.push_back(Output::Changed);
+        }
+        match &mut self.state {
+            State::Resting(until) if *until <= env.now => {
+                if !self.mending {
+                    self.losses = 0;
+                }
+                self.queue();
+            }
+            State::Busy(operation) => {
+                let Some(trial) = &mut operation.trial else {
+                    return;
+                };
+                let mut silent = trial.patience.is_some_and(|until| until <= env.now);
+                while let Some(fired) = trial.transaction.fire(env.now) {
+                    match fired {
+                        Fired::Send(_) if silent => {}
+                        Fired::Send(bytes) => {
+                            let to = Destination::Target(trial.way.target.clone());
+                            self.out.push_back(Output::Transmit(Transmit { bytes, to }));
+                        }
+                        Fired::TimedOut => silent = true,
+                    }
+                }
+                if silent {
+                    self.out.push_back(Output::Dead(trial.way.target.clone()));
+                    self.next("No response", env);
+                }
+            }
+            State::Resting(_) | State::Queued | State::Over => {}
+        }
+    }
+    // Removes the binding (RFC 3261 §10.2.2).
+    fn end(&mut self) {
+        self.ending = true;
+        match (&self.state, &self.binding) {
+            // What is on its way may make a binding: RFC 3261 §10.2 has us wait.
+            (State::Busy(_) | State::Over, _) => {}
+            (_, None) => self.finish(),
+            (State::Queued, Some(_)) => {}
+            (State::Resting(_), Some(_)) => self.queue(),
+        }
+    }
+    fn close(&mut self) {
+        if self.ending || self.plan.unregister {
+            self.end();
+        } else {
+            self.finish();
+        }
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        let state = match &self.state {
+            State::Queued | State::Over => None,
+            State::Resting(until) => Some(*until),
+            State::Busy(operation) => operation.poll_timeout(),
+        };
+        [state, self.lapses].into_iter().flatten().min()
+    }
+    fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+}
+
+impl Registration {
+    /// How far it is.
+    fn status(&self) -> RegistrationStatus {
+        match (&self.binding, &self.failed, &self.state) {
+            (Some(_), ..) => RegistrationStatus::Registered,
+            (None, Some(why), _) => RegistrationStatus::Failed(why.clone()),
+            (None, None, State::Queued) => RegistrationStatus::Waiting,
+            (None, None, _) => RegistrationStatus::InProgress,
         }
     }
     /// Sends to the next target, if there is one.
@@ -248,42 +334,6 @@ impl Registration {
         });
         self.out.push_back(Output::Transmit(Transmit { bytes, to }));
     }
-    /// A deadline has passed.
-    pub fn handle_timeout(&mut self, env: &mut Env<'_>) {
-        if self.lapses.is_some_and(|until| until <= env.now) {
-            self.lose();
-            self.out.push_back(Output::Changed);
-        }
-        match &mut self.state {
-            State::Resting(until) if *until <= env.now => {
-                if !self.mending {
-                    self.losses = 0;
-                }
-                self.queue();
-            }
-            State::Busy(operation) => {
-                let Some(trial) = &mut operation.trial else {
-                    return;
-                };
-                let mut silent = trial.patience.is_some_and(|until| until <= env.now);
-                while let Some(fired) = trial.transaction.fire(env.now) {
-                    match fired {
-                        Fired::Send(_) if silent => {}
-                        Fired::Send(bytes) => {
-                            let to = Destination::Target(trial.way.target.clone());
-                            self.out.push_back(Output::Transmit(Transmit { bytes, to }));
-                        }
-                        Fired::TimedOut => silent = true,
-                    }
-                }
-                if silent {
-                    self.out.push_back(Output::Dead(trial.way.target.clone()));
-                    self.next("No response", env);
-                }
-            }
-            State::Resting(_) | State::Queued | State::Over => {}
-        }
-    }
     /// The connection of its own is lost: whoever calls finds it again when there is another, which the next REGISTER opens. One that
     /// is lost again and again is opened ever later.
     pub fn lost(&mut self, env: &mut Env<'_>) {
@@ -303,33 +353,6 @@ impl Registration {
             self.next("I/O error", env);
         }
     }
-    /// Goes on by another plan for the same binding; with other credentials or another route, at once.
-    pub fn update(&mut self, plan: Arc<RegistrationPlan>, _env: &mut Env<'_>) {
-        let now = plan.needs_register(&self.plan);
-        if plan.credentials != self.plan.credentials {
-            self.answers.clear();
-        }
-        self.plan = plan;
-        if now && !self.ending {
-            self.failures = 0;
-            match self.state {
-                State::Resting(_) => self.queue(),
-                State::Busy(_) => self.again = true,
-                State::Queued | State::Over => {}
-            }
-        }
-    }
-    /// Removes the binding (RFC 3261 §10.2.2), then [`Output::Finished`].
-    pub fn end(&mut self) {
-        self.ending = true;
-        match (&self.state, &self.binding) {
-            // What is on its way may make a binding: RFC 3261 §10.2 has us wait.
-            (State::Busy(_) | State::Over, _) => {}
-            (_, None) => self.finish(),
-            (State::Queued, Some(_)) => {}
-            (State::Resting(_), Some(_)) => self.queue(),
-        }
-    }
     /// There is no binding any more.
     fn lose(&mut self) {
         self.binding = None;
@@ -341,6 +364,10 @@ impl Registration {
     }
     fn finish(&mut self) {
         self.state = State::Over;
+        self.out
+            .push_back(Output::Unnamed(Name::Call(self.identity.call_id.clone())));
+        let own = self.plan.own.clone();
+        self.out.extend(own.map(Name::Own).map(Output::Unnamed));
         self.out.push_back(Output::Changed);
         self.out.push_back(Output::Finished);
     }

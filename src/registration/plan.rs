@@ -3,37 +3,6 @@
 use crate::sip::{Uri, auth::Credentials, routing::Own};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Names one account: unique within its pool.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountKey {
-    /// The pool.
-    pub pool: Arc<str>,
-    /// The account in it, often its address of record.
-    pub account: Arc<str>,
-}
-
-impl AccountKey {
-    /// From its two names.
-    pub fn new(pool: impl Into<Arc<str>>, account: impl Into<Arc<str>>) -> Self {
-        Self {
-            pool: pool.into(),
-            account: account.into(),
-        }
-    }
-}
-
-impl fmt::Display for AccountKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.pool, self.account)
-    }
-}
-
-impl fmt::Debug for AccountKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// One account that is to be registered, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrationPlan {

@@ -218,7 +218,7 @@ impl Driver {
             while let Some(output) = self.book.poll_output() {
                 match output {
                     MailboxBookOutput::Lookup(number, hop) => found.extend(self.look_up(number, hop)),
-                    MailboxBookOutput::Dialog(key, lives) => self.control(Control::Mailbox(key, lives)),
+                    MailboxBookOutput::Name(key, lives) => self.control(Control::Mailbox(key, lives)),
                     MailboxBookOutput::Transmit(transmit) => {
                         tracing::trace!(to = ?transmit.to, "sent\n{}", Redacted(&transmit.bytes));
                         self.net.send(transmit);
@@ -228,7 +228,7 @@ impl Driver {
                         self.net.note_dead(&target);
                     }
                     MailboxBookOutput::News(key, notify) => self.news(key, *notify),
-                    MailboxBookOutput::Status(key, status) => self.publish(&key, status),
+                    MailboxBookOutput::Account(key, status) => self.publish(&key, status),
                 }
             }
             let Some((number, hop, targets)) = found.pop() else {

@@ -150,7 +150,7 @@ impl Driver {
                 });
             }
             self.with(Book::handle_timeout);
-            if self.ending && self.book.is_empty() {
+            if self.ending && self.book.is_done() {
                 self.over.send_replace(true);
             }
         }
@@ -184,6 +184,9 @@ impl Driver {
                         self.net.note_dead(&target);
                     }
                     BookOutput::Account(key, view) => self.publish(key, view),
+                    // The dispatcher knows what is for a registration by its method.
+                    BookOutput::Name(..) => {}
+                    BookOutput::News(_, never) => match never {},
                 }
             }
             let Some((number, hop, targets)) = found.pop() else {

@@ -230,14 +230,14 @@ impl Rig {
                     }
                     self.fly(Packet::There(to.remote, request));
                 }
-                MailboxBookOutput::Dialog(key, true) => assert!(self.dialogs.insert(key)),
-                MailboxBookOutput::Dialog(key, false) => assert!(self.dialogs.remove(&key)),
+                MailboxBookOutput::Name(key, true) => assert!(self.dialogs.insert(key)),
+                MailboxBookOutput::Name(key, false) => assert!(self.dialogs.remove(&key)),
                 MailboxBookOutput::Dead(target) => self.dead.push(target),
                 MailboxBookOutput::News(key, notify) => {
                     let body = String::from_utf8_lossy(&notify.body).into_owned();
                     self.news.push((key, body));
                 }
-                MailboxBookOutput::Status(key, status) => {
+                MailboxBookOutput::Account(key, status) => {
                     match status {
                         Some(status) => self.statuses.insert(key, status),
                         None => self.statuses.remove(&key),

@@ -242,6 +242,8 @@ impl Rig {
                     self.fly(Packet::There(to.remote, request), Duration::ZERO);
                 }
                 BookOutput::Dead(target) => self.dead.push(target),
+                BookOutput::Name(..) => {}
+                BookOutput::News(_, never) => match never {},
                 BookOutput::Account(key, view) => {
                     let status = view.as_ref().map(|view| view.status.clone());
                     let before = self.views.get(&key).map(|view| view.status.clone());

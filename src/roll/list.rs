@@ -1,16 +1,60 @@
 //! What a new list of accounts, or one account, changes.
 
-use super::{AccountKey, Book, BookOutput, Changes, Entry, Registration, RegistrationPlan};
+use super::{Enrolled, Entry, Roll, RollOutput};
 use crate::call::Env;
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, fmt, sync::Arc};
 
-impl Book {
-    /// Everything of one pool: what is not in `accounts` is removed, what is there unchanged is left alone. Of two with the same key
+/// Names one account: unique within its pool.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountKey {
+    /// The pool.
+    pub pool: Arc<str>,
+    /// The account in it, often its address of record.
+    pub account: Arc<str>,
+}
+
+impl AccountKey {
+    /// From its two names.
+    pub fn new(pool: impl Into<Arc<str>>, account: impl Into<Arc<str>>) -> Self {
+        Self {
+            pool: pool.into(),
+            account: account.into(),
+        }
+    }
+}
+
+impl fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.pool, self.account)
+    }
+}
+
+impl fmt::Debug for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a new list has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// As they were.
+    pub kept: usize,
+    /// Go on by another plan.
+    pub updated: usize,
+    /// Were not there before.
+    pub added: usize,
+    /// Are not there any more: what they had at their servers is undone.
+    pub removed: usize,
+}
+
+impl<M: Enrolled> Roll<M> {
+    /// Everything of one pool: what is not in `accounts` is ended, what is there unchanged is left alone. Of two with the same key
     /// the first counts. Keys of other pools are taken for this one's.
     pub fn set(
         &mut self,
         pool: &Arc<str>,
-        accounts: Vec<(AccountKey, RegistrationPlan)>,
+        accounts: Vec<(AccountKey, M::Plan)>,
         env: &mut Env<'_>,
     ) -> Changes {
         let mut changes = Changes::default();
@@ -30,12 +74,12 @@ impl Book {
         }
         for number in before.into_values() {
             changes.removed += 1;
-            self.leave(number, env.now);
+            self.leave(number, env);
         }
         changes
     }
     /// One account, new or changed.
-    pub fn put(&mut self, key: &AccountKey, plan: RegistrationPlan, env: &mut Env<'_>) -> Changes {
+    pub fn put(&mut self, key: &AccountKey, plan: M::Plan, env: &mut Env<'_>) -> Changes {
         let mut changes = Changes::default();
         self.put_one(&key.pool, &key.account, plan, &mut changes, env);
         changes
@@ -45,14 +89,14 @@ impl Book {
         let pool = self.pools.get_mut(&key.pool);
         let number = pool.and_then(|pool| pool.accounts.remove(&key.account));
         if let Some(number) = number {
-            self.leave(number, env.now);
+            self.leave(number, env);
         }
         Changes {
             removed: usize::from(number.is_some()),
             ..Changes::default()
         }
     }
-    /// Removes what belongs to none of these pools.
+    /// Ends what belongs to none of these pools.
     pub fn retain(&mut self, pools: &[Arc<str>], env: &mut Env<'_>) {
         let gone: Vec<_> = self
             .pools
@@ -68,43 +112,36 @@ impl Book {
         &mut self,
         pool: &Arc<str>,
         account: &Arc<str>,
-        plan: RegistrationPlan,
+        plan: M::Plan,
         changes: &mut Changes,
         env: &mut Env<'_>,
     ) {
         let known = self
             .number(pool, account)
-            .and_then(|number| Some((number, self.entries.get_mut(&number)?)));
-        if let Some((number, entry)) = known {
-            let before = entry.registration.plan();
-            if **before == plan {
+            .and_then(|number| Some((number, &self.entries.get(&number)?.machine)));
+        if let Some((number, machine)) = known {
+            if **machine.plan() == plan {
                 changes.kept += 1;
                 return;
             }
             changes.updated += 1;
-            if before.is_same_binding(&plan) {
-                if let Some(old) = &before.own {
-                    self.owners.remove(old);
-                }
-                self.owners.extend(plan.own.clone().map(|own| (own, number)));
-                entry.registration.update(Arc::new(plan), env);
-                return self.drain(number, env.now);
+            if machine.can_become(&plan) {
+                self.act(number, env, |machine, _| machine.update(Arc::new(plan)));
+                return;
             }
-            self.leave(number, env.now);
+            self.leave(number, env);
         } else {
             changes.added += 1;
         }
         self.begin(pool, account, plan, env);
     }
-    fn begin(&mut self, pool: &Arc<str>, account: &Arc<str>, plan: RegistrationPlan, env: &mut Env<'_>) {
+    fn begin(&mut self, pool: &Arc<str>, account: &Arc<str>, plan: M::Plan, env: &mut Env<'_>) {
         self.last += 1;
         let number = self.last;
-        self.owners.extend(plan.own.clone().map(|own| (own, number)));
-        let registration = Registration::new(Arc::new(plan), self.user_agent.clone(), self.timers, env);
-        self.calls.insert(registration.call_id().clone(), number);
+        let machine = M::new(Arc::new(plan), self.user_agent.clone(), self.timers, env);
         self.accounts(pool, env.now).insert(account.clone(), number);
         let entry = Entry {
-            registration,
+            machine,
             pool: pool.clone(),
             account: Some(account.clone()),
             deadline: None,
@@ -114,18 +151,14 @@ impl Book {
         self.drain(number, env.now);
     }
     /// Its account has gone.
-    fn leave(&mut self, number: u64, now: Instant) {
+    fn leave(&mut self, number: u64, env: &mut Env<'_>) {
         let Some(entry) = self.entries.get_mut(&number) else {
             return;
         };
         if let Some(account) = entry.account.take() {
-            let key = AccountKey {
-                pool: entry.pool.clone(),
-                account,
-            };
-            self.out.push_back(BookOutput::Account(key, None));
+            let key = AccountKey::new(entry.pool.clone(), account);
+            self.out.push_back(RollOutput::Account(key, None));
         }
-        entry.registration.end();
-        self.drain(number, now);
+        self.act(number, env, |machine, _| machine.end());
     }
 }
