@@ -5,27 +5,26 @@
 //! three times in a lease; what a server held that has died falls back when its lease ends. A Redis that has lost its memory is
 //! told everything again as soon as it answers.
 //!
-//! Nobody waits for Redis longer than [`PATIENCE`], and while it is known to be gone nobody waits at all.
+//! Nobody waits for Redis longer than [`PATIENCE`], and while it is known to be gone nobody waits at all. A connection that breaks
+//! is no Redis that is gone: it is asked by another one before a call hears of it.
 
 mod caps;
 mod keeper;
+mod reach;
 mod scripts;
 
 pub use caps::{Caps, Full};
 
 use super::news::RedisSettings;
 use keeper::Keeper;
-use redis::aio::MultiplexedConnection;
+use reach::{Reach, Unanswered, patience};
 use std::{
     collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::mpsc, time::Instant};
 
 /// The longest that a call waits.
 pub const PATIENCE: Duration = Duration::from_millis(250);
@@ -49,7 +48,7 @@ struct Shared {
     server: String,
     lease: Duration,
     held: Mutex<Held>,
-    connection: Mutex<Option<MultiplexedConnection>>,
+    reach: Reach,
     work: mpsc::UnboundedSender<Work>,
 }
 
@@ -70,8 +69,8 @@ impl Held {
 enum Work {
     /// This place is free again, if it was taken.
     Give(Arc<str>, u64),
-    /// Redis has not answered.
-    Lost,
+    /// By the connection of that number Redis has not answered.
+    Lost(u64),
 }
 
 /// One place on a line. Given back when it is dropped.
@@ -127,19 +126,30 @@ impl Shared {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    /// Asks Redis something that a call waits for, until `end`.
-    async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd, end: Instant) -> Result<T, Gone> {
-        let mut connection = self.connection().clone().ok_or(Gone)?;
-        let answer = timeout_at(end, command.query_async::<T>(&mut connection));
-        match answer.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) | Err(_) => {
-                *self.connection() = None;
-                let _ = self.work.send(Work::Lost);
-                Err(Gone)
+    /// Asks Redis something that a call waits for, until `end`. What `command` makes for a number is asked again with another one
+    /// where its connection breaks: what became of the first is not known, and is given back.
+    async fn ask<T: redis::FromRedisValue>(
+        &self,
+        lines: &[Arc<str>],
+        command: impl Fn(u64) -> redis::Cmd,
+        end: Instant,
+    ) -> Result<(T, u64), Gone> {
+        let mut again = true;
+        loop {
+            let number = self.held().fresh();
+            let attempt = Attempt {
+                shared: self,
+                lines,
+                number,
+            };
+            let tell = |connection| drop(self.work.send(Work::Lost(connection)));
+            match self.reach.ask(&command(number), end, tell).await {
+                Ok(answer) => {
+                    std::mem::forget(attempt);
+                    return Ok((answer, number));
+                }
+                Err(Unanswered::Broken) if std::mem::take(&mut again) => {}
+                Err(why) => return Err(why.into()),
             }
         }
     }
@@ -183,7 +193,7 @@ impl SharedLines {
             server: server.to_owned(),
             lease,
             held: Mutex::default(),
-            connection: Mutex::default(),
+            reach: Reach::default(),
             work,
         });
         let keeper = Keeper::new(&shared, settings, told);
@@ -196,31 +206,26 @@ impl SharedLines {
     /// When Redis cannot be asked, or does not answer within [`PATIENCE`].
     pub async fn take(&self, lines: &[Arc<str>], limit: u32) -> Result<Option<(usize, Slot)>, Gone> {
         let shared = &self.0;
-        #[expect(clippy::disallowed_methods, reason = "no call waits for long")]
-        let end = Instant::now() + PATIENCE;
+        let end = patience();
         let mut before = 0;
         for lines in lines.chunks(CANDIDATES) {
-            let number = shared.held().fresh();
-            let mut command = redis::cmd("EVAL");
-            command.arg(scripts::TAKE).arg(lines.len());
-            for line in lines {
-                command.arg(key(line));
-            }
-            command
-                .arg(limit)
-                .arg(shared.milliseconds())
-                .arg(shared.member(number));
-            let attempt = Attempt {
-                shared,
-                lines,
-                number,
+            let command = |number| {
+                let mut command = redis::cmd("EVAL");
+                command.arg(scripts::TAKE).arg(lines.len());
+                for line in lines {
+                    command.arg(key(line));
+                }
+                command
+                    .arg(limit)
+                    .arg(shared.milliseconds())
+                    .arg(shared.member(number));
+                command
             };
-            let taken: usize = shared.ask(&command, end).await?;
+            let (taken, number): (usize, _) = shared.ask(lines, command, end).await?;
             let line = taken
                 .checked_sub(1)
                 .and_then(|index| Some((index, lines.get(index)?)));
             let slot = line.map(|(index, line)| (before + index, self.hold_as(line, number)));
-            std::mem::forget(attempt);
             if slot.is_some() {
                 return Ok(slot);
             }
@@ -248,6 +253,6 @@ impl SharedLines {
     }
     /// Whether Redis answers.
     pub fn is_there(&self) -> bool {
-        self.0.connection().is_some()
+        self.0.reach.is_there()
     }
 }

@@ -4,7 +4,8 @@
 use crate::{
     daemon::Daemon,
     registrar::Listening,
-    rig::{Called, Load, Setup, absence, call, loader, redis, until},
+    rig::{Called, Load, Setup, absence, call, loader, until},
+    server::Server,
     table::CREATE,
 };
 use b2bua::testing::Registrar;
@@ -27,8 +28,19 @@ fn one_account(port: u16, policy: &str) -> Setup {
     let mut setup = Setup::new(nobody(), r#"[{"uri": "sip:line@example.org"}]"#);
     setup.registers = false;
     setup.limit = 100;
-    setup.more = format!("line-lease=3\nlines-without-redis={policy}\n{}", redis(port));
+    setup.more = format!(
+        "line-lease=3\nlines-without-redis={policy}\n{}",
+        crate::rig::redis(port)
+    );
     setup
+}
+
+/// How often a server has said that lines are counted with those of others.
+fn found(server: &Server) -> usize {
+    let output = server.service.output();
+    output
+        .matches("lines are counted with those of other servers")
+        .count()
 }
 
 #[test]
@@ -42,20 +54,21 @@ fn redis_gone_or_silent_makes_no_call_wait_and_calls_follow_the_policy() {
     }
     let mut there = [call(owning.udp()), call(refusing.udp())].map(|up| up.expect("a free line"));
     let loads = [Load::start(owning.udp()), Load::start(refusing.udp())];
-    thread::sleep(Duration::from_secs(1));
+    loads.iter().for_each(|load| load.until_more(10));
 
     // It is there and says nothing.
     let silent = Instant::now();
     daemon.freeze();
     thread::sleep(absence());
     there.iter_mut().for_each(super::rig::Up::is_up);
+    let found_before = [&owning, &refusing].map(found);
     let spoke = Instant::now();
     daemon.thaw();
-    for server in [&owning, &refusing] {
-        server.until_logged("Redis is back");
+    for (server, before) in [&owning, &refusing].into_iter().zip(found_before) {
+        until("Redis is back", || found(server) > before);
     }
     let well = Instant::now();
-    thread::sleep(Duration::from_secs(1));
+    loads.iter().for_each(|load| load.until_more(20));
     // Nobody listens.
     let gone = Instant::now();
     daemon.end();
@@ -67,7 +80,8 @@ fn redis_gone_or_silent_makes_no_call_wait_and_calls_follow_the_policy() {
         let again = call(refusing.udp());
         again.map(super::rig::Up::end).is_ok()
     });
-    thread::sleep(Duration::from_secs(1));
+    let counted = Instant::now();
+    loads.iter().for_each(|load| load.until_more(10));
     let [owning_calls, refusing_calls] = loads.map(Load::stop);
     let slowest = |calls: &[Called]| calls.iter().map(|(.., took)| *took).max();
     println!(
@@ -81,30 +95,69 @@ fn redis_gone_or_silent_makes_no_call_wait_and_calls_follow_the_policy() {
         assert_eq!(*outcome, Ok(()), "count-own goes on");
         assert!(*took < PROMPT, "{took:?}");
     }
-    let during = |from: Instant, to: Instant| {
-        // The first call of a silence may have been under way.
-        let inside = move |(at, ..): &&Called| *at > from + Duration::from_millis(600) && *at < to;
+    // Those that were under way at neither end.
+    let within = |from: Instant, to: Instant| {
+        let inside = move |(at, _, took): &&Called| *at > from && *at + *took < to;
         refusing_calls.iter().filter(inside)
     };
     for (from, to) in [(silent, spoke), (gone, back)] {
-        assert!(during(from, to).count() > 10, "there was load");
-        for (_, outcome, took) in during(from, to) {
+        // Until it is known, calls wait for it.
+        let known = from + Duration::from_millis(600);
+        assert!(within(known, to).count() > 10, "there was load");
+        for (_, outcome, took) in within(known, to) {
             assert_eq!(*outcome, Err(488), "refuse refuses");
             assert!(*took < PROMPT, "{took:?}");
         }
     }
-    let between: Vec<_> = during(well, gone).collect();
-    assert!(
-        !between.is_empty() && between.iter().all(|(_, outcome, _)| outcome.is_ok()),
-        "between two absences: {:?}",
-        between
-            .iter()
-            .map(|(at, outcome, took)| (*at - well, outcome, took))
-            .collect::<Vec<_>>()
-    );
+    for (from, to, least) in [(well, gone, 15), (counted, Instant::now(), 5)] {
+        let between: Vec<_> = within(from, to).collect();
+        assert!(between.len() >= least, "there was load: {between:?}");
+        assert!(
+            between.iter().all(|(_, outcome, _)| outcome.is_ok()),
+            "while it was there: {:?}\n{}",
+            between
+                .iter()
+                .map(|(at, outcome, took)| (*at - from, outcome, took))
+                .collect::<Vec<_>>(),
+            refusing.service.output()
+        );
+    }
     there.into_iter().for_each(super::rig::Up::end);
     owning.until_empty();
     refusing.until_empty();
+}
+
+/// A proxy, a firewall or Redis itself (`timeout`) ends connections; Redis is there all the same, and no call hears of it.
+#[test]
+fn a_connection_to_redis_that_breaks_costs_no_call() {
+    let daemon = Daemon::redis();
+    let server = one_account(daemon.port, "refuse").start();
+    until("Redis is there", || found(&server) > 0);
+    let url = format!("redis://:pw@127.0.0.1:{}/", daemon.port);
+    let client = redis::Client::open(url).expect("a URL");
+    let mut connection = client.get_connection().expect("a connection");
+    let load = Load::start(server.udp());
+    for round in 0..10 {
+        load.until_more(3);
+        let found_before = found(&server);
+        let mut kill = redis::cmd("CLIENT");
+        kill.arg("KILL")
+            .arg("TYPE")
+            .arg("normal")
+            .arg("SKIPME")
+            .arg("yes");
+        let killed: u32 = kill.query(&mut connection).expect("done");
+        assert!(killed > 0, "round {round}");
+        until("it is asked again", || found(&server) > found_before);
+    }
+    load.until_more(3);
+    let calls = load.stop();
+    assert!(calls.len() >= 33, "{}", calls.len());
+    for (_, outcome, took) in calls {
+        assert_eq!(outcome, Ok(()), "{}", server.service.output());
+        assert!(took < PROMPT, "{took:?}");
+    }
+    server.until_empty();
 }
 
 /// What is done to the table in MariaDB.

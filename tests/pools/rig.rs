@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
@@ -125,6 +125,7 @@ pub(crate) type Called = (Instant, Result<(), u16>, Duration);
 /// Calls one after another, until it is stopped.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
+    made: Arc<AtomicUsize>,
     thread: thread::JoinHandle<Vec<Called>>,
 }
 
@@ -132,6 +133,8 @@ impl Load {
     pub(crate) fn start(server: SocketAddr) -> Self {
         let stop: Arc<AtomicBool> = Arc::default();
         let over = stop.clone();
+        let made: Arc<AtomicUsize> = Arc::default();
+        let count = made.clone();
         let thread = thread::spawn(move || {
             let mut calls = Vec::new();
             while !over.load(Relaxed) {
@@ -139,11 +142,17 @@ impl Load {
                 let outcome = call(server);
                 let took = began.elapsed();
                 calls.push((began, outcome.map(Up::end), took));
+                count.fetch_add(1, Relaxed);
                 thread::sleep(Duration::from_millis(30));
             }
             calls
         });
-        Self { stop, thread }
+        Self { stop, made, thread }
+    }
+    /// Waits until so many more have been made.
+    pub(crate) fn until_more(&self, more: usize) {
+        let before = self.made.load(Relaxed);
+        until("more calls are made", || self.made.load(Relaxed) >= before + more);
     }
     /// What became of all of them.
     pub(crate) fn stop(self) -> Vec<Called> {

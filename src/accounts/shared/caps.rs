@@ -1,6 +1,6 @@
 //! Caps that all servers keep together: calls at once, and calls that begin within a second.
 
-use super::{Attempt, Gone, PATIENCE, SharedLines, Slot, key, scripts};
+use super::{Gone, PATIENCE, SharedLines, Slot, key, scripts};
 use std::{slice, sync::Arc, time::Instant};
 
 /// What may be had together; `None`: as many as there are.
@@ -34,25 +34,22 @@ impl SharedLines {
         since: Instant,
     ) -> Result<Result<Slot, Full>, Gone> {
         let shared = &self.0;
-        let number = shared.held().fresh();
         let cap = |cap: Option<u32>| cap.map_or(-1, i64::from);
-        let mut command = redis::cmd("EVAL");
-        command
-            .arg(scripts::ADMIT)
-            .arg(2)
-            .arg(key(name))
-            .arg(key(&format!("seconds/{name}")))
-            .arg(cap(caps.calls))
-            .arg(cap(caps.per_second))
-            .arg(shared.milliseconds())
-            .arg(shared.member(number));
-        let attempt = Attempt {
-            shared,
-            lines: slice::from_ref(name),
-            number,
+        let command = |number| {
+            let mut command = redis::cmd("EVAL");
+            command
+                .arg(scripts::ADMIT)
+                .arg(2)
+                .arg(key(name))
+                .arg(key(&format!("seconds/{name}")))
+                .arg(cap(caps.calls))
+                .arg(cap(caps.per_second))
+                .arg(shared.milliseconds())
+                .arg(shared.member(number));
+            command
         };
-        let answer: u8 = shared.ask(&command, (since + PATIENCE).into()).await?;
-        std::mem::forget(attempt);
+        let asked = shared.ask(slice::from_ref(name), command, (since + PATIENCE).into());
+        let (answer, number): (u8, _) = asked.await?;
         Ok(match answer {
             0 => Ok(self.hold_as(name, number)),
             1 => Err(Full::Calls),

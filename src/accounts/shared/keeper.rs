@@ -16,6 +16,8 @@ use tokio::{
 const ANSWER: Duration = Duration::from_secs(2);
 /// From one attempt to reach it to the next, at least.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The same where it answered: far less than a call waits.
+const BREATH: Duration = Duration::from_millis(50);
 /// Places to give back that are remembered while Redis is gone: what is forgotten falls back by its lease.
 const REMEMBERED: usize = 10_000;
 
@@ -28,8 +30,12 @@ pub(super) struct Keeper {
     told: mpsc::UnboundedReceiver<Work>,
     /// To be given back.
     free: Vec<(Arc<str>, u64)>,
-    /// Whether the log has said that Redis is gone.
+    /// How many connections there have been.
+    connections: u64,
+    /// Whether it was there once and no more.
     lost: bool,
+    /// Whether the log has said that Redis is gone.
+    warned: bool,
 }
 
 /// Why a keeper has stopped keeping.
@@ -58,7 +64,9 @@ impl Keeper {
             lease: shared.lease,
             told,
             free: Vec::new(),
+            connections: 0,
             lost: false,
+            warned: false,
         }
     }
     pub(super) async fn run(mut self) {
@@ -68,44 +76,47 @@ impl Keeper {
                 reason = "a driver: it counts how long a connection lasted"
             )]
             let began = Instant::now();
-            match self.keep().await {
-                End::Over => return,
-                End::Redis(error) => {
-                    if let Some(shared) = self.shared.upgrade() {
-                        *shared.connection() = None;
+            let pause = match self.connected().await {
+                Ok(connection) => match self.serve(connection).await {
+                    Ok(()) => return,
+                    Err(error) => {
+                        // Where one answer came late, or a connection broke, Redis may be there all the same, and calls wait for it.
+                        if let Some(shared) = self.shared.upgrade() {
+                            shared.reach.lost(self.connections);
+                        }
+                        self.lost = true;
+                        tracing::info!(%error, "the connection to Redis is lost, and it is asked for another one");
+                        BREATH
                     }
-                    if !self.lost {
-                        tracing::warn!(%error, "Redis is gone: calls of other servers are not known, and new ones follow lines-without-redis");
+                },
+                Err(End::Over) => return,
+                Err(End::Redis(error)) => {
+                    if let Some(shared) = self.shared.upgrade() {
+                        shared.reach.gone();
                     }
                     self.lost = true;
+                    if !std::mem::replace(&mut self.warned, true) {
+                        tracing::warn!(%error, "Redis is gone: calls of other servers are not known, and new ones follow lines-without-redis");
+                    }
+                    PAUSE
                 }
-            }
-            // Where one answer came late Redis may be there all the same, and calls are refused meanwhile: then it is asked at once.
+            };
             #[expect(
                 clippy::disallowed_methods,
                 reason = "what is gone is asked again after a while"
             )]
-            sleep_until(began + PAUSE).await;
-        }
-    }
-    /// From one loss of the connection to the next.
-    async fn keep(&mut self) -> End {
-        match self.connected().await {
-            Ok(connection) => match self.serve(connection).await {
-                Ok(()) => End::Over,
-                Err(error) => End::Redis(error),
-            },
-            Err(end) => end,
+            sleep_until(began + pause).await;
         }
     }
     async fn connected(&mut self) -> Result<MultiplexedConnection, End> {
         let client = client(&self.settings)?;
         let opened = answered(client.get_multiplexed_async_connection()).await;
         // What was said of an earlier connection is not about this one.
+        self.connections += 1;
         loop {
             match self.told.try_recv() {
                 Ok(Work::Give(line, number)) => self.free.push((line, number)),
-                Ok(Work::Lost) => {}
+                Ok(Work::Lost(_)) => {}
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => return Err(End::Over),
             }
@@ -119,7 +130,7 @@ impl Keeper {
         let Some(shared) = self.shared.upgrade() else {
             return Ok(connection);
         };
-        *shared.connection() = Some(connection.clone());
+        shared.reach.found(connection.clone(), self.connections);
         drop(shared);
         // And what they took meanwhile without Redis.
         self.renew(&connection).await?;
@@ -129,7 +140,7 @@ impl Keeper {
             "Redis is there"
         };
         tracing::info!("{news}: lines are counted with those of other servers");
-        self.lost = false;
+        (self.lost, self.warned) = (false, false);
         Ok(connection)
     }
     /// Until the connection is lost, or there is nothing left to do.
@@ -150,7 +161,7 @@ impl Keeper {
                     for work in batch.drain(..) {
                         match work {
                             Work::Give(line, number) => self.free.push((line, number)),
-                            Work::Lost => lost = true,
+                            Work::Lost(number) => lost |= number == self.connections,
                         }
                     }
                     lost
