@@ -1,10 +1,11 @@
 //! The call algorithm: providers in their order, each trigger, account, INVITE.
 
 mod outgoing;
+mod search;
 
 use super::{
     lines::{Lines, NoLine, Taken},
-    model::{Account, Document, NotFound, Provider, Trigger},
+    model::{Account, Document, NotFound, Provider, Strategy, Trigger},
     number::Dialled,
     sharing::Sharing,
     template::{Incoming, Template},
@@ -120,6 +121,7 @@ impl Incoming {
         let (from, to) = (invite.from.detached(), invite.to.detached());
         Self {
             host: Some(invite.source.remote.ip()),
+            own: invite.own.clone(),
             ..Self::new(from, to, invite.uri().detached(), invite.headers())
         }
     }
@@ -136,6 +138,7 @@ impl Incoming {
             asserted_identity: first("P-Asserted-Identity"),
             diversion: first("Diversion"),
             host: None,
+            own: None,
         }
     }
 }
@@ -177,7 +180,7 @@ impl Bridge {
         let templates = |pool: usize| {
             let mut all: Vec<Template> = Vec::new();
             for provider in document.providers.iter().filter(|provider| provider.pool == pool) {
-                if let super::model::Strategy::FindInPool { by, .. } = &provider.strategy
+                if let Strategy::FindInPool { by, .. } = &provider.strategy
                     && !all.contains(by)
                 {
                     all.push(by.clone());
@@ -252,31 +255,10 @@ impl Bridge {
         }
     }
 
-    /// Asks the providers in their order, from the one that `tried` names. Each word that was said is told to `hear`.
-    pub(super) async fn place(
-        &self,
-        incoming: &Incoming,
-        tried: &Tried,
-        random: &mut (dyn FnMut() -> u64 + Send),
-        now: Instant,
-        hear: &mut (dyn FnMut(usize, &Word) + Send),
-    ) -> Option<(usize, Placed)> {
-        for (index, provider) in self.providers.iter().enumerate().skip(tried.provider) {
-            let again = (tried.of(index), tried.is_again());
-            let word = self.ask(provider, incoming, again, random(), now).await;
-            hear(index, &word);
-            match word {
-                Word::Next(_) => {}
-                Word::Refuse(_) => return None,
-                Word::Place(placed) => return Some((index, *placed)),
-            }
-        }
-        None
-    }
-
     async fn ask(
         &self,
         working: &Working,
+        strategy: &Strategy,
         incoming: &Incoming,
         (tried, again): (&[String], bool),
         random: u64,
@@ -302,7 +284,7 @@ impl Bridge {
         {
             return Word::Next(down);
         }
-        let chosen = self.choose(pool, (plan, incoming), random, tried);
+        let chosen = self.choose(pool, (plan, strategy, incoming), random, tried);
         let (account, line) = match chosen.await {
             Ok(chosen) => chosen,
             // Whatever becomes of calls for which there is no account: here there is one, and nobody at its other end.
@@ -336,15 +318,22 @@ impl Bridge {
     async fn choose(
         &self,
         pool: &Lines,
-        (plan, incoming): (&Provider, &Incoming),
+        (plan, strategy, incoming): (&Provider, &Strategy, &Incoming),
         random: u64,
         tried: &[String],
     ) -> Result<(Arc<Account>, Taken), (NoLine, Option<Reason>)> {
+        let asked = (incoming, &plan.numbers);
+        // Where any would do, the one that is called.
+        if *strategy == Strategy::Random
+            && let Some(called) = self.inwards(plan, incoming)
+            && let Ok(chosen) = pool.choose(&called, asked, random, tried).await
+        {
+            return Ok(chosen);
+        }
         let mut passed = tried.to_vec();
         let mut down = None;
         for _ in 0..MOST_DOWN {
-            let asked = (incoming, &plan.numbers);
-            let chosen = pool.choose(&plan.strategy, asked, random, &passed);
+            let chosen = pool.choose(strategy, asked, random, &passed);
             let (account, line) = match chosen.await {
                 Ok(chosen) => chosen,
                 Err(why) => return Err((why, down)),

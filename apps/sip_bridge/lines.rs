@@ -147,6 +147,12 @@ impl Lines {
         self.own_connections.then(|| Own::new(key.to_string()))
     }
 
+    /// The account whose connection that is.
+    pub(super) fn of_connection(&self, own: &Own) -> Option<Arc<Account>> {
+        let name = own.name().strip_prefix(&*self.name)?.strip_prefix('/')?;
+        self.account(name)
+    }
+
     /// Whether that host is a server of the account: one that it is registered through, or whose address its route names.
     pub(super) fn is_server(&self, account: &Account, host: IpAddr) -> bool {
         let host = host.to_canonical();
@@ -317,8 +323,8 @@ impl Lines {
                 }
                 Err(NoLine::NoneAvailable)
             }
-            Strategy::FindInPool { by, source } => {
-                let line = listed.find((by, source), (incoming, numbers))?;
+            Strategy::FindInPool { .. } | Strategy::Account(_) => {
+                let line = listed.one(strategy, (incoming, numbers))?;
                 if is_tried(line) {
                     return Err(NoLine::Tried(line.key().to_owned()));
                 }

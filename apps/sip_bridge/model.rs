@@ -76,6 +76,8 @@ pub(super) enum Strategy {
     Random,
     /// The one whose `by` is the call's `source`.
     FindInPool { by: Template, source: Template },
+    /// The one of that URI: of no file, but of how a call came.
+    Account(String),
 }
 
 /// `onAccountNotFound`.

@@ -1,7 +1,7 @@
 //! The template language: literal text with `{path}` in it, evaluated by plain concatenation.
 
 use super::number::{Form, Numbers};
-use b2bua::sip::{NameAddr, Uri};
+use b2bua::sip::{NameAddr, Uri, routing::Own};
 use std::{fmt, net::IpAddr};
 
 /// A template, read.
@@ -63,6 +63,8 @@ pub(super) struct Incoming {
     pub(super) diversion: Option<NameAddr>,
     /// Where it came from. No template names it.
     pub(super) host: Option<IpAddr>,
+    /// Over whose own connection it came. No template names it.
+    pub(super) own: Option<Own>,
 }
 
 /// What of an account templates can name.

@@ -39,7 +39,9 @@ impl Lines {
                 let registered = || circle().find(|line| self.unregistered(line).is_none());
                 own.or_else(registered).or_else(|| circle().next())
             }
-            Strategy::FindInPool { by, source } => Some(listed.find((by, source), (incoming, numbers))?),
+            Strategy::FindInPool { .. } | Strategy::Account(_) => {
+                Some(listed.one(strategy, (incoming, numbers))?)
+            }
         };
         let line = found.ok_or(NoLine::Empty)?;
         Ok(Found {

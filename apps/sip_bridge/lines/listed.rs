@@ -1,6 +1,6 @@
 //! The accounts of a pool at one moment, and how they are found.
 
-use super::{Form, Incoming, Line, NoLine, Numbers, Scope, Template};
+use super::{Form, Incoming, Line, NoLine, Numbers, Scope, Strategy, Template};
 use std::collections::HashMap;
 
 /// See the module.
@@ -13,11 +13,26 @@ pub(super) struct Listed {
 }
 
 impl Listed {
+    /// The one account that the strategy means.
+    ///
+    /// # Errors
+    /// What was looked for in vain.
+    pub(super) fn one(&self, strategy: &Strategy, call: (&Incoming, &Numbers)) -> Result<&Line, NoLine> {
+        match strategy {
+            Strategy::Random => Err(NoLine::NoneAvailable),
+            Strategy::FindInPool { by, source } => self.find((by, source), call),
+            Strategy::Account(uri) => {
+                let line = self.lines.iter().find(|line| line.key() == uri);
+                line.ok_or_else(|| NoLine::NotFound(uri.clone()))
+            }
+        }
+    }
+
     /// The account whose `by` is the call's `source`.
     ///
     /// # Errors
     /// What was looked for in vain.
-    pub(super) fn find(
+    fn find(
         &self,
         (by, source): (&Template, &Template),
         (incoming, numbers): (&Incoming, &Numbers),

@@ -23,6 +23,7 @@ fn call(from: &str) -> Incoming {
         asserted_identity: None,
         diversion: None,
         host: None,
+        own: None,
     }
 }
 

@@ -17,6 +17,7 @@ fn incoming() -> Incoming {
         asserted_identity: None,
         diversion: None,
         host: None,
+        own: None,
     }
 }
 

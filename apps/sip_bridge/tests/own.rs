@@ -60,3 +60,104 @@ fn more_accounts_than_files_can_be_open_for_are_refused_with_the_limit_that_it_t
     // Those that are not registered have a port while they call.
     assert_eq!(sources::too_many(&document(1_000, false), most(512)), None);
 }
+
+/// Two users with an account each; `strategy` finds that of a call from outside, and `absent` is what becomes of one without.
+fn inwards(strategy: &str, absent: &str) -> SipBridge {
+    let text = format!(
+        r#"{{"schemaVersion": 2, "providers": [
+        {{"name": "out", "accountPool": "pool", "triggerCondition": {{"strategy": "Always"}},
+          "accountToUse": {{"strategy": "FindInPool", "by": "alias", "source": "{{from}}"}},
+          "onAccountNotFound": "nextProvider", "outgoingInvite": {{"to": "sip:{{incoming.to.user}}@carrier.example"}} }},
+        {{"name": "in", "accountPool": "pool", "triggerCondition": {{"strategy": "Always"}}, "accountToUse": {strategy},
+          "onAccountNotFound": "{absent}",
+          "outgoingInvite": {{"to": "{{account.alias}}", "outboundProxy": "<sip:inside.example>"}} }}],
+        "accountPools": {{"pool": {{"registrationRequired": false, "maxCallsPerLine": 1, "outboundProxy": "<sip:192.0.2.50>",
+          "loader": [{{"uri": "sip:1@carrier.example", "alias": "sip:alice@in.example"}},
+                     {{"uri": "sip:2@carrier.example", "alias": "sip:bob@in.example"}}] }} }} }}"#
+    );
+    let services = Services {
+        own_connections: Some(OwnConnections { most: 9, files: 8 }),
+        ..services()
+    };
+    let mut app = SipBridge::of(document(&text), &services, Ids::seeded(1));
+    app.take_over(None);
+    app
+}
+
+/// A call from outside to that number, from that host over the connection of that name.
+fn comes(to: &str, host: [u8; 4], own: Option<&str>) -> Invite {
+    let mut call = invite("sip:x@192.0.2.1", "<sip:+49@carrier.example>", to, "");
+    call.source.remote = (Ipv4Addr::from(host), 5060).into();
+    call.own = own.map(b2bua::sip::routing::Own::new);
+    call
+}
+
+const FIND: &str = r#"{"strategy": "FindInPool", "by": "uri", "source": "{to}"}"#;
+const CARRIER: [u8; 4] = [192, 0, 2, 50];
+
+#[test]
+fn a_call_whose_account_nothing_else_tells_is_that_of_the_connection_over_which_it_came() {
+    let target = |app: &SipBridge, call: &Invite| routed(app, call).map(|out| out.target.to_string());
+    let (number, two) = ("<sip:0800@carrier.example>", Some("pool/sip:2@carrier.example"));
+    for absent in ["nextProvider", "decline"] {
+        let app = inwards(FIND, absent);
+        let called = |to: &str, host, own| target(&app, &comes(to, host, own));
+        // What the provider of the file decides stands.
+        let one = "<sip:1@carrier.example>";
+        assert_eq!(called(one, CARRIER, two).as_deref(), Some("sip:alice@in.example"));
+        // A number of the carrier's own that no account has.
+        assert_eq!(called(number, CARRIER, None), None, "{absent}");
+        let bob = Some("sip:bob@in.example");
+        assert_eq!(called(number, CARRIER, two).as_deref(), bob, "{absent}");
+        // Whoever else found the port, an account that has gone, and one of another pool.
+        assert_eq!(called(number, [192, 0, 2, 51], two), None);
+        assert_eq!(called(number, CARRIER, Some("pool/sip:3@carrier.example")), None);
+        assert_eq!(called(number, CARRIER, Some("other/sip:2@carrier.example")), None);
+        // A line is a line, and is given back.
+        let held = routed(&app, &comes(number, CARRIER, two)).expect("a line");
+        assert_eq!(called(number, CARRIER, two), None, "busy");
+        drop(held);
+        assert_eq!(called(number, CARRIER, two).as_deref(), bob);
+    }
+}
+
+#[test]
+fn where_any_account_would_do_the_one_that_is_called_is_the_first() {
+    let app = inwards(r#"{"strategy": "Random"}"#, "decline");
+    let call = |account: &str| {
+        let own = format!("pool/sip:{account}@carrier.example");
+        routed(&app, &comes("<sip:0800@carrier.example>", CARRIER, Some(&own)))
+    };
+    for _ in 0..20 {
+        for (account, user) in [("1", "sip:alice@in.example"), ("2", "sip:bob@in.example")] {
+            assert_eq!(call(account).expect("a line").target.as_str(), user);
+        }
+    }
+    let held = call("1").expect("a line");
+    let next = call("1").expect("another account's line");
+    assert_eq!(next.target.as_str(), "sip:bob@in.example", "as it was without");
+    assert_eq!(held.target.as_str(), "sip:alice@in.example");
+}
+
+/// What an account's own server calls does not go back there by the account's own way.
+#[test]
+fn nothing_goes_back_out_by_the_connection_over_which_it_came() {
+    let app = inwards(FIND, "nextProvider");
+    let mut call = comes(
+        "<sip:0800@carrier.example>",
+        CARRIER,
+        Some("pool/sip:2@carrier.example"),
+    );
+    call.from = b2bua::sip::NameAddr::parse("<sip:alice@in.example>").expect("an address");
+    let out = routed(&app, &call).expect("a route");
+    assert_eq!(
+        out.target.as_str(),
+        "sip:0800@carrier.example",
+        "a rule of the file says so"
+    );
+    call.from = b2bua::sip::NameAddr::parse("<sip:eve@in.example>").expect("an address");
+    assert_eq!(
+        routed(&app, &call).expect("a route").route[0].host(),
+        "inside.example"
+    );
+}
