@@ -113,7 +113,8 @@ pub struct Transfer {
     pub by: Side,
     /// To whom.
     pub to: Text,
-    /// What became of it; `None`: nobody has said, or the call ended meanwhile.
+    /// What became of it; `None`: nobody has said, or the call ended meanwhile. The record of a call waits
+    /// for the end of one that has taken a leg of it into another call.
     pub status: Option<Status>,
 }
 

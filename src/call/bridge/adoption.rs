@@ -117,6 +117,10 @@ impl Adoption {
     pub(super) fn is_any(&self) -> bool {
         self.wanted.is_some() || self.lent.is_some()
     }
+    /// Whether one is away.
+    pub(super) fn has_lent(&self) -> bool {
+        self.lent.is_some()
+    }
     /// Whether the party of a side is in another call.
     pub(super) fn is_away(&self, side: Side) -> bool {
         self.lent.as_ref().is_some_and(|lent| lent.side == side)
@@ -236,11 +240,13 @@ impl Call {
     /// A leg of this call has come back.
     fn returns(&mut self, adoptee: Adoptee, outcome: Outcome, env: &mut Env<'_>) {
         let dialog = adoptee.dialog();
-        let is_it = |lent: &mut Lent| lent.dialog == dialog;
-        let up = matches!(self.phase, Phase::Up);
-        let Some(lent) = self.adoption.lent.take_if(|lent| up && is_it(lent)) else {
+        let Some(lent) = self.adoption.lent.take_if(|lent| lent.dialog == dialog) else {
             return self.end_homeless(adoptee, env);
         };
+        self.became(&lent, outcome.status);
+        if !matches!(self.phase, Phase::Up) {
+            return self.end_homeless(adoptee, env);
+        }
         let Adoptee {
             mut member,
             belongings,
@@ -253,9 +259,6 @@ impl Call {
         self.members.push(member);
         self.media
             .comes_back(side, belongings, outcome.is_offered || outcome.is_stale);
-        self.record.transferred(lent.number, outcome.status);
-        let status = outcome.status;
-        self.event(CallEvent::Transferred { by, status });
         if let Some(cause) = outcome.ended {
             return self.hang_up(Some(side), cause, env);
         }
@@ -274,6 +277,12 @@ impl Call {
             self.tell(side, Signal::Withdraw, env);
         }
         self.adoption.stale[side as usize] |= outcome.is_stale;
+    }
+    /// It is known what became of the transfer that a leg was wanted for.
+    fn became(&mut self, lent: &Lent, status: Status) {
+        self.record.transferred(lent.number, status);
+        let by = lent.side.other();
+        self.event(CallEvent::Transferred { by, status });
     }
     /// A leg has come back to a call that is over, or cannot come back at all.
     fn end_homeless(&mut self, adoptee: Adoptee, env: &mut Env<'_>) {
@@ -302,9 +311,7 @@ impl Call {
         let Some(lent) = self.adoption.lent.take() else {
             return;
         };
-        let (by, status) = (lent.side.other(), Status::OK);
-        self.record.transferred(lent.number, status);
-        self.event(CallEvent::Transferred { by, status });
+        self.became(&lent, Status::OK);
         self.hang_up(None, Cause::bye(Origin::Local), env);
     }
     /// The call has gone that a leg was given to, without a word.
@@ -313,9 +320,7 @@ impl Call {
             return;
         };
         let failure = Failure::of(Kind::Internal, Origin::Local);
-        self.record.transferred(lent.number, failure.status);
-        let (by, status) = (lent.side.other(), failure.status);
-        self.event(CallEvent::Transferred { by, status });
+        self.became(&lent, failure.status);
         if let Some(farewell) = lent.farewell {
             self.put(Output::Transmit(lent.side, farewell));
         }

@@ -98,9 +98,10 @@ impl Call {
         }
     }
 
-    /// Whether everything is over: first the record goes out, and when both legs are closed the call.
+    /// Whether everything is over: first the record goes out, and when both legs are closed the call. What became of a transfer that
+    /// has taken a leg into another call is known when that leg stays there or comes back.
     pub(super) fn finish_if_done(&mut self, env: &Env<'_>) {
-        if !(matches!(self.phase, Phase::Over) && self.relay.closed) {
+        if !(matches!(self.phase, Phase::Over) && self.relay.closed) || self.adoption.has_lent() {
             return;
         }
         if !self.record.reported {

@@ -59,6 +59,60 @@ impl Two {
     }
 }
 
+impl Two {
+    /// The record of the call whose leg was lent says what became of that, unless its task has died.
+    fn assert_recorded(&self) {
+        if !self.board.dead[1] {
+            let transfers = self.transfers(1);
+            let open = transfers.iter().any(|transfer| transfer.ends_with(" open"));
+            assert!(!open, "{transfers:?}\n{}", self.ladder());
+        }
+    }
+}
+
+/// Who is out of the second call before it is known whether the first one keeps its leg.
+#[test]
+fn acceptance_27_a_record_says_what_became_of_a_transfer_whose_transferor_did_not_wait_for_it() {
+    let refusing = |target, stays| Habits {
+        target,
+        stays,
+        ..WILLING
+    };
+    for (habits, expected, told) in [
+        (WILLING, "200", "200 OK"),
+        (refusing(488, 200), "488", "488 Not Acceptable Here"),
+        (refusing(200, 488), "488", "488 Not Acceptable Here"),
+        (refusing(0, 200), "408", "408 Request Timeout"),
+        // Who stays is gone: the first call ends before there is anything to tell.
+        (refusing(200, 0), "408", "100 Trying"),
+    ] {
+        let mut waited = 0;
+        for at in 0..12 {
+            let by = SIDES[at % 4];
+            let mut two = Two::new(by, habits);
+            two.board.hop = MS;
+            two.refer();
+            two.run(at as u32 * MS);
+            let lent = two.board.at == 0 && two.seen.told.len() < 2;
+            two.crosses(Crossing::Transferor(1));
+            two.run(60 * SECOND);
+            two.end();
+            let transfers = two.transfers(1);
+            if lent {
+                waited += 1;
+                assert_eq!(transfers.len(), 1, "{}", two.ladder());
+                let last = two.seen.told.last().map(String::as_str);
+                assert_eq!(last, Some(told), "{at}\n{}", two.ladder());
+            }
+            for transfer in transfers {
+                let said = transfer.rsplit(' ').next();
+                assert_eq!(said, Some(expected), "{at} {transfer}\n{}", two.ladder());
+            }
+        }
+        assert!(waited > 2, "{habits:?}: {waited}");
+    }
+}
+
 /// Whatever crosses a transfer, and whenever: nobody is left in a call that is no more, nothing is left of any call, and each has
 /// one record.
 #[test]
@@ -101,6 +155,7 @@ fn acceptance_27_no_crossing_leaves_anybody_in_a_call_that_is_no_more() {
                 joined += usize::from(two.seen.told.last().is_some_and(|told| told == "200 OK"));
                 forwarded += two.board.forwarded;
                 two.end();
+                two.assert_recorded();
                 let nowhere = two
                     .board
                     .carried
