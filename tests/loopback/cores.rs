@@ -3,9 +3,9 @@
 
 use rustix::{
     process::{Pid, setpriority_process},
-    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+    thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity},
 };
-use std::{fs, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 /// A core that is kept for the server.
 pub(crate) struct Kept(usize);
@@ -40,9 +40,17 @@ pub(crate) fn come_first() {
     let _ = setpriority_process(None, -10);
 }
 
-/// This thread is none of those.
+/// This thread computes where nobody else wants to: a busy one of usual rank would keep those that wake from its core until its turn
+/// is over, some milliseconds, whatever their rank.
 pub(crate) fn give_way() {
-    setpriority_process(None, 0).expect("less is always allowed");
+    let thread = gettid().as_raw_nonzero().to_string();
+    let ranked = Command::new("chrt")
+        .args(["--idle", "--pid", "0", &thread])
+        .status();
+    assert!(
+        ranked.expect("chrt, of util-linux").success(),
+        "less is always allowed"
+    );
 }
 
 /// How long the threads of a process that are still there have been on a core.
