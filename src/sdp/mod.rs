@@ -4,6 +4,7 @@
 //! The few attributes that belong to one leg (keys, addresses, ports) have types here; the rest crosses the bridge
 //! untouched, see [`forward()`].
 
+mod answering;
 pub mod compare;
 pub mod crypto;
 pub mod direction;

@@ -8,6 +8,7 @@ impl Call {
         if matches!(self.phase, Phase::Over) {
             return;
         }
+        self.nothing_to_pick_up(env);
         let failure = failure.for_caller();
         let cause = Cause::of(failure.kind, failure.origin);
         self.tell(Side::A, Signal::Fail(failure.clone()), env);
@@ -40,6 +41,7 @@ impl Call {
         if matches!(self.phase, Phase::Over) || by.is_some_and(|by| self.survives(by, &cause, env)) {
             return;
         }
+        self.nothing_to_pick_up(env);
         // A leg of another call goes back there, unless it is its party that has hung up.
         let of_guest = self
             .rebridge

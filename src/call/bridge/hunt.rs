@@ -221,6 +221,7 @@ impl Call {
     /// An attempt failed: the route's other addresses, then the other routes, then the application.
     pub(super) fn attempt_failed(&mut self, failure: Failure, env: &mut Env<'_>) {
         tracing::info!(status = %failure.status, kind = failure.kind.label(), "leg B failed");
+        self.nothing_to_pick_up(env);
         self.no_answer = None;
         self.early_keys.forget();
         self.forget_early(env);

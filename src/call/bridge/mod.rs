@@ -339,7 +339,11 @@ impl Call {
             let mut outputs = self.members.iter_mut().enumerate();
             let next = outputs.find_map(|(index, member)| Some((index, member.leg.poll_output()?)));
             let Some((index, output)) = next else {
-                if self.give_if_ready() || self.join_if_ready(env) || self.refresh_stale(env) {
+                if self.give_if_ready()
+                    || self.admit_if_ready(env)
+                    || self.join_if_ready(env)
+                    || self.refresh_stale(env)
+                {
                     continue;
                 }
                 break;

@@ -9,6 +9,7 @@ mod admit;
 mod adopted;
 mod guest;
 mod join;
+mod pick_up;
 mod ports;
 mod replace;
 mod route;
@@ -80,6 +81,8 @@ enum Stage {
     Knocking(Box<Caller>),
     /// It is being asked that.
     Admitting(Box<Caller>),
+    /// It may have it, as soon as that can be.
+    Admitted(Box<Caller>),
     /// The first hop is being looked up.
     LookingUp,
     /// The leg is wanted at the other end of the one that has that dialog, until then.
@@ -179,7 +182,7 @@ impl Call {
         self.command(commands);
         self.transfer_is(rebridge.number, failure.status, failure.reason.as_ref(), env);
         self.handed_over(&rebridge, failure.status);
-        if self.leg_of(rebridge.by).is_none() {
+        if matches!(self.phase, Phase::Up) && self.leg_of(rebridge.by).is_none() {
             let cause = Cause {
                 reasons: failure.reasons(),
                 ..Cause::of(failure.kind, failure.origin)
@@ -202,8 +205,9 @@ impl Call {
             Some(
                 Stage::Knocking(_)
                 | Stage::Admitting(_)
+                | Stage::Admitted(_)
                 | Stage::Adopting(..)
-                | Stage::Opening(Next::Adopt(_) | Next::Offer(_) | Next::Ask)
+                | Stage::Opening(Next::Adopt(_) | Next::Offer(_) | Next::PickUp(_) | Next::Ask)
                 | Stage::Dialling
                 | Stage::Calling
                 | Stage::Asking

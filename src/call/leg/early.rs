@@ -326,6 +326,10 @@ impl Leg {
 }
 
 impl Fork {
+    /// Whether that is the callee's tag of its dialog.
+    pub(super) fn is_tagged(&self, tag: &Text) -> bool {
+        self.tag.as_ref() == Some(tag)
+    }
     fn new(tag: Option<Text>) -> Self {
         Self {
             tag,

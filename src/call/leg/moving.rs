@@ -31,6 +31,15 @@ impl Leg {
             && self.dialog.local_tag == replaces.to_tag
             && self.dialog.remote_tag.as_ref() == Some(&replaces.from_tag)
     }
+    /// Whether somebody means an early dialog of an INVITE of ours that nobody has answered (RFC 3891 §3).
+    pub fn rings_as(&self, replaces: &Replaces) -> bool {
+        let Phase::Calling(calling) = &self.phase else {
+            return false;
+        };
+        self.dialog.call_id == replaces.call_id
+            && self.dialog.local_tag == replaces.to_tag
+            && calling.forks.iter().any(|fork| fork.is_tagged(&replaces.from_tag))
+    }
     /// By which the messages of its dialog find it.
     pub fn key(&self) -> DialogKey {
         DialogKey {

@@ -163,16 +163,21 @@ impl MediaPlan {
                 "nothing is agreed that could be joined",
             ));
         };
-        let mut guest = Guest {
+        let mut guest = self.guest_at(side, local, promised, env);
+        self.hear_guest(&mut guest, offer, env)?;
+        Ok(guest)
+    }
+
+    /// A party that has called for a leg's place, before it is heard what it offers.
+    pub(super) fn guest_at(&self, side: Side, local: IpAddr, promised: Sdp, env: &mut Env<'_>) -> Guest {
+        Guest {
             side,
             voice: self.voice_of_guest(side, local, env),
             session: Session::default(),
             latching: self.latching,
             yields: false,
             promised,
-        };
-        self.hear_guest(&mut guest, offer, env)?;
-        Ok(guest)
+        }
     }
 
     /// Takes the offer of a party that has called for a leg's place, beside what is agreed now. Returns what would be agreed.

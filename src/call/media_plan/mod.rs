@@ -16,6 +16,7 @@ mod key_frames;
 mod keying;
 mod keyring;
 mod leg;
+mod pick_up;
 mod reserve;
 mod terms;
 mod turn;
@@ -30,6 +31,7 @@ use keyring::Keyring;
 pub use keyring::Party;
 use leg::LegState;
 pub use leg::asked;
+pub use pick_up::Offers;
 use reserve::Reserve;
 use zrtp::Zrtp;
 

@@ -14,6 +14,8 @@ pub(super) struct Caller {
     local: IpAddr,
     /// A further address that its media may come from.
     source: Option<IpAddr>,
+    /// It wants nobody's place who has answered.
+    early_only: bool,
 }
 
 impl Caller {
@@ -22,6 +24,7 @@ impl Caller {
         incoming: &Incoming,
         leg: &Leg,
         (by, replaced): (Side, Option<Source>),
+        early_only: bool,
     ) -> Result<Self, Failure> {
         let mut invite = Invite::of(incoming)?;
         if let Body::Offer(offer) = leg.offer() {
@@ -31,7 +34,20 @@ impl Caller {
             handover: Handover { invite, by, replaced },
             local: leg.local_ip().unwrap_or(incoming.source.local.ip()),
             source: setup::media_source(incoming, false),
+            early_only,
         })
+    }
+    /// Our address on the way to it.
+    pub(super) fn local(&self) -> IpAddr {
+        self.local
+    }
+    /// A further address that its media may come from.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+    /// Whether it wants nobody's place who has answered (RFC 3891 §6.1).
+    pub(super) fn wants_early_only(&self) -> bool {
+        self.early_only
     }
     /// Who it says it is.
     pub(super) fn address(&self) -> String {
@@ -67,13 +83,14 @@ impl Call {
                 return tracing::debug!("a verdict that nobody waits for");
             }
         };
-        if let Err(failure) = verdict.and_then(|()| self.admit(caller, env)) {
-            self.turn_away(failure, env);
+        match verdict {
+            Ok(()) => rebridge.stage = Stage::Admitted(caller),
+            Err(failure) => self.turn_away(failure, env),
         }
     }
 
     /// It may: it is joined with who stays, by what it offers or by what it is offered now.
-    fn admit(&mut self, caller: Box<Caller>, env: &mut Env<'_>) -> Result<(), Failure> {
+    pub(super) fn admit(&mut self, caller: Box<Caller>, env: &mut Env<'_>) -> Result<(), Failure> {
         let Some((by, call_id)) = self.caller_for_place() else {
             return Ok(());
         };

@@ -13,6 +13,8 @@ pub(super) enum Next {
     Adopt((IpAddr, Box<Belongings>)),
     /// It has called, and is offered something.
     Offer(Box<Caller>),
+    /// It has called with an offer, to pick up what rings.
+    PickUp(Box<Caller>),
     /// It has called with an offer, of which the party that stays is asked.
     Ask,
 }
@@ -68,6 +70,8 @@ impl Call {
             (Ok(_), Next::Dial(targets)) => self.call_guest(targets, env),
             (Ok(_), Next::Adopt(adoptee)) => self.offer_to_adoptee(adoptee, env),
             (Ok(_), Next::Offer(caller)) => self.offer_to_guest(caller, env),
+            // What rang may have been answered meanwhile.
+            (Ok(_), Next::PickUp(caller)) => rebridge.stage = Stage::Admitted(caller),
             // `settle` sees when the party that stays can be asked.
             (Ok(_), Next::Ask) => {}
             (Err(_), next @ Next::Adopt(_)) => {
@@ -75,7 +79,7 @@ impl Call {
                 self.adoptee_not_seated(&failure(), env);
             }
             (Err(_), Next::Dial(_)) => self.guest_failed(failure(), env),
-            (Err(_), Next::Offer(_) | Next::Ask) => self.turn_away(failure(), env),
+            (Err(_), Next::Offer(_) | Next::PickUp(_) | Next::Ask) => self.turn_away(failure(), env),
         }
     }
 }

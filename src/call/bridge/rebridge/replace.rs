@@ -27,6 +27,15 @@ impl Call {
                 && dialog.local_tag == replaces.to_tag
                 && dialog.remote_tag.as_ref() == Some(&replaces.from_tag)
         };
+        if let Some(ringing) = self.members.iter().find(|member| member.leg.rings_as(replaces)) {
+            let is_callee = ringing.is_current(Side::B) && matches!(self.phase, Phase::Dialling);
+            return if is_callee {
+                Ok((Side::B, ringing.leg.call_id().clone()))
+            } else {
+                // Of a transfer that is not done.
+                refuse(Status::BUSY_HERE)
+            };
+        }
         let Some(member) = self.members.iter().find(is) else {
             return refuse(Status::CALL_DOES_NOT_EXIST);
         };
@@ -38,7 +47,7 @@ impl Call {
         match (confirmed, member.leg.has_called()) {
             (true, _) if replaces.early_only => refuse(Status::BUSY_HERE),
             (true, _) => Ok((member.leg.side(), member.leg.call_id().clone())),
-            // Whom we call could be picked up; whose call it is could not.
+            // Just being answered, or of a transfer that is not done. Whose call it is could not be picked up.
             (false, true) => refuse(Status::BUSY_HERE),
             (false, false) => refuse(Status::CALL_DOES_NOT_EXIST),
         }
@@ -74,7 +83,7 @@ impl Call {
             return Err(failure.because("Call-ID of another dialog of this call"));
         }
         let source = self.member(&replaced).and_then(|member| member.source);
-        let caller = Caller::new(invite, &leg, (by, source))?;
+        let caller = Caller::new(invite, &leg, (by, source), replaces.early_only)?;
         let call_id = leg.call_id().clone();
         let number = self.transfers.next_number();
         let to = caller.address();
@@ -105,7 +114,9 @@ impl Call {
         let mut member = Member::caller(leg, invite.source);
         member.place = Place::Guest;
         self.members.push(member);
-        self.ask_next();
+        if !self.asked {
+            self.ask_to_admit();
+        }
         Ok(())
     }
 
