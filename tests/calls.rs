@@ -55,6 +55,8 @@ mod limits;
 mod loops;
 #[path = "calls/offers.rs"]
 mod offers;
+#[path = "calls/pick_up.rs"]
+mod pick_up;
 #[path = "calls/prack.rs"]
 mod prack;
 #[path = "calls/prack_forks.rs"]

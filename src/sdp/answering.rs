@@ -26,7 +26,10 @@ impl Sdp {
         }
         let common = common(own, offered);
         let talks = |format: &Format| {
-            !matches!(format.encoding.name(), Some("telephone-event" | "cn" | "rtx" | "red" | "ulpfec"))
+            !matches!(
+                format.encoding.name(),
+                Some("telephone-event" | "cn" | "rtx" | "red" | "ulpfec")
+            )
         };
         if !common.iter().any(talks) {
             return None;
@@ -92,7 +95,8 @@ mod tests {
                 "m=video 4000 RTP/AVP 96 97 98|a=rtpmap:96 VP8/90000|a=rtpmap:97 H264/90000|a=rtpmap:98 rtx/90000|a=fmtp:98 apt={apt}"
             ))
         };
-        let offer = sdp("m=video 5000 RTP/AVP 96 98|a=rtpmap:96 VP8/90000|a=rtpmap:98 rtx/90000|a=fmtp:98 apt=96");
+        let offer =
+            sdp("m=video 5000 RTP/AVP 96 98|a=rtpmap:96 VP8/90000|a=rtpmap:98 rtx/90000|a=fmtp:98 apt=96");
         assert_eq!(video("96").answering(&offer).media[0].formats, "96 98");
         assert_eq!(video("97").answering(&offer).media[0].formats, "96");
     }

@@ -45,7 +45,8 @@ enum Event {
     ToServer(Who, Bytes),
     ToPeer(Who, Message, SocketAddr),
     Lookup(Side, NextHop),
-    Verdict(Verdict),
+    /// To the question of that number.
+    Verdict(u64, Verdict),
     Media(MediaEvent),
     Handshake(HandshakeResult),
     Retained(ZrtpRetained),
@@ -121,6 +122,8 @@ pub struct Sim {
     /// INVITEs that came for a place in the call.
     replacing: HashSet<TransactionKey>,
     asking: bool,
+    /// How many questions were asked.
+    questions: u64,
     queue: BTreeMap<(Instant, u64), Event>,
     order: u64,
     privacy: Privacy,
@@ -178,6 +181,7 @@ impl Sim {
             refused: HashMap::new(),
             replacing: HashSet::new(),
             asking: false,
+            questions: 0,
             queue: BTreeMap::new(),
             order: 0,
             privacy: Privacy::default(),
@@ -283,9 +287,9 @@ impl Sim {
                     .unwrap_or_else(|| Ok(vec![self.target_of(self.found(side, &hop))]));
                 self.feed(Input::Targets(side, targets));
             }
-            Event::Verdict(verdict) => {
+            Event::Verdict(number, verdict) => {
                 // A question that was withdrawn gets no answer.
-                if std::mem::take(&mut self.asking) {
+                if number == self.questions && std::mem::take(&mut self.asking) {
                     self.feed(Input::Verdict(verdict));
                 }
             }
@@ -368,8 +372,9 @@ impl Sim {
                 Output::Lookup(side, hop) => self.schedule(self.think, Event::Lookup(side, hop)),
                 Output::Ask(question) => {
                     self.asking = true;
+                    self.questions += 1;
                     if let Some(verdict) = self.verdicts.answer(question) {
-                        self.schedule(self.think, Event::Verdict(verdict));
+                        self.schedule(self.think, Event::Verdict(self.questions, verdict));
                     }
                 }
                 Output::Withdraw => {

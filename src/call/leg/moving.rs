@@ -38,7 +38,10 @@ impl Leg {
         };
         self.dialog.call_id == replaces.call_id
             && self.dialog.local_tag == replaces.to_tag
-            && calling.forks.iter().any(|fork| fork.is_tagged(&replaces.from_tag))
+            && calling
+                .forks
+                .iter()
+                .any(|fork| fork.is_tagged(&replaces.from_tag))
     }
     /// By which the messages of its dialog find it.
     pub fn key(&self) -> DialogKey {
