@@ -141,8 +141,8 @@ pub(super) const KEYS: &[Key] = &[
         help: "What becomes of a REFER, by which a party hands the other one on: relay passes it to that one, who calls the \
                target itself; execute is for phones that cannot: the server calls the target, as if the one who refers \
                had called, and joins it with the one who stays; one that is in another call of this server and knows no \
-               Replaces is moved from there instead. It also lets another device take a call over (INVITE with \
-               Replaces). refuse answers 603.",
+               Replaces is moved from there instead. It also lets another device take a call over, or pick \
+               up one that rings (INVITE with Replaces). refuse answers 603.",
         reload: true,
         example: "execute",
     },
