@@ -46,7 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("net", &["call", "sip"]),
     ("media", &["call", "sdp", "sip"]),
     ("qualification", &["call", "sip"]),
-    ("message_waiting", &["registration", "roll", "call", "sip"]),
+    ("message_waiting", &["roll", "call", "sip"]),
     ("registration", &["roll", "call", "sip"]),
     ("roll", &["call", "sip"]),
     ("call", &["media", "sdp", "sip"]),

@@ -31,10 +31,7 @@ impl Usage {
     pub(super) fn new(plan: &MailboxPlan, service_route: &[Uri], ids: &mut Ids) -> Self {
         let tag = ids.tag();
         let aor = NameAddr::of(plan.aor.without_headers());
-        let loose = |hop: &Uri| match hop.param("lr") {
-            Some(_) => NameAddr::of(hop.clone()),
-            None => NameAddr::of(hop.with_param("lr", None)),
-        };
+        let loose = |hop: &Uri| NameAddr::of(hop.loose());
         let dialog = Dialog {
             call_id: ids.call_id().into(),
             local_tag: tag.as_str().into(),

@@ -8,28 +8,15 @@ use super::{
     plan::{MailboxPlan, MailboxStatus},
 };
 use crate::{
-    call::{Env, LookupError, Transmit},
-    registration::{
-        answers::Answers,
-        backoff::random_part,
-        granted,
-        operation::{Operation, PATIENCE, Trial, Trouble},
-        request::{Way, add_via, contact},
-    },
-    roll::{Enrolled, EnrolledOutput},
+    call::{Env, LookupError},
+    roll::{Enrolled, EnrolledOutput, LONGEST, Operation, Step, Terms, Trouble, Way, refresh},
     sip::{
-        Method, NameAddr, Request, Response, Status, Text, Uri,
-        routing::{Destination, DialogKey, NextHop, Own, Target, Transport},
+        Method, NameAddr, Request, Response, Text, Uri,
+        routing::{DialogKey, NextHop, Target},
         timers::Timers,
-        transaction::{Client, Fired},
     },
 };
-use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration, time::Instant};
-
-/// A refresh comes no sooner, however little was granted.
-const SOONEST: Duration = Duration::from_secs(1);
-/// No subscription lasts longer without a word of ours, and no 423 makes us ask for more.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
 
 /// What a [`MailboxSubscription`] wants done. Its news are NOTIFYs.
 pub type MailboxOutput = EnrolledOutput<MailboxSubscription>;
@@ -38,9 +25,8 @@ pub type MailboxOutput = EnrolledOutput<MailboxSubscription>;
 #[derive(Debug)]
 pub struct MailboxSubscription {
     plan: Arc<MailboxPlan>,
-    timers: Timers,
     user_agent: Text,
-    answers: Answers,
+    terms: Terms,
     state: State,
     /// The account may subscribe.
     ready: bool,
@@ -55,12 +41,6 @@ pub struct MailboxSubscription {
     silent_until: Option<Instant>,
     failed: Option<Arc<str>>,
     failures: u32,
-    /// What the notifier takes at least (423).
-    least: Duration,
-    /// Where our datagrams are seen to come from, where that is not what we call ourselves (RFC 3581).
-    observed: Option<(IpAddr, u16)>,
-    /// The port that is the account's own, if it has one: it stays open as long as this is held.
-    own: Option<Own>,
     ending: bool,
     out: VecDeque<MailboxOutput>,
 }
@@ -92,9 +72,8 @@ impl Enrolled for MailboxSubscription {
         let ready = !plan.after_registration;
         let mut new = Self {
             plan,
-            timers,
             user_agent,
-            answers: Answers::default(),
+            terms: Terms::new(timers),
             state: State::Unready,
             ready,
             service_route: Arc::default(),
@@ -104,9 +83,6 @@ impl Enrolled for MailboxSubscription {
             silent_until: None,
             failed: None,
             failures: 0,
-            least: Duration::ZERO,
-            observed: None,
-            own: None,
             ending: false,
             out: VecDeque::new(),
         };
@@ -152,7 +128,7 @@ impl Enrolled for MailboxSubscription {
             self.ready = true;
         }
         if answers_differ {
-            self.answers.clear();
+            self.terms.answers.clear();
         }
         let waits = matches!(self.state, State::Unready) && self.ready;
         let tries_again = answers_differ && self.failed.is_some() && matches!(self.state, State::Resting(_));
@@ -178,11 +154,11 @@ impl Enrolled for MailboxSubscription {
                 usage
             }
         };
-        self.answers.begin();
+        self.terms.answers.begin();
         let expires = if self.ending {
             Duration::ZERO
         } else {
-            self.plan.expires.max(self.least)
+            self.terms.asking(self.plan.expires)
         };
         let hop = usage.hop().by(self.plan.own.as_ref());
         self.usage = Some(usage);
@@ -191,19 +167,9 @@ impl Enrolled for MailboxSubscription {
         self.out.push_back(MailboxOutput::Changed);
     }
     fn resolved(&mut self, hop: &NextHop, found: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
-        let State::Busy(operation) = &mut self.state else {
-            return;
-        };
-        if operation.hop.as_ref() != Some(hop) {
-            return;
-        }
-        match found {
-            Ok(targets) => {
-                operation.found(&targets);
-                self.own = targets.first().and_then(|target| target.own.clone());
-                self.next("no address", env);
-            }
-            Err(error) => self.fail(Trouble::passing(error.to_string()), None, env),
+        if let State::Busy(operation) = &mut self.state {
+            let step = operation.resolved(hop, found, &mut self.terms);
+            self.take(step, env);
         }
     }
     fn handle_timeout(&mut self, env: &mut Env<'_>) {
@@ -226,25 +192,8 @@ impl Enrolled for MailboxSubscription {
             State::Resting(until) if *until <= env.now => self.queue(),
             State::Leaving(until) if *until <= env.now => self.finish(),
             State::Busy(operation) => {
-                let Some(trial) = &mut operation.trial else {
-                    return;
-                };
-                let mut silent = trial.patience.is_some_and(|until| until <= env.now);
-                while let Some(fired) = trial.transaction.fire(env.now) {
-                    match fired {
-                        Fired::Send(_) if silent => {}
-                        Fired::Send(bytes) => {
-                            let to = Destination::Target(trial.way.target.clone());
-                            self.out
-                                .push_back(MailboxOutput::Transmit(Transmit { bytes, to }));
-                        }
-                        Fired::TimedOut => silent = true,
-                    }
-                }
-                if silent {
-                    self.out.push_back(MailboxOutput::Dead(trial.way.target.clone()));
-                    self.next("No response", env);
-                }
+                let step = operation.handle_timeout(&mut self.out, env.now);
+                self.take(step, env);
             }
             State::Unready | State::Resting(_) | State::Queued | State::Leaving(_) | State::Over => {}
         }
@@ -296,71 +245,20 @@ impl MailboxSubscription {
     }
     /// A response to a SUBSCRIBE of its dialog.
     pub fn response(&mut self, response: &Response, env: &mut Env<'_>) {
-        let (State::Busy(operation), Some(usage)) = (&mut self.state, &self.usage) else {
-            return;
-        };
-        let (Ok(via), Ok(cseq), Some(trial)) = (
-            response.headers.via(),
-            response.headers.cseq(),
-            &mut operation.trial,
-        ) else {
-            return;
-        };
-        let is_ours = via.branch().as_ref() == Some(&trial.branch)
-            && cseq.number == usage.cseq()
-            && cseq.method == Method::Subscribe
-            && response.headers.values("Via").count() == 1;
-        if !is_ours || !trial.transaction.receive(response.status, env.now).pass {
-            return;
+        if let (State::Busy(operation), Some(usage)) = (&mut self.state, &self.usage) {
+            let request = (Method::Subscribe, usage.cseq());
+            let credentials = self.plan.credentials.as_deref();
+            let step = operation.response(response, request, credentials, &mut self.terms, env.now);
+            self.take(step, env);
         }
-        trial.patience = None;
-        if response.status.is_provisional() {
-            return;
-        }
-        let way = trial.way.clone();
-        if way.target.transport == Transport::Udp && (via.rport().is_some() || via.received().is_some()) {
-            self.observed = granted::observed(response, &way.target.sent_by);
-        }
-        self.settle(response, way, env);
     }
-    /// A final response.
-    fn settle(&mut self, response: &Response, way: Way, env: &mut Env<'_>) {
-        let State::Busy(operation) = &mut self.state else {
-            return;
-        };
-        let status = response.status;
-        if status.is_success() {
-            return self.granted(response, env);
+    fn take(&mut self, step: Step<'_>, env: &mut Env<'_>) {
+        match step {
+            Step::Wait => {}
+            Step::Send(way) => self.send(way, env),
+            Step::Granted(response) => self.granted(response, env),
+            Step::Failed(trouble) => self.fail(trouble, env),
         }
-        if matches!(
-            status,
-            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
-        ) {
-            // The answer goes to the member that asked, and to no other (acceptance #25, S8).
-            if let Some(credentials) = &self.plan.credentials
-                && self.answers.take(response, credentials)
-            {
-                return self.send(way, env);
-            }
-            self.answers.clear();
-        }
-        if status.code() == 423
-            && let Some(least) = response.headers.number("Min-Expires")
-            && operation.raise(Duration::from_secs(least.into()).min(LONGEST))
-        {
-            self.least = operation.expires;
-            return self.send(way, env);
-        }
-        let trouble = Trouble {
-            why: granted::why(response).into(),
-            retry_after: response.headers.retry_after(),
-            refused: granted::is_refusal(status) || status == Status::NOT_IMPLEMENTED,
-        };
-        if status == Status::SERVICE_UNAVAILABLE && operation.has_more() {
-            operation.refusal = Some(trouble);
-            return self.next("no response", env);
-        }
-        self.fail(trouble, Some(status), env);
     }
     fn granted(&mut self, response: &Response, env: &mut Env<'_>) {
         let State::Busy(operation) = &mut self.state else {
@@ -370,7 +268,7 @@ impl MailboxSubscription {
         let Some(usage) = &mut self.usage else { return };
         if asked.is_zero() {
             self.lapses = None;
-            self.state = State::Leaving(env.now + self.timers.t1_64());
+            self.state = State::Leaving(env.now + self.terms.timers.t1_64());
             return self.out.push_back(MailboxOutput::Changed);
         }
         usage.granted(response);
@@ -378,12 +276,12 @@ impl MailboxSubscription {
         let time = seconds.map_or(asked, |seconds| Duration::from_secs(seconds.into()));
         let time = time.min(LONGEST);
         if time.is_zero() {
-            return self.fail(Trouble::passing("the notifier granted no time"), None, env);
+            return self.fail(Trouble::passing("the notifier granted no time"), env);
         }
         if self.since.is_none() {
             self.since = Some(env.now);
             // RFC 6665 §4.1.2.4, timer N.
-            self.silent_until = (!usage.has_spoken).then(|| env.now + self.timers.t1_64());
+            self.silent_until = (!usage.has_spoken).then(|| env.now + self.terms.timers.t1_64());
         } else {
             self.failures = 0;
         }
@@ -392,62 +290,30 @@ impl MailboxSubscription {
         if self.ending {
             self.queue();
         } else {
-            self.state = State::Resting(env.now + random_part(time, env.ids).max(SOONEST));
+            self.state = State::Resting(env.now + refresh(time, env.ids));
         }
         self.out.push_back(MailboxOutput::Changed);
-    }
-    /// Sends to the next target, if there is one.
-    fn next(&mut self, otherwise: &str, env: &mut Env<'_>) {
-        let State::Busy(operation) = &mut self.state else {
-            return;
-        };
-        match operation.next_way() {
-            Some(way) => self.send(way, env),
-            None => {
-                let trouble = operation.outcome(otherwise);
-                self.fail(trouble, None, env);
-            }
-        }
     }
     fn send(&mut self, way: Way, env: &mut Env<'_>) {
         let (State::Busy(operation), Some(usage)) = (&mut self.state, &mut self.usage) else {
             return;
         };
         let mut request = usage.subscribe(operation.expires, &self.user_agent);
-        let ours = contact(self.plan.aor.user(), &way, self.observed);
+        let ours = self.terms.contact(self.plan.aor.user(), &way);
         request
             .headers
             .push("Contact", NameAddr::of(ours.clone()).to_text());
-        if let Some(credentials) = &self.plan.credentials {
-            self.answers.dress(credentials, &mut request, env.ids);
+        let credentials = self.plan.credentials.as_deref();
+        match operation.send(way, (request, ours), credentials, &mut self.terms, env) {
+            Ok(transmit) => self.out.push_back(MailboxOutput::Transmit(transmit)),
+            Err(instead) => self.send(instead, env),
         }
-        let branch: Text = env.ids.branch().into();
-        add_via(&mut request.headers, &way.target, &branch);
-        let bytes = request.to_bytes();
-        if let Some([instead, after]) = way.for_size(bytes.len()) {
-            operation.put_first(after);
-            return self.send(instead, env);
-        }
-        let reliable = way.target.transport.is_reliable();
-        let to = Destination::Target(way.target.clone());
-        operation.trial = Some(Trial {
-            branch,
-            contact: ours,
-            transaction: Client::start(bytes.clone(), reliable, self.timers, env.now),
-            patience: operation.has_more().then_some(env.now + PATIENCE),
-            way,
-        });
-        self.out
-            .push_back(MailboxOutput::Transmit(Transmit { bytes, to }));
     }
     /// The SUBSCRIBE with this branch could not be sent to its target.
     pub fn undeliverable(&mut self, branch: &[u8], env: &mut Env<'_>) {
-        if let State::Busy(operation) = &self.state
-            && let Some(trial) = &operation.trial
-            && trial.branch.as_bytes() == branch
-            && trial.transaction.is_calling()
-        {
-            self.next("I/O error", env);
+        if let State::Busy(operation) = &mut self.state {
+            let step = operation.undeliverable(branch);
+            self.take(step, env);
         }
     }
     /// There is no subscription any more.

@@ -1,23 +1,17 @@
 //! One registration, from its first REGISTER to the removal of its binding.
 
-mod answer;
-
 use super::{
-    View,
-    answers::Answers,
-    backoff::{CAP, delay},
-    operation::{Operation, PATIENCE, Trial, Trouble},
+    View, granted,
     plan::{RegistrationPlan, RegistrationStatus},
-    request::{Identity, Way, add_via, contact},
+    request::Identity,
 };
 use crate::{
-    call::{Env, LookupError, Transmit},
-    roll::{Enrolled, EnrolledOutput},
+    call::{Env, LookupError},
+    roll::{CAP, Enrolled, EnrolledOutput, Operation, Step, Terms, Trouble, Way, delay, refresh},
     sip::{
-        NameAddr, Text, Uri,
-        routing::{Destination, NextHop, Own, Target},
+        Method, NameAddr, Response, Text, Uri,
+        routing::{NextHop, Own, Target},
         timers::Timers,
-        transaction::{Client, Fired},
     },
 };
 use std::{
@@ -51,26 +45,19 @@ pub struct Binding {
 #[derive(Debug)]
 pub struct Registration {
     plan: Arc<RegistrationPlan>,
-    timers: Timers,
     identity: Identity,
-    answers: Answers,
+    terms: Terms,
     state: State,
     binding: Option<Binding>,
     /// Until when it was granted.
     lapses: Option<Instant>,
     failed: Option<Arc<str>>,
     failures: u32,
-    /// The port that is the account's own, if it has one: it stays open as long as this is held.
-    own: Option<Own>,
     /// How often its connection was lost since it last held from one refresh to the next.
     losses: u32,
     /// The next REGISTER comes for such a loss.
     mending: bool,
-    /// What the registrar takes at least (423).
-    least: Duration,
-    /// Where our datagrams are seen to come from, where that is not what we call ourselves (RFC 3581).
-    observed: Option<(IpAddr, u16)>,
-    /// The present binding was made anew because of `observed`: not twice in a row.
+    /// The present binding was made anew because of where we are seen: not twice in a row.
     moved: bool,
     /// The plan has changed meanwhile.
     again: bool,
@@ -106,19 +93,15 @@ impl Enrolled for Registration {
         out.push_back(Output::Turn);
         Self {
             plan,
-            timers,
             identity,
-            answers: Answers::default(),
+            terms: Terms::new(timers),
             state: State::Queued,
             binding: None,
             lapses: None,
             failed: None,
             failures: 0,
-            own: None,
             losses: 0,
             mending: false,
-            least: Duration::ZERO,
-            observed: None,
             moved: false,
             again: false,
             ending: false,
@@ -159,7 +142,7 @@ impl Enrolled for Registration {
             self.out.extend(new.map(Name::Own).map(Output::Named));
         }
         if plan.credentials != self.plan.credentials {
-            self.answers.clear();
+            self.terms.answers.clear();
         }
         self.plan = plan;
         if now && !self.ending {
@@ -177,11 +160,11 @@ impl Enrolled for Registration {
         }
         self.again = false;
         self.mending = false;
-        self.answers.begin();
+        self.terms.answers.begin();
         let expires = if self.ending {
             Duration::ZERO
         } else {
-            self.plan.expires.max(self.least)
+            self.terms.asking(self.plan.expires)
         };
         let hop = NextHop::first(&self.plan.route, &self.plan.registrar).by(self.plan.own.as_ref());
         self.state = State::Busy(Box::new(Operation::new(expires, hop.clone())));
@@ -189,19 +172,9 @@ impl Enrolled for Registration {
         self.out.push_back(Output::Changed);
     }
     fn resolved(&mut self, hop: &NextHop, found: Result<Vec<Target>, LookupError>, env: &mut Env<'_>) {
-        let State::Busy(operation) = &mut self.state else {
-            return;
-        };
-        if operation.hop.as_ref() != Some(hop) {
-            return;
-        }
-        match found {
-            Ok(targets) => {
-                self.own = targets.first().and_then(|target| target.own.clone());
-                operation.found(&targets);
-                self.next("no address", env);
-            }
-            Err(error) => self.fail(Trouble::passing(error.to_string()), env),
+        if let State::Busy(operation) = &mut self.state {
+            let step = operation.resolved(hop, found, &mut self.terms);
+            self.take(step, env);
         }
     }
     fn handle_timeout(&mut self, env: &mut Env<'_>) {
@@ -217,24 +190,8 @@ impl Enrolled for Registration {
                 self.queue();
             }
             State::Busy(operation) => {
-                let Some(trial) = &mut operation.trial else {
-                    return;
-                };
-                let mut silent = trial.patience.is_some_and(|until| until <= env.now);
-                while let Some(fired) = trial.transaction.fire(env.now) {
-                    match fired {
-                        Fired::Send(_) if silent => {}
-                        Fired::Send(bytes) => {
-                            let to = Destination::Target(trial.way.target.clone());
-                            self.out.push_back(Output::Transmit(Transmit { bytes, to }));
-                        }
-                        Fired::TimedOut => silent = true,
-                    }
-                }
-                if silent {
-                    self.out.push_back(Output::Dead(trial.way.target.clone()));
-                    self.next("No response", env);
-                }
+                let step = operation.handle_timeout(&mut self.out, env.now);
+                self.take(step, env);
             }
             State::Resting(_) | State::Queued | State::Over => {}
         }
@@ -280,17 +237,21 @@ impl Registration {
             (None, None, _) => RegistrationStatus::InProgress,
         }
     }
-    /// Sends to the next target, if there is one.
-    fn next(&mut self, otherwise: &str, env: &mut Env<'_>) {
-        let State::Busy(operation) = &mut self.state else {
-            return;
-        };
-        match operation.next_way() {
-            Some(way) => self.send(way, env),
-            None => {
-                let trouble = operation.outcome(otherwise);
-                self.fail(trouble, env);
-            }
+    /// A response to a REGISTER with our Call-ID.
+    pub fn response(&mut self, response: &Response, env: &mut Env<'_>) {
+        if let State::Busy(operation) = &mut self.state {
+            let request = (Method::Register, self.identity.cseq());
+            let credentials = self.plan.credentials.as_deref();
+            let step = operation.response(response, request, credentials, &mut self.terms, env.now);
+            self.take(step, env);
+        }
+    }
+    fn take(&mut self, step: Step<'_>, env: &mut Env<'_>) {
+        match step {
+            Step::Wait => {}
+            Step::Send(way) => self.send(way, env),
+            Step::Granted(response) => self.granted(response, env),
+            Step::Failed(trouble) => self.fail(trouble, env),
         }
     }
     fn send(&mut self, way: Way, env: &mut Env<'_>) {
@@ -302,7 +263,7 @@ impl Registration {
         let bound = self.binding.as_ref().map(|binding| &binding.contact);
         let ours = match bound.filter(|_| is_removal) {
             Some(bound) => bound.clone(),
-            None => contact(self.plan.aor.user(), &way, self.observed),
+            None => self.terms.contact(self.plan.aor.user(), &way),
         };
         request
             .headers
@@ -313,26 +274,44 @@ impl Registration {
                 .headers
                 .push("Contact", [old.as_bytes(), b";expires=0"].concat());
         }
-        if let Some(credentials) = &self.plan.credentials {
-            self.answers.dress(credentials, &mut request, env.ids);
+        let credentials = self.plan.credentials.as_deref();
+        match operation.send(way, (request, ours), credentials, &mut self.terms, env) {
+            Ok(transmit) => self.out.push_back(Output::Transmit(transmit)),
+            Err(instead) => self.send(instead, env),
         }
-        let branch: Text = env.ids.branch().into();
-        add_via(&mut request.headers, &way.target, &branch);
-        let bytes = request.to_bytes();
-        if let Some([instead, after]) = way.for_size(bytes.len()) {
-            operation.put_first(after);
-            return self.send(instead, env);
+    }
+    fn granted(&mut self, response: &Response, env: &mut Env<'_>) {
+        let State::Busy(operation) = &mut self.state else {
+            return;
+        };
+        if operation.expires.is_zero() {
+            self.lose();
+            return self.finish();
         }
-        let reliable = way.target.transport.is_reliable();
-        let to = Destination::Target(way.target.clone());
-        operation.trial = Some(Trial {
-            branch,
-            contact: ours,
-            transaction: Client::start(bytes.clone(), reliable, self.timers, env.now),
-            patience: operation.has_more().then_some(env.now + PATIENCE),
-            way,
+        let Some(trial) = operation.trial.take() else {
+            return;
+        };
+        let time = granted::expiry(response, &trial.contact, operation.expires);
+        if time.is_zero() {
+            return self.fail(Trouble::passing("the registrar granted no time"), env);
+        }
+        let calls_us = self.terms.contact(self.plan.aor.user(), &trial.way);
+        let elsewhere = calls_us != trial.contact && !self.moved;
+        self.binding = Some(Binding {
+            contact: trial.contact,
+            peers: operation.peers.clone(),
+            service_route: granted::service_route(&response.headers),
         });
-        self.out.push_back(Output::Transmit(Transmit { bytes, to }));
+        self.lapses = Some(env.now + time);
+        self.failed = None;
+        self.failures = 0;
+        self.moved = elsewhere;
+        if self.ending || self.again || elsewhere {
+            self.queue();
+        } else {
+            self.state = State::Resting(env.now + refresh(time, env.ids));
+        }
+        self.out.push_back(Output::Changed);
     }
     /// The connection of its own is lost: whoever calls finds it again when there is another, which the next REGISTER opens. One that
     /// is lost again and again is opened ever later.
@@ -345,12 +324,9 @@ impl Registration {
     }
     /// The REGISTER with this branch could not be sent to this target.
     pub fn undeliverable(&mut self, branch: &[u8], env: &mut Env<'_>) {
-        if let State::Busy(operation) = &mut self.state
-            && let Some(trial) = &operation.trial
-            && trial.branch.as_bytes() == branch
-            && trial.transaction.is_calling()
-        {
-            self.next("I/O error", env);
+        if let State::Busy(operation) = &mut self.state {
+            let step = operation.undeliverable(branch);
+            self.take(step, env);
         }
     }
     /// There is no binding any more.

@@ -1,14 +1,11 @@
 //! Registrations of ours at other people's registrars (RFC 3261 §10.2): a machine for each account, and a book of them
 //! ([`crate::roll`]). Without sockets or clocks; `server::registrations` drives it.
 
-pub(crate) mod answers;
-pub(crate) mod backoff;
 pub mod book;
-pub(crate) mod granted;
+mod granted;
 mod machine;
-pub(crate) mod operation;
 pub mod plan;
-pub(crate) mod request;
+mod request;
 #[cfg(test)]
 mod tests;
 

@@ -1,11 +1,8 @@
 //! REGISTER as it goes to one target.
 
 use super::{granted::request_uri, plan::RegistrationPlan};
-use crate::sip::{
-    CSeq, Headers, Method, NameAddr, Request, Text, Uri,
-    routing::{DATAGRAM_LIMIT, Target, Transport},
-};
-use std::{net::IpAddr, time::Duration};
+use crate::sip::{CSeq, Method, NameAddr, Request, Text, Uri};
+use std::time::Duration;
 
 /// What stays the same for a registration's life (RFC 3261 §10.2: one Call-ID, CSeq counted up).
 #[derive(Debug)]
@@ -62,79 +59,5 @@ fn route(plan: &RegistrationPlan) -> Vec<Uri> {
     {
         return Vec::new();
     }
-    let loose = |hop: &Uri| {
-        if hop.param("lr").is_some() {
-            hop.clone()
-        } else {
-            hop.with_param("lr", None)
-        }
-    };
-    plan.route.iter().map(loose).collect()
-}
-
-/// Our Contact: the account's user where we are. `observed` is where a datagram of ours was seen to come from.
-pub(crate) fn contact(user: Option<&str>, way: &Way, observed: Option<(IpAddr, u16)>) -> Uri {
-    let uri = match observed {
-        Some((host, port)) => Uri::sip(user, &host.to_string(), Some(port)),
-        None => {
-            let sent_by = &way.target.sent_by;
-            match sent_by.rsplit_once(':') {
-                Some((host, port)) => Uri::sip(user, host, port.parse().ok()),
-                None => Uri::sip(user, sent_by, None),
-            }
-        }
-    };
-    match way.contact.as_uri_param() {
-        Some(transport) => uri.with_param("transport", Some(transport)),
-        None => uri,
-    }
-}
-
-/// Via, on top of what is there.
-pub(crate) fn add_via(headers: &mut Headers, target: &Target, branch: &Text) {
-    let via = format!(
-        "SIP/2.0/{} {};branch={branch};rport",
-        target.transport.as_via(),
-        target.sent_by
-    );
-    headers.push_front("Via", via);
-}
-
-/// One way to a target.
-#[derive(Clone, Debug)]
-pub(crate) struct Way {
-    pub(crate) target: Target,
-    /// What our Contact names: differs from the target's where only size made it TCP (RFC 3261 §18.1.1).
-    pub(crate) contact: Transport,
-    /// The size has been looked at.
-    measured: bool,
-}
-
-impl Way {
-    /// As the lookup found it.
-    pub(crate) fn to(target: &Target) -> Self {
-        Self {
-            target: target.clone(),
-            contact: target.transport,
-            measured: false,
-        }
-    }
-    /// What a request of `size` bytes takes instead: TCP, and this way after it (RFC 3261 §18.1.1). `None`: it may go as it is.
-    pub(crate) fn for_size(&self, size: usize) -> Option<[Self; 2]> {
-        if self.measured || size <= DATAGRAM_LIMIT {
-            return None;
-        }
-        let target = Target::by_size(std::slice::from_ref(&self.target), size)
-            .into_iter()
-            .next()?;
-        let measured = Self {
-            measured: true,
-            ..self.clone()
-        };
-        let instead = Self {
-            target,
-            ..measured.clone()
-        };
-        (instead.target != self.target).then_some([instead, measured])
-    }
+    plan.route.iter().map(Uri::loose).collect()
 }

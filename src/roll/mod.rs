@@ -1,16 +1,29 @@
 //! Accounts of ours at other people's servers, each kept there by a machine of its own ([`Enrolled`]): a [`Roll`] of them knows whose
 //! deadline and whose turn it is, lets no more than the set rate of a pool through, finds the machine that a message is for, and
-//! makes of a new list of accounts what it changes. What the machines say to their servers is theirs: `registration` keeps accounts
+//! makes of a new list of accounts what it changes. An operation of a machine takes its request to its server, whatever it says. What the machines say to their servers is theirs: `registration` keeps accounts
 //! registered, `message_waiting` subscribes to their mailboxes.
 
+mod answers;
+mod backoff;
 mod enrolled;
 mod list;
+mod operation;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod turns;
+mod way;
 
 pub use enrolled::{Enrolled, EnrolledOutput};
 pub use list::{AccountKey, Changes};
+pub(crate) use {
+    backoff::{CAP, LONGEST, delay, random_part, refresh},
+    operation::{Operation, Step},
+    terms::Terms,
+    trouble::Trouble,
+    way::Way,
+};
 
 use self::turns::Turns;
 use crate::{

@@ -174,6 +174,14 @@ impl Uri {
             Scheme::Tel | Scheme::Other => "",
         }
     }
+    /// The same as of a loose router (`lr`, RFC 3261 §19.1.1).
+    #[must_use]
+    pub fn loose(&self) -> Self {
+        match self.param("lr") {
+            Some(_) => self.clone(),
+            None => self.with_param("lr", None),
+        }
+    }
     /// The same with a parameter set or replaced. `sip:`, `sips:` and `tel:` only; others stay as they are.
     #[must_use]
     pub fn with_param(&self, name: &str, value: Option<&str>) -> Self {

@@ -358,12 +358,7 @@ pub(super) fn request_of(
     let mut request = Request::new(method.clone(), uri);
     let headers = &mut request.headers;
     for route in &plan.route {
-        let loose = if route.param("lr").is_some() {
-            route.clone()
-        } else {
-            route.with_param("lr", None)
-        };
-        headers.push("Route", NameAddr::of(loose).to_text());
+        headers.push("Route", NameAddr::of(route.loose()).to_text());
     }
     headers.push("Max-Forwards", max_forwards.to_string());
     headers.push("From", plan.from.with_tag(tag).to_text());

@@ -5,11 +5,11 @@ use super::{
         dialog::Heard,
         notice::{self, Notice},
     },
-    MailboxOutput, MailboxSubscription, SOONEST, State,
+    MailboxOutput, MailboxSubscription, State,
 };
 use crate::{
     call::Env,
-    registration::backoff::{CAP, random_part},
+    roll::{CAP, refresh},
     sip::{Method, Request, Response, Status, subscription::Termination},
 };
 use std::time::Duration;
@@ -51,10 +51,9 @@ impl MailboxSubscription {
         if self.lapses.is_none_or(|lapses| lapses <= until) {
             return;
         }
-        if let State::Resting(refresh) = &mut self.state {
-            let sooner = env.now + random_part(time, env.ids).max(SOONEST);
-            *refresh = (*refresh).min(sooner);
-            self.lapses = Some(until.max(*refresh));
+        if let State::Resting(rest) = &mut self.state {
+            *rest = (*rest).min(env.now + refresh(time, env.ids));
+            self.lapses = Some(until.max(*rest));
         }
     }
     /// The notifier has ended it (RFC 6665 §4.1.3).

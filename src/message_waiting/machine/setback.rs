@@ -3,10 +3,7 @@
 use super::{super::dialog::Usage, MailboxOutput, MailboxSubscription, State};
 use crate::{
     call::Env,
-    registration::{
-        backoff::{delay, random_part},
-        operation::Trouble,
-    },
+    roll::{Trouble, delay, random_part},
     sip::Status,
 };
 use std::time::Duration;
@@ -15,8 +12,8 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl MailboxSubscription {
-    /// An operation has failed; `status`: by that answer.
-    pub(super) fn fail(&mut self, trouble: Trouble, status: Option<Status>, env: &mut Env<'_>) {
+    /// An operation has failed.
+    pub(super) fn fail(&mut self, trouble: Trouble, env: &mut Env<'_>) {
         let known = self.usage.as_ref().is_some_and(Usage::is_known);
         if self.ending {
             let was_end = matches!(&self.state, State::Busy(operation) if operation.expires.is_zero());
@@ -27,7 +24,7 @@ impl MailboxSubscription {
             };
         }
         let is_refresh = self.since.is_some();
-        if is_refresh && status.is_some_and(ends_subscription) {
+        if is_refresh && trouble.status.is_some_and(ends_subscription) {
             // The notifier knows nothing of it: it is asked for anew at once, and not again and again.
             self.lose();
             self.failed = Some(trouble.why.clone());
@@ -41,7 +38,8 @@ impl MailboxSubscription {
         if !is_refresh || self.lapses.is_none() {
             self.lose();
         }
-        let for_good = trouble.refused && self.usage.is_none();
+        let refused = trouble.refused || trouble.status == Some(Status::NOT_IMPLEMENTED);
+        let for_good = refused && self.usage.is_none();
         self.rest(&trouble.why, trouble.retry_after, for_good, env);
     }
     /// Waits before the next attempt.

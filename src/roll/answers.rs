@@ -1,4 +1,4 @@
-//! Answers to 401 and 407 (RFC 3261 §22). Unlike a call's, a nonce is kept from one REGISTER to the next, its uses counted, so
+//! Answers to 401 and 407 (RFC 3261 §22). Unlike a call's, a nonce is kept from one request of an account to the next, its uses counted, so
 //! that a refresh is one exchange instead of two.
 
 use crate::sip::{
@@ -8,7 +8,7 @@ use crate::sip::{
 
 /// Challenges that one operation answers.
 const MAX_TRIES: u8 = 4;
-/// Realms whose nonce is kept: a proxy's and the registrar's.
+/// Realms whose nonce is kept: a proxy's and the server's.
 const MAX_KEPT: usize = 2;
 
 /// What challenges there are to answer.
@@ -16,7 +16,7 @@ const MAX_KEPT: usize = 2;
 pub(crate) struct Answers {
     kept: Vec<Kept>,
     tries: u8,
-    /// A nonce of this operation was refused and replaced by another without `stale`, which some registrars do at every request.
+    /// A nonce of this operation was refused and replaced by another without `stale`, which some servers do at every request.
     second_chance_taken: bool,
 }
 
@@ -68,7 +68,7 @@ impl Answers {
             .position(|kept| kept.header == header && kept.challenge.realm == challenge.realm);
         if let Some(kept) = before.and_then(|at| self.kept.get(at)) {
             let same = kept.challenge.nonce == challenge.nonce;
-            // A nonce that has lasted since the operation before is simply too old, whether the registrar says so or not.
+            // A nonce that has lasted since the operation before is simply too old, whether the server says so or not.
             if !challenge.stale && (same || kept.fresh) {
                 if same || self.second_chance_taken {
                     return false;

@@ -1,12 +1,22 @@
-//! How long to wait after a failure.
+//! How long to wait: before a refresh, and after a failure.
 
 use crate::sip::Ids;
 use std::time::Duration;
 
 /// The wait after the first failure, before chance shortens it.
 const FIRST: Duration = Duration::from_secs(4);
-/// No wait is longer, whatever the registrar asks for: a minute after it has recovered everybody is back.
+/// No wait is longer, whatever the server asks for: a minute after it has recovered everybody is back.
 pub(crate) const CAP: Duration = Duration::from_secs(60);
+
+/// No time is asked for or believed that is longer: nobody should be forgotten for longer by a server that has lost its memory.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// A refresh comes no sooner, however little was granted.
+const SOONEST: Duration = Duration::from_secs(1);
+
+/// When to refresh what was granted for that long.
+pub(crate) fn refresh(granted: Duration, ids: &mut Ids) -> Duration {
+    random_part(granted, ids).max(SOONEST)
+}
 
 /// A moment in 50 to 90 % of `span`: so that those who began together do not come together again.
 pub(crate) fn random_part(span: Duration, ids: &mut Ids) -> Duration {
@@ -15,7 +25,7 @@ pub(crate) fn random_part(span: Duration, ids: &mut Ids) -> Duration {
     Duration::from_millis((millis / 1000).saturating_mul(thousandths) + (millis % 1000) * thousandths / 1000)
 }
 
-/// The wait before the next attempt, after `failures` in a row. What the registrar asked for (`Retry-After`) is the least, as
+/// The wait before the next attempt, after `failures` in a row. What the server asked for (`Retry-After`) is the least, as
 /// far as [`CAP`].
 pub(crate) fn delay(failures: u32, retry_after: Option<Duration>, ids: &mut Ids) -> Duration {
     let doublings = failures.saturating_sub(1).min(8);
