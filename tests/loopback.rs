@@ -27,6 +27,7 @@ mod loopback {
     mod lost;
     mod observe;
     pub(crate) mod party;
+    mod pick_up;
     mod reload;
     mod routes;
     mod secure;

@@ -26,7 +26,7 @@ fn replaces(answered: &Heard) -> String {
 }
 
 /// An INVITE for the place of that dialog's party.
-fn taking_over(device: &Party, replaces: &str) -> String {
+pub(crate) fn taking_over(device: &Party, replaces: &str) -> String {
     let call_id = fresh("device");
     let more = format!(
         "From: <sip:alice@example.org>;tag=d{call_id}\r\nTo: <sip:bob@example.org>\r\nCall-ID: {call_id}\r\n\
