@@ -298,6 +298,7 @@ impl Trenscrypter {
             caller_credentials: None,
             own: None,
             private: false,
+            stranger: None,
             body: None,
             media: MediaPolicy::default(),
             limits: Limits::default(),

@@ -181,6 +181,7 @@ fn plain(identity: &NameAddr) -> Outgoing {
         own: None,
         body: None,
         private: true,
+        stranger: None,
         media: MediaPolicy::default(),
         limits: Limits::default(),
         lease: None,

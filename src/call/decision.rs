@@ -1,6 +1,6 @@
 //! What applications return: plain data, so that a test of an application asserts on it directly.
 
-use super::Failure;
+use super::{Failure, Side};
 use crate::{
     media::Suite,
     sip::{Headers, NameAddr, ReferTo, Status, Uri, auth::Credentials, routing::Own},
@@ -66,6 +66,9 @@ pub struct Outgoing {
     pub own: Option<Own>,
     /// Of other requests that cross, only what they are for goes with them: no `X-…`, no Subject, no Reply-To.
     pub private: bool,
+    /// Who of the two is a stranger, such as a telephone provider: hears of the other's failures, ends and answers the codes and no
+    /// words, and not where else it may be found.
+    pub stranger: Option<Side>,
     /// The body of a request outside of calls, where it is not to cross as it came.
     pub body: Option<bytes::Bytes>,
     /// Media.

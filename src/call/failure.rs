@@ -1,5 +1,7 @@
 //! The one shape that failures have between wire, legs, applications, CDR and metrics.
 
+mod stranger;
+
 use super::LookupError;
 use crate::sip::{Headers, Response, Status, Text};
 

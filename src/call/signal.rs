@@ -87,6 +87,35 @@ pub struct Payload {
 /// Fields that say more of who asks than what is asked for.
 const OF_WHO_ASKS: [&str; 5] = ["Date", "In-Reply-To", "Priority", "Reply-To", "Subject"];
 
+impl Signal {
+    /// The same as a stranger hears it: what it is about, and no words of the other party but those of a body that is meant for it.
+    #[must_use]
+    pub(super) fn for_stranger(self) -> Self {
+        let bare = |payload: Payload| Payload {
+            headers: for_stranger(&payload),
+            ..payload
+        };
+        match self {
+            Self::Fail(failure) => Self::Fail(failure.for_stranger()),
+            Self::Refuse(failure) => Self::Refuse(failure.for_stranger()),
+            Self::Hangup(cause) => Self::Hangup(cause.for_stranger()),
+            Self::Request(payload) => Self::Request(bare(payload)),
+            Self::Response(status, payload) => Self::Response(status, bare(payload)),
+            other => other,
+        }
+    }
+}
+
+/// A REFER has been written anew for whom it goes to, with by whom it is; of anything else that is nobody's business.
+fn for_stranger(payload: &Payload) -> Headers {
+    let mut headers = without_asker(&payload.headers);
+    if payload.method != Method::Refer {
+        headers.remove("Referred-By");
+    }
+    headers.remove("Warning");
+    headers
+}
+
 /// Without what says more of who asks than what is asked for, and what nobody knows.
 pub(super) fn without_asker(headers: &Headers) -> Headers {
     let mut kept = Headers::default();

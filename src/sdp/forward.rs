@@ -172,7 +172,8 @@ fn forward_media(
     hidden: &[String],
 ) -> Media {
     let kept = |line: &&Line| match line.kind {
-        b'c' | b'k' => false,
+        // A title is the client's own text, here as for the session.
+        b's' | b'i' | b'u' | b'e' | b'p' | b'c' | b'k' => false,
         b'a' if !stream.feedback_attributes && is_feedback(line) => false,
         b'a' => crosses(line, hidden),
         _ => true,

@@ -100,6 +100,7 @@ pub fn plan() -> Outgoing {
         caller_credentials: None,
         own: None,
         private: false,
+        stranger: None,
         body: None,
         media: MediaPolicy {
             encryption: crate::call::EncryptionPolicy::Only(Encryption::None),

@@ -70,6 +70,16 @@ impl Privacy {
         );
     }
 
+    /// One more word that only this leg may have.
+    pub fn keep(&mut self, side: impl Into<Who>, word: &str) {
+        let known = match side.into() {
+            Who::A => &mut self.a,
+            Who::B => &mut self.b,
+            Who::C => &mut self.c,
+        };
+        known.insert(word.to_owned());
+    }
+
     /// What of the other leg is in a message of this one.
     pub fn leaks(&self, side: impl Into<Who>, bytes: &Bytes) -> Option<&str> {
         let side = side.into();

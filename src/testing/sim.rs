@@ -126,7 +126,8 @@ pub struct Sim {
     questions: u64,
     queue: BTreeMap<(Instant, u64), Event>,
     order: u64,
-    privacy: Privacy,
+    /// What of one party no other may hear.
+    pub privacy: Privacy,
     /// What may cross though it was seen on the other leg.
     pub allowed: Vec<String>,
 }

@@ -59,6 +59,7 @@ impl Verdicts {
             caller_credentials: None,
             own: None,
             private: false,
+            stranger: None,
             body: None,
             media: MediaPolicy {
                 encryption,

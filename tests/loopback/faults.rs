@@ -52,6 +52,7 @@ impl Application for Clumsy {
             caller_credentials: None,
             own: None,
             private: false,
+            stranger: None,
             body: None,
             media: MediaPolicy {
                 encryption: EncryptionPolicy::Only(Encryption::None),

@@ -9,7 +9,7 @@ use super::{
     Bridge,
 };
 use b2bua::{
-    app::{Encryption, EncryptionPolicy, Limits, MediaPolicy, Outgoing, RelayChoice},
+    app::{Encryption, EncryptionPolicy, Limits, MediaPolicy, Outgoing, RelayChoice, Side},
     sip::{Headers, Text, Uri, auth::Credentials, routing::Own},
 };
 use std::sync::Arc;
@@ -86,6 +86,11 @@ impl Bridge {
                 .clone()
                 .filter(|_| incoming.host.is_some_and(|host| pool.is_server(account, host))),
             private: true,
+            // Whoever is not at the end of the provider's own way is at that of the account's.
+            stranger: Some(match invite.outbound_proxy {
+                None => Side::B,
+                Some(_) => Side::A,
+            }),
             body: None,
             media: MediaPolicy {
                 relay: RelayChoice::Own,

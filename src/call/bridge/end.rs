@@ -9,7 +9,10 @@ impl Call {
             return;
         }
         self.nothing_to_pick_up(env);
-        let failure = failure.for_caller();
+        let mut failure = failure.for_caller();
+        if self.member_of(Side::A).is_some_and(|caller| caller.stranger) {
+            failure = failure.for_stranger();
+        }
         let cause = Cause::of(failure.kind, failure.origin);
         self.tell(Side::A, Signal::Fail(failure.clone()), env);
         self.retire(Some(cause), env);

@@ -204,7 +204,7 @@ impl Call {
             member.place = Place::Former;
             member.lease = None;
             if let Some(cause) = cause {
-                member.leg.handle_signal(Signal::Hangup(cause), env);
+                member.tell(Signal::Hangup(cause), env);
             }
         }
     }

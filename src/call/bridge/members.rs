@@ -13,6 +13,8 @@ pub(super) struct Member {
     pub(super) direct: bool,
     /// Where what it said last came from.
     pub(super) source: Option<Source>,
+    /// It is a stranger to the other party, whose words it does not hear.
+    pub(super) stranger: bool,
     /// Nothing is left of it; it stays to answer what still comes.
     pub(super) closed: bool,
 }
@@ -39,6 +41,7 @@ impl Member {
             lease: None,
             direct: false,
             source: Some(source),
+            stranger: false,
             closed: false,
         }
     }
@@ -50,8 +53,18 @@ impl Member {
             lease: route.lease.take(),
             direct: route.route.is_empty(),
             source: None,
+            stranger: route.stranger == Some(Side::B),
             closed: false,
         }
+    }
+    /// Tells it, as much as it is to hear.
+    pub(super) fn tell(&mut self, signal: Signal, env: &mut Env<'_>) {
+        let signal = if self.stranger {
+            signal.for_stranger()
+        } else {
+            signal
+        };
+        self.leg.handle_signal(signal, env);
     }
     /// Whether it speaks for that side.
     pub(super) fn is_current(&self, side: Side) -> bool {
@@ -80,7 +93,7 @@ impl Call {
     /// Tells one leg, whatever it is to the call.
     pub(super) fn tell_member(&mut self, call_id: &Text, signal: Signal, env: &mut Env<'_>) {
         if let Some(member) = self.member(call_id).filter(|member| !member.closed) {
-            member.leg.handle_signal(signal, env);
+            member.tell(signal, env);
         }
     }
     /// Hangs a leg up that is of nobody any more.
@@ -88,13 +101,13 @@ impl Call {
         if let Some(member) = self.member(call_id) {
             member.place = Place::Former;
             member.lease = None;
-            member.leg.handle_signal(Signal::Hangup(cause), env);
+            member.tell(Signal::Hangup(cause), env);
         }
     }
     /// Tells one side. A leg that is closed, or not there, has nobody to tell.
     pub(super) fn tell(&mut self, side: Side, signal: Signal, env: &mut Env<'_>) {
         if let Some(member) = self.member_of(side).filter(|member| !member.closed) {
-            member.leg.handle_signal(signal, env);
+            member.tell(signal, env);
         }
     }
 }

@@ -85,6 +85,7 @@ impl Redirects {
                 caller_credentials: route.caller_credentials.clone(),
                 own: route.own.clone().filter(|_| !route.route.is_empty()),
                 private: route.private,
+                stranger: route.stranger,
                 body: None,
                 media: route.media.clone(),
                 limits: route.limits.clone(),

@@ -267,6 +267,7 @@ impl Call {
         let mut members = self.members.iter_mut();
         if let Some(member) = members.find(|member| member.is_current(Side::A)) {
             member.leg.authenticate(route.caller_credentials.clone(), caller);
+            member.stranger = route.stranger == Some(Side::A);
         }
         self.record.b = Some(Party {
             call_id: leg.call_id().clone(),

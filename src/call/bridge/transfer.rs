@@ -287,7 +287,7 @@ impl Call {
         mut payload: Payload,
         env: &mut Env<'_>,
     ) {
-        payload.headers = self.crossing.sift(&payload.headers);
+        payload.headers = self.crossing(self.crossing.sift(&payload.headers));
         if payload.number < OURS {
             return self.tell(from.other(), Signal::Response(status, payload), env);
         }
@@ -328,6 +328,9 @@ impl Call {
             return;
         };
         let (by, leg) = (transfer.by, transfer.leg.clone());
+        let members = &mut self.members.iter();
+        let is_stranger = members.any(|member| *member.leg.call_id() == leg && member.stranger);
+        let reason = reason.filter(|_| !is_stranger);
         let news = transfer.subscription.tell(status, reason, env.now);
         if status.is_final() {
             self.event(CallEvent::Transferred { by, status });

@@ -27,6 +27,10 @@ impl Play<'_> {
                 self.sim()?.designations.insert(named, found);
                 Ok(())
             }
+            ["secret", word, "of", name @ ("a" | "b" | "c")] => {
+                self.sim()?.privacy.keep(who(name), word);
+                Ok(())
+            }
             [name @ ("a" | "b" | "c"), ">", what, ref more @ ..] => self.say(who(name), what, more),
             [name @ ("a" | "b" | "c"), "<", what, ref checks @ ..] => self.hear(who(name), what, checks),
             [who @ ("a" | "b"), "silence"] => {

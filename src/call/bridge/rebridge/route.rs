@@ -117,7 +117,7 @@ impl Call {
             && route.from.uri == transferor.uri
         {
             route.from = stays;
-            if let Some(referred_by) = referred_by
+            if let Some(referred_by) = referred_by.filter(|_| !route.private)
                 && !route.headers.contains("Referred-By")
             {
                 route.headers.push("Referred-By", referred_by);
