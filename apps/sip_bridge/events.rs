@@ -7,7 +7,7 @@ use super::{
     template::Incoming,
 };
 use b2bua::{
-    app::{Decision, Failure, FailureKind, Limits, MediaPolicy, Origin, Outgoing, Standalone},
+    app::{Decision, Failure, FailureKind, Limits, MediaPolicy, Origin, Outgoing, Side, Standalone},
     sip::{
         Headers, Method, NameAddr, Status, Uri,
         message_summary::{MESSAGE_SUMMARY, priority, with_account},
@@ -102,6 +102,7 @@ impl Bridge {
             headers,
             credentials: way.credentials,
             own: way.own,
+            stranger: Some(Side::B),
             ..plain(&account.uri)
         })
     }
@@ -162,6 +163,7 @@ impl Bridge {
             route: vec![proxy.with_param("lr", None)],
             headers,
             body: Some(with_account(body, alias.as_str())),
+            stranger: Some(Side::A),
             ..plain(&NameAddr::of(alias.clone()))
         })
     }

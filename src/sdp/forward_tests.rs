@@ -44,7 +44,7 @@ fn text(sdp: &Sdp) -> String {
 const RICH: &str = "v=0\no=alice 5301 2 IN IP4 192.0.2.7\ns=alice at 192.0.2.7\ni=of alice\nu=http://192.0.2.7/\n\
 e=alice@home.example\np=+1 555\nc=IN IP4 192.0.2.7\nb=AS:512\nt=0 0\na=group:BUNDLE 0 1\na=ice-lite\n\
 a=msid-semantic: WMS x\na=rtcp-xr:rcvr-rtt=all:10000\na=tool:phone 1.0\nk=clear:abc\n\
-m=audio 7078/2 RTP/SAVPF 111 0 101\nc=IN IP4 192.0.2.7\ni=microphone\nb=TIAS:64000\na=rtpmap:111 opus/48000/2\n\
+m=audio 7078/2 RTP/SAVPF 111 0 101\nc=IN IP4 192.0.2.7\ni=microphone of alice\nb=TIAS:64000\na=rtpmap:111 opus/48000/2\n\
 a=fmtp:111 useinbandfec=1\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\na=crypto:1 X inline:AAAA\n\
 a=candidate:1 1 UDP 1 192.0.2.7 7078 typ host\na=ice-ufrag:x\na=ice-pwd:y\na=rtcp:7090 IN IP4 192.0.2.7\na=mid:0\n\
 a=ssrc:11 cname:sip:alice@192.0.2.7:5070\na=rtcp-fb:* trr-int 5000\na=rtcp-rsize\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\n\
@@ -59,7 +59,7 @@ fn only_what_belongs_to_the_session_crosses() {
     assert_eq!(
         text(&forwarded),
         "v=0\no=- 77 3 IN IP4 198.51.100.9\ns=-\nc=IN IP4 198.51.100.9\nb=AS:512\nt=0 0\n\
-a=rtcp-xr:rcvr-rtt=all:10000\nm=audio 4000 RTP/AVPF 111 0 101\ni=microphone\nb=TIAS:64000\n\
+a=rtcp-xr:rcvr-rtt=all:10000\nm=audio 4000 RTP/AVPF 111 0 101\nb=TIAS:64000\n\
 a=rtpmap:111 opus/48000/2\na=fmtp:111 useinbandfec=1\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\n\
 a=rtcp-fb:* trr-int 5000\na=rtcp-rsize\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\na=ptime:20\n\
 a=x-unheard-of:kept\na=sendrecv\nm=video 0 RTP/AVP 96\n"

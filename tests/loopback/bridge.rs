@@ -193,8 +193,11 @@ fn news_that_nobody_subscribed_to_reach_the_alias_and_its_answer_comes_back() {
     assert_eq!(told.field("Priority"), "urgent");
     assert!(told.field("Content-Type").contains("simple-message-summary"));
     assert!(told.field("Contact").starts_with("<sip:127.0.0.1:"), "{}", told.0);
-    stage.inside.respond(&told, "202 Accepted", "");
-    stage.provider.expect("SIP/2.0 202");
+    let words = "Warning: 399 lair.example \"lair\"\r\nX-Lair: lair\r\nReason: SIP;cause=202;text=\"lair\"\r\nContent-Length";
+    let accepted = stage.inside.response(&told, "202 Taken by lair", "");
+    stage.inside.send(&accepted.replace("Content-Length", words));
+    let accepted = stage.provider.expect("SIP/2.0 202");
+    assert!(!accepted.0.to_lowercase().contains("lair"), "{}", accepted.0);
     // Nobody's.
     let text = stage.provider.request(
         "NOTIFY",

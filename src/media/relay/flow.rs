@@ -1,7 +1,7 @@
 //! One stream between two legs. A packet that comes in at one end is opened, edited and sealed in place, and leaves at
 //! the other.
 
-use super::{end::End, keyed::Open, peer::Source, rtcp};
+use super::{end::End, keyed::Open, names, peer::Source, rtcp};
 use crate::{
     call::Side,
     media::{
@@ -194,6 +194,7 @@ impl Flow<'_> {
                 if towards.changes() || back.changes() {
                     rtcp::rewrite(packet.bytes_mut(), towards, back);
                 }
+                names::forget(packet.bytes_mut());
                 to.rtcp_keys(by).1.seal_rtcp(packet)?;
             }
         }

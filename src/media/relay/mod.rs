@@ -15,6 +15,7 @@ pub(crate) mod fuzz;
 mod jitter;
 mod key_frames;
 mod keyed;
+mod names;
 mod numbering;
 mod peer;
 mod ports;

@@ -44,6 +44,7 @@ impl Passage {
             }
         }
         self.note_answer(at, response, env);
+        let is_stranger = self.answers_a_stranger(at);
         let (a, b) = (&mut self.a, self.b.as_mut());
         let Some(crossing) = self.crossings.get_mut(at) else {
             return;
@@ -63,13 +64,19 @@ impl Passage {
             Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => Status::FORBIDDEN,
             // RFC 4320 §4.2: nobody sends 408 to what is no INVITE.
             Status::REQUEST_TIMEOUT => Status::SERVER_TIMEOUT,
+            // Where else somebody is found is not for strangers.
+            other if is_stranger && (300..400).contains(&other.code()) => Status::TEMPORARILY_UNAVAILABLE,
             other => other,
         };
         let mut answer = inbound.response(status, &tag, &wire);
-        if status == response.status && !response.reason.is_empty() {
+        if status == response.status && !response.reason.is_empty() && !is_stranger {
             answer.reason = response.reason.clone();
         }
-        content::of_response(&response.headers, &mut answer.headers);
+        if is_stranger {
+            content::for_stranger(&response.headers, &mut answer.headers);
+        } else {
+            content::of_response(&response.headers, &mut answer.headers);
+        }
         if (300..400).contains(&status.code()) {
             answer.headers.copy_from(&response.headers, "Contact");
         }
@@ -107,7 +114,16 @@ impl Passage {
             failure.status = Status::CALL_DOES_NOT_EXIST;
             self.is_over();
         }
+        if self.answers_a_stranger(at) {
+            failure = failure.for_stranger();
+        }
         self.refuse(at, &failure, env);
+    }
+    /// Whether who asked is a stranger to who answers.
+    fn answers_a_stranger(&self, at: usize) -> bool {
+        let asker = self.crossings.get(at).map(|crossing| crossing.asker);
+        let stranger = self.current.as_ref().and_then(|route| route.stranger);
+        stranger.is_some() && asker == stranger
     }
     /// Answers a crossing with a failure.
     pub(super) fn refuse(&mut self, at: usize, failure: &Failure, env: &mut Env<'_>) {

@@ -1,6 +1,9 @@
 //! What of a request outside of a call crosses, and of its answer.
 
-use crate::sip::{Headers, Name};
+use crate::{
+    call::signal::without_asker,
+    sip::{Headers, Name, Text},
+};
 
 /// Fields that say what a request is for, or what its body is; with them go `Content-…` and `X-…`.
 const OF_REQUESTS: [&str; 16] = [
@@ -75,6 +78,19 @@ pub(super) fn of_request(from: &Headers, to: &mut Headers) {
 /// Copies what crosses of a response.
 pub(super) fn of_response(from: &Headers, to: &mut Headers) {
     copy(from, to, &OF_RESPONSES);
+}
+
+/// The same for a stranger to who answers: no words, and nothing that nobody knows.
+pub(super) fn for_stranger(from: &Headers, to: &mut Headers) {
+    let mut known = without_asker(from);
+    for name in ["Error-Info", "Reason", "Warning"] {
+        known.remove(name);
+    }
+    let in_words = |text: &Text| !text.as_bytes().iter().all(u8::is_ascii_digit);
+    if known.get("Retry-After").is_some_and(|text| in_words(&text)) {
+        known.remove("Retry-After");
+    }
+    of_response(&known, to);
 }
 
 #[cfg(test)]
