@@ -160,6 +160,20 @@ const fn bad(what: &'static str) -> ParseError {
     ParseError::bad(what, "digest")
 }
 
+/// The directives of a challenge, or of the answer to one.
+///
+/// # Errors
+/// When the scheme is not Digest.
+fn digest(text: &[u8]) -> Result<impl Iterator<Item = (&[u8], String)>, ParseError> {
+    let text = lex::trim(text);
+    let scheme_len = text.iter().take_while(|&&b| !lex::is_space(b)).count();
+    let (scheme, rest) = text.split_at(scheme_len);
+    if !scheme.eq_ignore_ascii_case(b"Digest") {
+        return Err(bad("scheme not Digest"));
+    }
+    Ok(directives(rest))
+}
+
 /// `name=value` pairs between commas, quotes and escapes undone. What has no `=` is skipped.
 fn directives(bytes: &[u8]) -> impl Iterator<Item = (&[u8], String)> {
     let mut rest = Some(bytes);

@@ -1,7 +1,7 @@
 //! The answer to a challenge (RFC 7616 §3.4), as the server reads it.
 
-use super::{Algorithm, Counted, Secret, bad, directives};
-use crate::sip::{Method, ParseError, Text, lex};
+use super::{Algorithm, Counted, Secret, bad, digest};
+use crate::sip::{Method, ParseError, Text};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
@@ -31,14 +31,9 @@ impl Answer {
     /// When the scheme is not Digest, something is missing that a response is computed of, is there twice, or is nothing that
     /// we have ever asked for: `qop=auth-int`, a hashed user name.
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
-        let text = text.into().trimmed();
-        let scheme_len = text.iter().take_while(|&&b| !lex::is_space(b)).count();
-        let (scheme, rest) = text.split_at(scheme_len);
-        if !scheme.eq_ignore_ascii_case(b"Digest") {
-            return Err(bad("scheme not Digest"));
-        }
+        let text = text.into();
         let mut found: [Option<String>; NAMES.len()] = Default::default();
-        for (name, value) in directives(rest) {
+        for (name, value) in digest(text.as_bytes())? {
             let known = NAMES
                 .iter()
                 .position(|known| name.eq_ignore_ascii_case(known.as_bytes()));

@@ -1,6 +1,6 @@
 //! Challenges (RFC 7616 §3.3): read and answered by the client, written by the server.
 
-use super::{Algorithm, Counted, Credentials, bad, directives};
+use super::{Algorithm, Counted, Credentials, bad, digest};
 use crate::sip::{Method, ParseError, Response, Status, Text, Uri, lex};
 
 /// One challenge of a 401 or 407.
@@ -27,15 +27,10 @@ impl Challenge {
     /// When the scheme is not Digest, realm or nonce is missing, or the algorithm or every `qop` is unknown to us: such a
     /// challenge is to be skipped (RFC 8760 §2.4).
     pub fn parse(text: impl Into<Text>) -> Result<Self, ParseError> {
-        let text = text.into().trimmed();
-        let scheme_len = text.iter().take_while(|&&b| !lex::is_space(b)).count();
-        let (scheme, rest) = text.split_at(scheme_len);
-        if !scheme.eq_ignore_ascii_case(b"Digest") {
-            return Err(bad("scheme not Digest"));
-        }
+        let text = text.into();
         let (mut realm, mut nonce, mut opaque, mut qop) = (None, None, None, None);
         let (mut algorithm, mut stale) = (Algorithm::Md5, false);
-        for (name, value) in directives(rest) {
+        for (name, value) in digest(text.as_bytes())? {
             match &*name.to_ascii_lowercase() {
                 b"realm" => realm = Some(value),
                 b"nonce" => nonce = Some(value),
