@@ -2,7 +2,7 @@
 
 use super::{
     carriers::{self, Authority},
-    party::{Party, fresh},
+    party::{Heard, Party, fresh},
     server::Server,
 };
 use std::{
@@ -45,24 +45,21 @@ fn a_trunk_that_wants_our_certificate_and_our_name_is_asked_called_and_may_call(
     // It is asked first, and sees who asks: TLS fails without a certificate of the authority.
     let mut trunk = carriers::accepted_mutual_tls(&authority, &listener);
     let contact = format!("localhost:{own}");
+    let names_us = |asked: &Heard| {
+        let (via, named) = (
+            format!("SIP/2.0/TLS {contact};"),
+            format!("{contact};transport=tls>"),
+        );
+        assert!(asked.field("Via").starts_with(&via), "{}", asked.0);
+        assert!(asked.field("Contact").contains(&named), "{}", asked.0);
+    };
     let asked = trunk.expect("OPTIONS ");
     assert!(
         asked.start().starts_with(&format!("OPTIONS sip:localhost:{far}")),
         "{}",
         asked.0
     );
-    assert!(
-        asked.field("Via").starts_with(&format!("SIP/2.0/TLS {contact};")),
-        "{}",
-        asked.0
-    );
-    assert!(
-        asked
-            .field("Contact")
-            .contains(&format!("{contact};transport=tls>")),
-        "{}",
-        asked.0
-    );
+    names_us(&asked);
     trunk.respond(&asked, "200 OK", "");
     server.until_logged("the trunk is up");
 
@@ -79,18 +76,7 @@ fn a_trunk_that_wants_our_certificate_and_our_name_is_asked_called_and_may_call(
         "{}",
         asked.0
     );
-    assert!(
-        asked.field("Via").starts_with(&format!("SIP/2.0/TLS {contact};")),
-        "{}",
-        asked.0
-    );
-    assert!(
-        asked
-            .field("Contact")
-            .contains(&format!("{contact};transport=tls>")),
-        "{}",
-        asked.0
-    );
+    names_us(&asked);
     assert!(
         asked.0.contains(" RTP/SAVP ") && asked.0.contains("a=crypto:"),
         "{}",
