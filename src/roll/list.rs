@@ -1,6 +1,6 @@
 //! What a new list of accounts, or one account, changes.
 
-use super::{Enrolled, Entry, Roll, RollOutput};
+use super::{Enrolled, Entry, Roll, RollOutput, Said};
 use crate::call::Env;
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -157,7 +157,7 @@ impl<M: Enrolled> Roll<M> {
         };
         if let Some(account) = entry.account.take() {
             let key = AccountKey::new(entry.pool.clone(), account);
-            self.out.push_back(RollOutput::Account(key, None));
+            self.out.push_back(RollOutput::Said(Said::Account(key, None)));
         }
         self.act(number, env, |machine, _| machine.end());
     }

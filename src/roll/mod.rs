@@ -10,7 +10,7 @@ mod list;
 mod operation;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trouble;
 mod turns;
 mod way;
@@ -53,6 +53,13 @@ pub enum RollOutput<M: Enrolled> {
     Transmit(Transmit),
     /// A target did not answer.
     Dead(Target),
+    /// Let this be known.
+    Said(Said<M>),
+}
+
+/// What is to be known of a [`Roll`].
+#[derive(Debug)]
+pub enum Said<M: Enrolled> {
     /// What comes by this name belongs here from now on (`true`), or does not any more.
     Name(M::Name, bool),
     /// That account's server has told us this.
@@ -246,19 +253,22 @@ impl<M: Enrolled> Roll<M> {
                 }
                 EnrolledOutput::Lookup(hop) => self.out.push_back(RollOutput::Lookup(number, hop)),
                 EnrolledOutput::Named(name) => {
-                    self.names.insert(name.clone(), number);
-                    self.out.push_back(RollOutput::Name(name, true));
+                    if self.names.insert(name.clone(), number).is_none() {
+                        self.out.push_back(RollOutput::Said(Said::Name(name, true)));
+                    }
                 }
                 EnrolledOutput::Unnamed(name) => {
                     if self.names.get(&name) == Some(&number) {
                         self.names.remove(&name);
-                        self.out.push_back(RollOutput::Name(name, false));
+                        self.out.push_back(RollOutput::Said(Said::Name(name, false)));
                     }
                 }
                 EnrolledOutput::Transmit(transmit) => self.out.push_back(RollOutput::Transmit(transmit)),
                 EnrolledOutput::Dead(target) => self.out.push_back(RollOutput::Dead(target)),
                 EnrolledOutput::News(news) => {
-                    let news = account.clone().map(|account| RollOutput::News(account, news));
+                    let news = account
+                        .clone()
+                        .map(|account| RollOutput::Said(Said::News(account, news)));
                     self.out.extend(news);
                 }
                 EnrolledOutput::Changed => changed = true,
@@ -272,7 +282,8 @@ impl<M: Enrolled> Roll<M> {
             let view = entry.machine.view();
             if entry.told.as_ref() != Some(&view) {
                 entry.told = Some(view.clone());
-                self.out.push_back(RollOutput::Account(account, Some(view)));
+                self.out
+                    .push_back(RollOutput::Said(Said::Account(account, Some(view))));
             }
         }
         let deadline = entry.machine.poll_timeout();
@@ -292,7 +303,7 @@ impl<M: Enrolled> Roll<M> {
                 pool.accounts.remove(&account);
             }
             let key = AccountKey::new(entry.pool, account);
-            self.out.push_back(RollOutput::Account(key, None));
+            self.out.push_back(RollOutput::Said(Said::Account(key, None)));
         }
         self.prune();
     }

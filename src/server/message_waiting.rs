@@ -3,39 +3,32 @@
 mod post;
 
 use self::post::Post;
-use super::{Gauges, orders::Control, redact::Redacted, standalone::reply};
+use super::{Gauges, live_roll::LiveRoll, orders::Control, redact::Redacted, standalone::reply};
 use crate::{
     app::{
         AccountKey, Registrations,
         mailboxes::{MailboxOrder, MailboxStatus},
     },
-    call::{Env, LookupError, Standalone, Unsent},
-    message_waiting::{MailboxBook, MailboxBookOutput, MailboxPlan},
+    call::{Env, Standalone, Unsent},
+    message_waiting::{MailboxBook, MailboxPlan, MailboxSubscription},
     net::Net,
+    roll::Said,
     sip::{
         Ids, Request, Response, Text,
-        routing::{DialogKey, NextHop, Source, Target, TransactionKey},
+        routing::{DialogKey, Source, TransactionKey},
         timers::Timers,
     },
 };
-use std::{
-    collections::HashMap,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::poll_fn, sync::Arc};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::sleep_until,
 };
 
 /// Messages that may wait; what finds no room is repeated by its sender or asked for again by us.
 const QUEUE: usize = 4096;
 /// Messages taken at once.
 const BATCH: usize = 64;
-/// When there is no deadline: far away.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What comes from the wire.
 enum Heard {
@@ -46,7 +39,6 @@ enum Heard {
 
 /// What comes from within.
 enum Told {
-    Found(NextHop, Result<Vec<Target>, LookupError>),
     /// News of that account have been passed on, or could not be.
     Delivered(AccountKey),
     End,
@@ -106,11 +98,8 @@ struct Driver {
     control: mpsc::UnboundedSender<Control>,
     registrations: Registrations,
     user_agent: Text,
-    book: MailboxBook,
-    ids: Ids,
+    book: LiveRoll<MailboxSubscription>,
     told: mpsc::UnboundedSender<Told>,
-    /// Who waits for the answer of which lookup: one question for all.
-    lookups: HashMap<NextHop, Vec<u64>>,
     /// Where the message came from that is being looked at.
     source: Option<Source>,
     post: Post<Box<Standalone>>,
@@ -130,15 +119,18 @@ pub(super) fn start(
     let (told, facts) = mpsc::unbounded_channel();
     let (over_sender, over) = watch::channel(false);
     let driver = Driver {
-        net,
-        gauges,
+        net: net.clone(),
+        gauges: gauges.clone(),
         control,
         registrations,
-        book: MailboxBook::new(user_agent.clone(), timers),
+        book: LiveRoll::new(
+            MailboxBook::new(user_agent.clone(), timers),
+            "SUBSCRIBE",
+            (net, gauges),
+            ids,
+        ),
         user_agent,
-        ids,
         told: told.clone(),
-        lookups: HashMap::new(),
         source: None,
         post: Post::default(),
         ending: false,
@@ -154,11 +146,11 @@ impl Driver {
         let mut batch = Vec::with_capacity(BATCH);
         let mailboxes = self.registrations.mailboxes().clone();
         loop {
-            let deadline = self.book.poll_timeout().map(Instant::from_std);
-            let deadline = deadline.unwrap_or_else(|| Instant::now() + NEVER);
+            let deadline = self.book.deadline();
             tokio::select! {
                 biased;
                 Some(fact) = told.recv() => self.fact(fact),
+                Some(found) = self.book.looked_up() => self.book.found(found),
                 _ = heard.recv_many(&mut batch, BATCH) => {}
                 orders = poll_fn(|context| mailboxes.poll_orders(context)), if !self.ending => {
                     orders.into_iter().for_each(|order| self.obey(order));
@@ -170,7 +162,7 @@ impl Driver {
             }
             self.with(MailboxBook::handle_timeout);
             self.pass_on();
-            if self.ending && self.book.is_done() {
+            if self.ending && self.book.roll().is_done() {
                 self.over.send_replace(true);
             }
         }
@@ -198,48 +190,17 @@ impl Driver {
             }
         }
     }
-    /// Lets the book do something, then does what it wants done. A fault of ours costs what it was about, not everybody.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "time enters here, once for each thing that happens"
-    )]
+    /// Lets the book do something, then makes known what is to be known of it.
     fn with<T>(&mut self, act: impl FnOnce(&mut MailboxBook, &mut Env<'_>) -> T) -> Option<T> {
-        let mut env = Env {
-            now: std::time::Instant::now(),
-            ids: &mut self.ids,
-        };
-        let acted = catch_unwind(AssertUnwindSafe(|| act(&mut self.book, &mut env)));
-        if acted.is_err() {
-            self.gauges.faults.add();
-            tracing::error!("a fault of ours in a subscription to a mailbox: it goes on with the next");
-        }
-        let mut found = Vec::new();
-        loop {
-            while let Some(output) = self.book.poll_output() {
-                match output {
-                    MailboxBookOutput::Lookup(number, hop) => found.extend(self.look_up(number, hop)),
-                    MailboxBookOutput::Name(key, lives) => self.control(Control::Mailbox(key, lives)),
-                    MailboxBookOutput::Transmit(transmit) => {
-                        tracing::trace!(to = ?transmit.to, "sent\n{}", Redacted(&transmit.bytes));
-                        self.net.send(transmit);
-                    }
-                    MailboxBookOutput::Dead(target) => {
-                        tracing::debug!(target = %target.remote, "did not answer SUBSCRIBE, tried last for a while");
-                        self.net.note_dead(&target);
-                    }
-                    MailboxBookOutput::News(key, notify) => self.news(key, *notify),
-                    MailboxBookOutput::Account(key, status) => self.publish(&key, status),
-                }
+        let acted = self.book.with(act);
+        while let Some(said) = self.book.poll_said() {
+            match said {
+                Said::Name(key, lives) => self.control(Control::Mailbox(key, lives)),
+                Said::News(key, notify) => self.news(key, *notify),
+                Said::Account(key, status) => self.publish(&key, status),
             }
-            let Some((number, hop, targets)) = found.pop() else {
-                return acted.ok();
-            };
-            let mut env = Env {
-                now: std::time::Instant::now(),
-                ids: &mut self.ids,
-            };
-            self.book.resolved(number, &hop, targets, &mut env);
         }
+        acted
     }
     fn control(&self, control: Control) {
         // The dispatcher may have gone before.
@@ -263,33 +224,8 @@ impl Driver {
             self.control(Control::News(news, delivery));
         }
     }
-    /// The answer where none has to be waited for.
-    fn look_up(
-        &mut self,
-        number: u64,
-        hop: NextHop,
-    ) -> Option<(u64, NextHop, Result<Vec<Target>, LookupError>)> {
-        if let Some(found) = self.net.resolve_now(&hop, None) {
-            return Some((number, hop, found));
-        }
-        let waiting = self.lookups.entry(hop.clone()).or_default();
-        waiting.push(number);
-        if waiting.len() == 1 {
-            let (net, told) = (self.net.clone(), self.told.clone());
-            tokio::spawn(async move {
-                let found = net.resolve(&hop, None).await;
-                let _ = told.send(Told::Found(hop, found));
-            });
-        }
-        None
-    }
     fn fact(&mut self, fact: Told) {
         match fact {
-            Told::Found(hop, found) => {
-                for number in self.lookups.remove(&hop).unwrap_or_default() {
-                    self.with(|book, env| book.resolved(number, &hop, found.clone(), env));
-                }
-            }
             Told::Delivered(key) => self.post.delivered(key),
             Told::End => {
                 self.ending = true;

@@ -1,27 +1,18 @@
 //! The task that drives all registrations of a server.
 
-use super::{Gauges, redact::Redacted};
+use super::{Gauges, live_roll::LiveRoll};
 use crate::{
     app::registrations::{Order, Registrations},
-    call::{Env, LookupError, Unsent},
+    call::{Env, Unsent},
     net::Net,
-    registration::{Book, BookOutput, RegistrationStatus, View},
-    sip::{
-        Ids, Response, Text,
-        routing::{NextHop, Own, Target},
-        timers::Timers,
-    },
+    registration::{Book, Registration, RegistrationStatus, View},
+    roll::Said,
+    sip::{Ids, Response, Text, routing::Own, timers::Timers},
 };
-use std::{
-    collections::HashMap,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{MissedTickBehavior, interval, sleep_until},
 };
 
 /// Responses that may wait; what finds no room is repeated by the registrar or asked for again by us.
@@ -32,8 +23,6 @@ const BATCH: usize = 64;
 const PROGRESS: Duration = Duration::from_secs(10);
 /// Fewer than this are not worth a line.
 const MANY: usize = 50;
-/// When there is no deadline: far away.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What comes from the wire.
 enum Heard {
@@ -43,7 +32,6 @@ enum Heard {
 
 /// What comes from within.
 enum Told {
-    Found(NextHop, Result<Vec<Target>, LookupError>),
     Lost(Own),
     End,
 }
@@ -84,14 +72,9 @@ impl Mailbox {
 
 /// See the module.
 pub(super) struct Driver {
-    net: Net,
     gauges: Arc<Gauges>,
     registrations: Registrations,
-    book: Book,
-    ids: Ids,
-    told: mpsc::UnboundedSender<Told>,
-    /// Who waits for the answer of which lookup: one question for all.
-    lookups: HashMap<NextHop, Vec<u64>>,
+    book: LiveRoll<Registration>,
     ending: bool,
     over: watch::Sender<bool>,
 }
@@ -109,13 +92,9 @@ pub(super) fn start(
     let (told, facts) = mpsc::unbounded_channel();
     let (over_sender, over) = watch::channel(false);
     let driver = Driver {
-        net,
-        gauges,
+        gauges: gauges.clone(),
         registrations,
-        book: Book::new(user_agent, timers),
-        ids,
-        told: told.clone(),
-        lookups: HashMap::new(),
+        book: LiveRoll::new(Book::new(user_agent, timers), "REGISTER", (net, gauges), ids),
         ending: false,
         over: over_sender,
     };
@@ -131,11 +110,11 @@ impl Driver {
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let registrations = self.registrations.clone();
         loop {
-            let deadline = self.book.poll_timeout().map(Instant::from_std);
-            let deadline = deadline.unwrap_or_else(|| Instant::now() + NEVER);
+            let deadline = self.book.deadline();
             tokio::select! {
                 biased;
                 Some(fact) = told.recv() => self.fact(fact),
+                Some(found) = self.book.looked_up() => self.book.found(found),
                 _ = heard.recv_many(&mut batch, BATCH) => {}
                 orders = poll_fn(|context| registrations.poll_orders(context)), if !self.ending => {
                     orders.into_iter().for_each(|order| self.obey(order));
@@ -150,82 +129,25 @@ impl Driver {
                 });
             }
             self.with(Book::handle_timeout);
-            if self.ending && self.book.is_done() {
+            if self.ending && self.book.roll().is_done() {
                 self.over.send_replace(true);
             }
         }
     }
-    /// Lets the book do something, then does what it wants done. A fault of ours costs what it was about, not everybody.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "time enters here, once for each thing that happens"
-    )]
+    /// Lets the book do something, then makes known what is to be known of it.
     fn with(&mut self, act: impl FnOnce(&mut Book, &mut Env<'_>)) {
-        let mut env = Env {
-            now: std::time::Instant::now(),
-            ids: &mut self.ids,
-        };
-        let acted = catch_unwind(AssertUnwindSafe(|| act(&mut self.book, &mut env)));
-        if acted.is_err() {
-            self.gauges.faults.add();
-            tracing::error!("a fault of ours in a registration: it goes on with the next");
-        }
-        let mut found = Vec::new();
-        loop {
-            while let Some(output) = self.book.poll_output() {
-                match output {
-                    BookOutput::Lookup(number, hop) => found.extend(self.look_up(number, hop)),
-                    BookOutput::Transmit(transmit) => {
-                        tracing::trace!(to = ?transmit.to, "sent\n{}", Redacted(&transmit.bytes));
-                        self.net.send(transmit);
-                    }
-                    BookOutput::Dead(target) => {
-                        tracing::debug!(target = %target.remote, "did not answer REGISTER, tried last for a while");
-                        self.net.note_dead(&target);
-                    }
-                    BookOutput::Account(key, view) => self.publish(key, view),
-                    // The dispatcher knows what is for a registration by its method.
-                    BookOutput::Name(..) => {}
-                    BookOutput::News(_, never) => match never {},
-                }
+        self.book.with(act);
+        while let Some(said) = self.book.poll_said() {
+            match said {
+                Said::Account(key, view) => self.publish(key, view),
+                // The dispatcher knows what is for a registration by its method.
+                Said::Name(..) => {}
+                Said::News(_, never) => match never {},
             }
-            let Some((number, hop, targets)) = found.pop() else {
-                return;
-            };
-            let mut env = Env {
-                now: std::time::Instant::now(),
-                ids: &mut self.ids,
-            };
-            self.book.resolved(number, &hop, targets, &mut env);
         }
-    }
-    /// The answer where none has to be waited for.
-    fn look_up(
-        &mut self,
-        number: u64,
-        hop: NextHop,
-    ) -> Option<(u64, NextHop, Result<Vec<Target>, LookupError>)> {
-        if let Some(found) = self.net.resolve_now(&hop, None) {
-            return Some((number, hop, found));
-        }
-        let waiting = self.lookups.entry(hop.clone()).or_default();
-        waiting.push(number);
-        if waiting.len() == 1 {
-            let (net, told) = (self.net.clone(), self.told.clone());
-            tokio::spawn(async move {
-                let found = net.resolve(&hop, None).await;
-                let _ = told.send(Told::Found(hop, found));
-            });
-        }
-        None
     }
     fn fact(&mut self, fact: Told) {
         match fact {
-            Told::Found(hop, found) => {
-                for number in self.lookups.remove(&hop).unwrap_or_default() {
-                    self.with(|book, env| book.resolved(number, &hop, found.clone(), env));
-                }
-            }
             Told::Lost(own) => self.with(|book, env| book.lost(&own, env)),
             Told::End => {
                 self.ending = true;
@@ -293,7 +215,7 @@ impl Driver {
         }
     }
     fn say_progress(&self) {
-        for (pool, waiting) in self.book.waiting().filter(|(_, waiting)| *waiting >= MANY) {
+        for (pool, waiting) in self.book.roll().waiting().filter(|(_, waiting)| *waiting >= MANY) {
             tracing::info!(
                 pool = &**pool,
                 waiting,

@@ -24,7 +24,7 @@ fn accounts_take_turns_at_the_rate_of_their_pool() {
         assert!(pair[1].0 - pair[0].0 >= Duration::from_millis(200));
     }
     let subscribed = rig
-        .statuses
+        .views
         .values()
         .filter(|status| status.to_string() == "subscribed");
     assert_eq!(subscribed.count(), 10);
@@ -80,7 +80,7 @@ fn a_new_list_touches_nothing_that_stays() {
         (1, 1),
         "{asked:?}"
     );
-    assert_eq!(rig.statuses.len(), 3);
+    assert_eq!(rig.views.len(), 3);
     assert_eq!(rig.book.len(), 3);
     // The same again is nothing.
     let mut moved = plan("user3");
@@ -101,7 +101,7 @@ fn one_account_comes_and_goes_by_itself() {
     assert_eq!(removed.removed, 1);
     rig.pass(seconds(1));
     assert!(rig.notifier.subscriptions.is_empty() && rig.book.is_empty());
-    assert!(rig.statuses.is_empty() && rig.dialogs.is_empty());
+    assert!(rig.views.is_empty() && rig.names.is_empty());
     rig.with(|book, env| book.put(&key("user2"), plan("user2"), env));
     rig.pass(seconds(1));
     rig.with(|book, env| book.retain(&["another".into()], env));

@@ -48,7 +48,7 @@ fn refreshes_stay_in_the_dialog_and_come_at_50_to_90_percent_of_what_was_granted
     let second = &rig.sent[1].1;
     assert_eq!(second.uri, uri("sip:voicemail@192.0.2.1:5060"), "its Contact");
     assert!(second.headers.to().unwrap().tag().is_some());
-    assert_eq!(rig.dialogs.len(), 1);
+    assert_eq!(rig.names.len(), 1);
     rig.no_complaints();
 }
 
@@ -126,7 +126,7 @@ fn at_its_end_it_unsubscribes_and_hears_the_last_word() {
     assert_eq!(rig.asked().iter().filter(|asked| **asked == 0).count(), 2);
     assert!(rig.told().iter().all(|code| *code == 200), "{:?}", rig.told());
     assert_eq!(rig.news.len(), news, "nobody wants it any more");
-    assert!(rig.dialogs.is_empty());
+    assert!(rig.names.is_empty());
     rig.no_complaints();
 }
 

@@ -99,13 +99,13 @@ proptest! {
         for event in events {
             happen(&mut rig, event);
             // One dialog of each at most, and one that is being ended.
-            prop_assert!(rig.dialogs.len() <= rig.book.len());
+            prop_assert!(rig.names.len() <= rig.book.len());
         }
         // What is on its way comes to its end, and so does all else.
         rig.with(|book, env| book.end(env));
         rig.pass(seconds(200));
         prop_assert!(rig.book.is_empty() && rig.book.is_done(), "{:?}", rig.book);
-        prop_assert!(rig.dialogs.is_empty() && rig.statuses.is_empty());
+        prop_assert!(rig.names.is_empty() && rig.views.is_empty());
         rig.pass(seconds(200));
         prop_assert_eq!(rig.book.poll_timeout(), None);
     }

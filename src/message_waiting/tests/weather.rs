@@ -53,7 +53,7 @@ fn a_notifier_that_has_forgotten_it_is_asked_anew_at_once_in_another_dialog() {
     assert_eq!(ids.len(), 2);
     let at = |n: usize| rig.sent[n].0;
     assert!(at(2) - at(1) < seconds(1), "{:?}", at(2) - at(1));
-    assert_eq!(rig.dialogs.len(), 1);
+    assert_eq!(rig.names.len(), 1);
     rig.no_complaints();
 }
 
@@ -83,7 +83,7 @@ fn a_notifier_that_ends_it_is_asked_anew_after_what_it_says() {
             rig.status("user1").starts_with("failed: ended by the notifier"),
             "{state}"
         );
-        assert!(rig.dialogs.is_empty());
+        assert!(rig.names.is_empty());
         rig.pass(seconds(4000));
         let waited = rig.sent[1].0 - (ended - seconds(1));
         assert!(
@@ -158,7 +158,7 @@ fn a_refresh_that_fails_by_the_way_leaves_what_was_granted_until_it_lapses() {
     rig.notifier.silent = true;
     rig.pass(seconds(590));
     assert_eq!(rig.status("user1"), "subscribed");
-    assert_eq!(rig.dialogs.len(), 1);
+    assert_eq!(rig.names.len(), 1);
     assert!(!rig.dead.is_empty());
     rig.pass(seconds(100));
     assert_eq!(rig.status("user1"), "failed: No response");
@@ -173,7 +173,7 @@ fn a_refresh_that_fails_by_the_way_leaves_what_was_granted_until_it_lapses() {
 #[test]
 fn of_two_servers_the_second_is_asked_when_the_first_is_silent() {
     let mut rig = Rig::new();
-    rig.targets = vec![target(2), target(1)];
+    rig.targets = Ok(vec![target(2), target(1)]);
     rig.set(vec![plan("user1")]);
     rig.pass(seconds(2));
     assert_eq!(rig.status("user1"), "subscribed");
@@ -245,5 +245,5 @@ fn a_notify_may_shorten_it() {
     rig.pass(seconds(92));
     assert_eq!(rig.sent.len(), 2);
     assert_eq!(rig.status("user1"), "subscribed");
-    assert_eq!(rig.dialogs.len(), 1);
+    assert_eq!(rig.names.len(), 1);
 }

@@ -1,0 +1,2 @@
+mod clerks;
+pub(crate) mod rig;
