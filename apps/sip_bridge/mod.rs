@@ -374,6 +374,8 @@ impl SipBridge {
 
     /// The next way for a call. `tried` takes note of it.
     async fn place(&self, incoming: &Incoming, tried: &mut Tried, now: Instant) -> Option<Placed> {
+        // A call that nobody takes is explained, as `b2bua route-test` would.
+        let mut refused = Vec::new();
         let mut hear = |index: usize, word: &Word| {
             let provider = self
                 .bridge
@@ -381,17 +383,23 @@ impl SipBridge {
                 .get(index)
                 .map_or("", |provider| &provider.plan.name);
             match word {
-                Word::Next(reason) => tracing::debug!(provider, "not through this provider: {reason}"),
+                Word::Next(reason) => refused.push(format!("{provider:?}: {reason}")),
                 Word::Refuse(reason) => tracing::info!(provider, "the call is refused: {reason}"),
                 Word::Place(placed) => {
                     tracing::info!(provider, account = %placed.account.uri.uri, "the call goes through this provider");
                 }
             }
         };
-        let (provider, placed) = self
+        let placed = self
             .bridge
             .place(incoming, tried, &mut || self.random(), now, &mut hear)
-            .await?;
+            .await;
+        let Some((provider, placed)) = placed else {
+            let providers = refused.join("; ");
+            tracing::info!(to = %incoming.request_uri, providers, "no provider takes the call");
+            return None;
+        };
+        tracing::debug!(providers = refused.join("; "), "not through these");
         if provider != tried.provider {
             tried.accounts.clear();
         }

@@ -210,6 +210,24 @@ fn news_that_nobody_subscribed_to_reach_the_alias_and_its_answer_comes_back() {
     assert!(stage.inside.hear_within(SILENCE).is_none());
 }
 
+/// acceptance #23: whoever wonders why a call was refused finds each provider's reason in the log.
+#[test]
+fn a_call_that_no_provider_takes_is_explained_in_the_log() {
+    let mut stage = stage("");
+    let text = stage.inside.invite(&fresh("nobody"), "sip:nobody@example.org");
+    stage.inside.send(&text);
+    let refused = stage.inside.expect("SIP/2.0 488");
+    stage.inside.ack_failure(&text, &refused);
+    for part in [
+        "no provider takes the call",
+        "does not match sip:nobody@example.org",
+        "no account of its pool is found by",
+    ] {
+        stage.server.until_logged(part);
+    }
+    assert!(stage.provider.hear_within(SILENCE).is_none());
+}
+
 #[test]
 fn accounts_are_shown_on_the_control_socket_over_http_and_to_a_person() {
     let stage = stage("");

@@ -14,6 +14,7 @@
 
 mod calls;
 mod events;
+mod examples;
 mod failover;
 mod own;
 mod schema;
