@@ -324,6 +324,8 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
+    mod weather;
+
     use super::*;
 
     /// A server whose dispatcher does this instead of its work.

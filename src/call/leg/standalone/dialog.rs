@@ -124,6 +124,9 @@ impl Passage {
     }
     /// Sends a request inside of the subscription to `side`; with what crosses of `asked`, if that is why.
     fn ask(&mut self, at: usize, side: Side, method: Method, asked: Option<&Request>, env: &mut Env<'_>) {
+        if side == Side::A {
+            self.enter_dialog_of_a();
+        }
         let half = match side {
             Side::A => &mut self.a,
             Side::B => match &mut self.b {
@@ -217,6 +220,18 @@ impl Passage {
             _ => {}
         }
     }
+    /// What comes in the dialog towards who subscribed is for us: from the first NOTIFY on, whose answer does not wait for that of
+    /// the SUBSCRIBE (RFC 6665 §4.1.2.4).
+    fn enter_dialog_of_a(&mut self) {
+        if std::mem::replace(&mut self.is_known_to_a, true) {
+            return;
+        }
+        let key = DialogKey {
+            call_id: self.a.dialog.call_id.clone(),
+            local_tag: self.a.dialog.local_tag.clone(),
+        };
+        self.out.push_back(super::PassageOutput::Dialog(Side::A, key));
+    }
     /// The first SUBSCRIBE was accepted: both halves have a dialog.
     fn begin(&mut self, request: &Request, response: &Response, agreed: u32, grace: Duration, env: &Env<'_>) {
         if let (Some(half), Ok(dialog)) = (&mut self.b, Dialog::uac(request, response)) {
@@ -230,11 +245,7 @@ impl Passage {
                 (half.dialog.local_cseq, half.dialog.remote_cseq) = numbers;
             }
         }
-        let key = DialogKey {
-            call_id: self.a.dialog.call_id.clone(),
-            local_tag: self.a.dialog.local_tag.clone(),
-        };
-        self.out.push_back(super::PassageOutput::Dialog(Side::A, key));
+        self.enter_dialog_of_a();
         let ended = self.crossings.iter().any(|crossing| crossing.last);
         let mut subscription = Subscription {
             event: request.headers.get("Event").unwrap_or_default(),

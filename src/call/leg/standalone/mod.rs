@@ -72,6 +72,8 @@ pub struct Passage {
     tried: usize,
     max_forwards: u8,
     subscription: Option<Subscription>,
+    /// Whether the dialog towards who asks has been said.
+    is_known_to_a: bool,
     out: VecDeque<PassageOutput>,
 }
 
@@ -153,6 +155,7 @@ impl Passage {
             tried: 0,
             max_forwards,
             subscription: None,
+            is_known_to_a: false,
             out: VecDeque::from([PassageOutput::Ask(Box::new(view))]),
             profile,
         })
@@ -180,6 +183,7 @@ impl Passage {
             tried: 0,
             max_forwards: 70,
             subscription: None,
+            is_known_to_a: false,
             out: VecDeque::from([PassageOutput::Ask(Box::new(view))]),
             profile,
         })

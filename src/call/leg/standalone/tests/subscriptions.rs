@@ -106,6 +106,7 @@ fn a_notify_that_overtakes_the_answer_crosses_and_one_of_another_fork_gets_481()
     rig.hear(Side::B, rig.notify(&asked, 1, "fork", "active"));
     let told = rig.request();
     assert_eq!(told.method, Method::Notify);
+    assert_eq!(rig.dialogs, [Side::B, Side::A], "so that its answer is found");
     rig.hear(Side::B, rig.notify(&asked, 1, "other", "active"));
     assert_eq!(rig.response().status, Status::CALL_DOES_NOT_EXIST);
     rig.hear(Side::A, reply(&told, 200, &[]));
@@ -115,6 +116,7 @@ fn a_notify_that_overtakes_the_answer_crosses_and_one_of_another_fork_gets_481()
     assert_eq!(rig.response().status, Status::OK);
     rig.hear(Side::B, rig.notify(&asked, 2, "fork", "active"));
     assert_eq!(rig.request().method, Method::Notify);
+    assert_eq!(rig.dialogs, [Side::B, Side::A], "said once");
 }
 
 #[test]
