@@ -240,7 +240,7 @@ impl Dispatcher {
             tasks: self.maps.calls.len(),
             standalone: self.maps.standalone.len(),
             queue: (self.maps.waiting, super::QUEUE),
-            late: self.overload.is_late(self.turn.waited()),
+            late: self.overload.is_late(self.turn.waited(), self.turn.now),
             stopping: self.maps.stopping,
         }
     }
@@ -308,7 +308,7 @@ impl Dispatcher {
             inbox,
         };
         let invite = self.incoming(request.into(), source);
-        self.overload.took();
+        self.overload.took(self.turn.waited(), self.turn.now);
         tokio::spawn(call_task::run(seat, invite, self.waiting(), receiver));
     }
     /// Whether this request is one that we have sent: From has a tag of ours in a dialog that we opened, and an INVITE the Request-URI

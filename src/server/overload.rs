@@ -8,6 +8,17 @@
 //!
 //! What is to be kept away from is T1 (RFC 3261 §17.1.1.1, 500 ms). Beyond it everybody says everything twice, which is more to
 //! do for a server that has too much to do: all of it is then lost on repetitions and on callers that have given up.
+//!
+//! An age tells what was taken too much when it is too late: each INVITE that is taken brings an answer, an ACK and a BYE, and
+//! those wait as well. So calls are also taken at a rate, as by a leaky bucket (RFC 7415 §3.5.1), and nobody has to set it: what a
+//! call costs is what was done lately, divided by how many began meanwhile. Whoever begins takes that much of the time that is to come, and as
+//! many times more as messages wait too long already; nobody begins where too much of it is taken. Neither is enough by itself:
+//! the rate is an estimate, so that no overload begins with it while nothing waits.
+//!
+//! What nobody can know is what calls will cost of which none was seen yet. Where INVITEs are cheap and what comes seconds later is
+//! dear, a server that starts in the middle of a crowd sees for seconds what one sees that can serve all of them, and refusing them
+//! would be wrong there. It takes them, is late for as long as that takes, and knows from then on. One that has served calls before
+//! the crowd knows as soon as a little waits; where nothing waits until all that was taken is due at once, it is late too.
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +34,12 @@ const KEPT: Duration = Duration::from_millis(50);
 const STANDS: Duration = Duration::from_millis(250);
 /// Whoever has no answer by then sends again (RFC 3261 §17.1.1.1).
 const T1: Duration = Duration::from_millis(500);
+/// How little may wait where calls are refused because of the rate: what it is made of is only an estimate.
+const LITTLE: Duration = Duration::from_millis(10);
+/// How much of the time to come may be taken.
+const MOST_BOOKED: Duration = Duration::from_secs(1);
+/// For how long it is remembered what calls cost, about: longer than most need from INVITE to ACK.
+const MEMORY: Duration = Duration::from_secs(10);
 /// How often the wait is judged.
 const PERIOD: Duration = Duration::from_millis(10);
 /// For how long a wait is believed while no call gets any message.
@@ -69,9 +86,23 @@ pub(super) struct Overload {
     /// How long a call is busy with one, on the average; and how many wait.
     cost: Duration,
     waiting: usize,
+    lately: Lately,
+    /// Until when there is work enough, of what has begun.
+    booked: Option<Instant>,
     /// Since when that is long.
     long_since: Option<Instant>,
     state: Option<Begun>,
+}
+
+/// What was done lately; what is longer ago counts for less.
+#[derive(Debug, Default)]
+struct Lately {
+    /// In seconds of all threads together.
+    work: f64,
+    /// Calls and other requests that began.
+    begun: f64,
+    /// And those that did since the last look: what they have cost is not in `work` yet.
+    fresh: u32,
 }
 
 /// An overload.
@@ -91,6 +122,12 @@ impl Overload {
             wait: Duration::ZERO,
             cost: Duration::ZERO,
             waiting: 0,
+            lately: Lately {
+                work: 0.0,
+                begun: 0.0,
+                fresh: 0,
+            },
+            booked: None,
             long_since: None,
             state: None,
         }
@@ -108,13 +145,20 @@ impl Overload {
         }
         let done = u32::try_from(work.done.saturating_sub(before.done)).unwrap_or(u32::MAX);
         if let Some(mean) = work.waited.saturating_sub(before.waited).checked_div(done) {
-            let busy = work.busy.saturating_sub(before.busy) / done;
+            let passed = now.saturating_duration_since(last);
+            let busy = work.busy.saturating_sub(before.busy);
             // What calls do is not all that there is to do: tasks begin and end, records are written, others are refused. While
-            // there was always something that waited, all of the time is what so many have cost.
-            let always = done >= ENOUGH && before.waiting > 0 && work.waiting > 0;
+            // there was always something that waited, all of the time is what so many have cost. The dispatcher's turn is
+            // often when nothing waits for others: then those have waited since before.
+            let waited = (before.waiting > 0 && work.waiting > 0) || mean >= passed;
             let threads = u32::try_from(self.threads).unwrap_or(u32::MAX);
-            let whole = now.saturating_duration_since(last) * threads / done;
-            let cost = if always { busy.max(whole) } else { busy };
+            let spent = if done >= ENOUGH && waited {
+                busy.max(passed * threads)
+            } else {
+                busy
+            };
+            self.lately.note(spent, passed);
+            let cost = spent / done;
             let weight = (f64::from(done) / MANY.min(work.done as f64)).min(1.0);
             self.cost = self.cost.mul_f64(1.0 - weight) + cost.mul_f64(weight);
             self.judged = Some((now, work));
@@ -145,16 +189,36 @@ impl Overload {
         }
     }
     /// Whether what would begin now comes too late to be served in time; its message has waited so long already.
-    pub(super) fn is_late(&self, waited: Duration) -> bool {
-        let ahead = self.cost * u32::try_from(self.waiting / self.threads.max(1)).unwrap_or(u32::MAX);
+    pub(super) fn is_late(&self, waited: Duration, now: Instant) -> bool {
+        let booked = self
+            .booked
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let late = self.lateness(waited);
         match &self.state {
-            Some(_) => self.wait.max(waited).max(ahead) > KEPT,
-            None => ahead > T1,
+            Some(_) => late.max(booked) > T1 || (booked > KEPT && late > LITTLE),
+            None => self.ahead() > T1 || (booked > T1 && late > LITTLE),
         }
     }
-    /// Something was begun: one message more waits.
-    pub(super) const fn took(&mut self) {
+    /// How long what waits now will take.
+    fn ahead(&self) -> Duration {
+        self.cost * u32::try_from(self.waiting / self.threads.max(1)).unwrap_or(u32::MAX)
+    }
+    /// How old a message will be when its turn comes.
+    fn lateness(&self, waited: Duration) -> Duration {
+        waited.saturating_add(self.ahead()).max(self.wait)
+    }
+    /// Something was begun, whose message had waited so long: one more waits, and takes of the time that is to come. Where it will
+    /// come late, it takes more: that is how what waits becomes less.
+    pub(super) fn took(&mut self, waited: Duration, now: Instant) {
+        let kept = if self.state.is_some() { KEPT } else { LONG };
+        let late = self.lateness(waited).as_secs_f64() / kept.as_secs_f64();
         self.waiting += 1;
+        self.lately.fresh = self.lately.fresh.saturating_add(1);
+        let cost = self.lately.cost() / self.threads.max(1) as f64;
+        // What was estimated far too high for a while keeps nobody out for longer than that.
+        let cost = (cost * late.max(1.0)).min(MOST_BOOKED.as_secs_f64());
+        let until = self.booked.unwrap_or(now).max(now) + Duration::from_secs_f64(cost);
+        self.booked = Some(until.min(now + MOST_BOOKED));
     }
     /// Something was refused because it came too late.
     pub(super) fn refused(&mut self, now: Instant) -> Option<Change> {
@@ -167,5 +231,23 @@ impl Overload {
         begun.refused += 1;
         begun.last_refusal = now;
         began.then_some(Change::Began)
+    }
+}
+
+impl Lately {
+    /// So much was done in the time that has passed since the last look.
+    fn note(&mut self, spent: Duration, passed: Duration) {
+        let left = (-passed.as_secs_f64() / MEMORY.as_secs_f64()).exp();
+        self.work = self.work * left + spent.as_secs_f64();
+        self.begun = self.begun * left + f64::from(std::mem::take(&mut self.fresh));
+    }
+    /// What a call has cost on the average, in seconds.
+    fn cost(&self) -> f64 {
+        // None has begun for so long that nothing is left of it: of the next one nothing is known.
+        if self.begun > f64::EPSILON {
+            self.work / self.begun
+        } else {
+            0.0
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Dispatcher {
         }
         let (seat, receiver) = self.seat(Some(key));
         let incoming = self.incoming(request.into(), source);
-        self.overload.took();
+        self.overload.took(self.turn.waited(), self.turn.now);
         tokio::spawn(run(seat, incoming, self.waiting(), receiver));
     }
     /// News of a mailbox, which came in a subscription of our own. What finds no room is told again when it changes.

@@ -214,13 +214,14 @@ impl Model {
                 continue;
             }
             add(&mut self.figures.offered, packet.came);
-            if self.world.sheds && self.overload.is_late(self.now - packet.came) {
+            let waited = self.now - packet.came;
+            if self.world.sheds && self.overload.is_late(waited, now) {
                 self.overload.refused(now);
                 self.now += self.world.refusal;
                 add(&mut self.figures.refused, packet.came);
                 continue;
             }
-            self.overload.took();
+            self.overload.took(waited, now);
             self.unheard.insert(packet.call, packet.came);
             self.began.insert(packet.call, packet.came);
             self.tasks.push_back(packet);
