@@ -126,6 +126,33 @@ fn acceptance_27_where_the_target_refuses_both_calls_go_on() {
     }
 }
 
+/// It answers the other call's offer with none, from a new address whose way has to be looked up: it is sent back at once, and the way
+/// of the ACK is found by the call that it comes back to.
+#[test]
+fn a_target_that_goes_home_while_its_way_is_looked_up_is_acknowledged_and_hung_up_in_the_end() {
+    for by in SIDES {
+        let mut two = Two::new(
+            by,
+            Habits {
+                target: 202,
+                ..WILLING
+            },
+        );
+        let target = two.board.target;
+        "dory".clone_into(&mut two.board.calls[1].party(target).user);
+        two.board.calls[0].think = SECOND;
+        two.refer();
+        two.run(5 * SECOND);
+        assert_eq!(two.board.at, 1, "{by:?}\n{}", two.ladder());
+        assert!(two.board.carried.len() == 2, "{}", two.ladder());
+        let wire = two.board.calls[1].wire.iter();
+        let acknowledged =
+            wire.filter(|(_, _, inwards, bytes)| !inwards && bytes.starts_with(b"ACK sip:dory-device"));
+        assert_eq!(acknowledged.count(), 1, "{by:?}\n{}", two.ladder());
+        two.end();
+    }
+}
+
 #[test]
 fn acceptance_27_where_who_stays_refuses_the_target_is_told_again_what_it_had() {
     for by in SIDES {

@@ -209,7 +209,7 @@ impl Call {
         self.record.referred(number, by, &to);
         self.event(CallEvent::Referred { by, to });
         self.requests.forget(side);
-        self.adoption.departs(dialog.clone());
+        self.departs(dialog.clone());
         self.adoption.lent = Some(Lent {
             dialog,
             side,
@@ -231,6 +231,7 @@ impl Call {
     /// A leg is here that was another call's until now.
     pub(super) fn adopt(&mut self, mut adoptee: Adoptee, env: &mut Env<'_>) {
         self.adoption.arrives(&adoptee.dialog());
+        adoptee.member.leg.asks_again();
         match std::mem::replace(&mut adoptee.errand, Errand::Homeless) {
             Errand::Joins => self.seat_adoptee(adoptee, env),
             Errand::Returns(outcome) => self.returns(adoptee, outcome, env),

@@ -1,6 +1,7 @@
 //! Name lookups that legs and set-up ask for.
 
 use super::{Call, Env, LookupError, NextHop, Output, Side, Target, Text};
+use crate::sip::routing::DialogKey;
 use std::collections::VecDeque;
 
 /// Lookups: one at a time for each side, so that answers cannot be confused.
@@ -19,6 +20,8 @@ pub(super) enum Asker {
     Guest,
     /// A leg, by Call-ID.
     Leg(Text),
+    /// One that is in another call by now.
+    Departed,
 }
 
 impl Lookups {
@@ -28,9 +31,22 @@ impl Lookups {
             Side::B => &mut self.b,
         }
     }
+    /// A leg is in another call, and asks there.
+    fn forget(&mut self, leg: &Text) {
+        for (asker, _) in self.a.iter_mut().chain(&mut self.b) {
+            if matches!(asker, Asker::Leg(known) if known == leg) {
+                *asker = Asker::Departed;
+            }
+        }
+    }
 }
 
 impl Call {
+    /// A leg leaves for another call: messages of its dialog are forwarded to it, and nothing is looked up for it any more.
+    pub(super) fn departs(&mut self, dialog: DialogKey) {
+        self.lookups.forget(&dialog.call_id);
+        self.adoption.departs(dialog);
+    }
     pub(super) fn look_up(&mut self, side: Side, asker: Asker, hop: NextHop) {
         let queue = self.lookups.of(side);
         queue.push_back((asker, hop.clone()));
@@ -54,6 +70,7 @@ impl Call {
         }
         match asker {
             Asker::Setup => self.dial_targets(targets, env),
+            Asker::Departed => tracing::debug!("targets for a leg that has left"),
             Asker::Guest => self.guest_targets(targets, env),
             Asker::Leg(id) => {
                 if let Some(member) = self.member(&id) {

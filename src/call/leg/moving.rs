@@ -1,6 +1,6 @@
 //! A leg that leaves its call for another one: it is data, and nothing of it knows its call but the side that it is on.
 
-use super::{Inbound, Leg, Matter, Phase, Position, Side};
+use super::{Inbound, Leg, LegOutput, Matter, Phase, Position, Side};
 use crate::sip::{
     Replaces,
     routing::{DialogKey, TransactionKey},
@@ -20,6 +20,13 @@ impl Leg {
     /// Whether it has an offer that its peer has not answered, or was not sent.
     pub fn is_offering(&self) -> bool {
         self.offers.position != Position::Settled || self.offers.wanted.is_some()
+    }
+    /// It is in another call than before, which knows nothing of what it has asked: what is still to be looked up is asked for anew.
+    pub fn asks_again(&mut self) {
+        self.out.retain(|output| !matches!(output, LegOutput::Lookup(_)));
+        let hops = self.lookups.iter();
+        let again = hops.map(|hop| LegOutput::Lookup(hop.clone().by(self.own.as_ref())));
+        self.out.extend(again);
     }
     /// From now on it is that side's.
     pub fn change_to(&mut self, side: Side) {

@@ -90,11 +90,12 @@ pub fn executed_transfer(data: &[u8]) {
     play(data, execute);
 }
 
-fn play(data: &[u8], settings: CallSettings) {
+/// The call as it was at its end; `None` where nobody called.
+fn play(data: &[u8], settings: CallSettings) -> Option<Sim> {
     let executes = settings.transfer == TransferMode::Execute;
     let mut bytes = data.iter().copied();
     let mut next = move || bytes.next();
-    let Some(mode) = next() else { return };
+    let mode = next()?;
     let policy = match mode % 3 {
         0 => EncryptionPolicy::AsCaller,
         1 if mode & 64 != 0 => EncryptionPolicy::Only(Encryption::Zrtp),
@@ -166,7 +167,7 @@ fn play(data: &[u8], settings: CallSettings) {
         }
     }
     if !invited {
-        return;
+        return None;
     }
     sim.run(Duration::from_millis(5));
     for method in ["CANCEL", "BYE"] {
@@ -180,6 +181,7 @@ fn play(data: &[u8], settings: CallSettings) {
     // Nobody answers any more: all timers of RFC 3261 pass.
     sim.run(Duration::from_secs(400));
     sim.assert_done();
+    Some(sim)
 }
 
 fn body(sim: &Sim, side: Who, byte: u8) -> String {
@@ -376,4 +378,32 @@ fn zrtp(which: u8) -> Vec<u8> {
         message: &message,
     }
     .encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::CallEvent;
+
+    /// The seeds reach what they are named for.
+    #[test]
+    fn a_call_that_rings_is_picked_up() {
+        let execute = CallSettings {
+            transfer: TransferMode::Execute,
+            ..settings()
+        };
+        let seeds = [
+            &include_bytes!("../../../tests/fuzz/corpus/executed_transfer/pickup")[..],
+            include_bytes!("../../../tests/fuzz/corpus/executed_transfer/pickup_early_media"),
+        ];
+        for seed in seeds {
+            let sim = play(seed, execute.clone()).unwrap();
+            let became = sim.events.iter().filter_map(|event| match event {
+                CallEvent::Transferred { status, .. } => Some(status.code()),
+                _ => None,
+            });
+            assert_eq!(became.collect::<Vec<_>>(), [200], "{}", sim.ladder());
+            assert!(sim.ladder().contains("-> b CANCEL "), "{}", sim.ladder());
+        }
+    }
 }

@@ -144,7 +144,7 @@ impl Call {
     }
     fn decline_adoptee(&mut self, mut adoptee: Adoptee, status: Status) {
         adoptee.errand = Errand::Returns(Outcome::untouched(status));
-        self.adoption.departs(adoptee.dialog());
+        self.departs(adoptee.dialog());
         self.put(Output::Give(Box::new(adoptee)));
     }
 
@@ -235,7 +235,7 @@ impl Call {
             home: adopted.home,
             longest: adopted.longest,
         };
-        self.adoption.departs(adoptee.dialog());
+        self.departs(adoptee.dialog());
         self.put(Output::Give(Box::new(adoptee)));
     }
     /// It has the place for good. Until when it would have had its own at most.
