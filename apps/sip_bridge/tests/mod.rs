@@ -16,6 +16,7 @@ mod calls;
 mod events;
 mod examples;
 mod failover;
+mod mailboxes;
 mod own;
 mod schema;
 mod trunks;

@@ -4,6 +4,9 @@
 //! peer said, by which we send to it, and what we said, by which it sends to us. A leg keeps one number for a format as long
 //! as its session lasts (§8.3.2), whatever the other leg calls it: the relay renumbers what crosses.
 
+mod numbers;
+
+use self::numbers::{Numbers, latest, meaning, set};
 use crate::{
     call::Side,
     media::PayloadMap,
@@ -37,50 +40,11 @@ struct Known {
     original: Option<Id>,
 }
 
-/// The numbers of one leg, the latest last. No number is twice in a list; a format may have several.
-#[derive(Clone, Debug, Default)]
-struct Numbers {
-    /// What we said: its peer sends by these.
-    ours: Vec<(u8, Id)>,
-    /// What its peer said: we send by these.
-    theirs: Vec<(u8, Id)>,
-}
-
 /// What a description is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Offer,
     Answer,
-}
-
-fn meaning(numbers: &[(u8, Id)], number: u8) -> Option<Id> {
-    numbers
-        .iter()
-        .find(|entry| entry.0 == number)
-        .map(|entry| entry.1)
-}
-fn latest(numbers: &[(u8, Id)], id: Id) -> Option<u8> {
-    numbers.iter().rfind(|entry| entry.1 == id).map(|entry| entry.0)
-}
-fn set(numbers: &mut Vec<(u8, Id)>, number: u8, id: Id) {
-    numbers.retain(|entry| entry.0 != number);
-    numbers.push((number, id));
-}
-
-impl Numbers {
-    /// What a number in a packet from its peer stands for: by the RFC what we said; many send by what they said themselves.
-    fn comes_as(&self, number: u8) -> Option<Id> {
-        meaning(&self.ours, number).or_else(|| meaning(&self.theirs, number))
-    }
-    /// Whether a number can be said for a format and never meant another one.
-    fn is_free(&self, number: u8, id: Id) -> bool {
-        [&self.ours, &self.theirs]
-            .into_iter()
-            .all(|list| meaning(list, number).is_none_or(|other| other == id))
-    }
-    fn names(&self, id: Id) -> bool {
-        self.ours.iter().chain(&self.theirs).any(|entry| entry.1 == id)
-    }
 }
 
 impl Formats {
