@@ -173,7 +173,7 @@ impl Leg {
             }
             Signal::Answer(body) => self.answer_call(body, env),
             Signal::Fail(failure) => self.fail_call(&failure, env),
-            Signal::Hangup(cause) => self.fail_call(&cause.to_failure(), env),
+            Signal::Hangup(cause) => self.fail_call(&self.refusal_of(&cause), env),
             Signal::Request(payload) => self.pass_when_answered(payload),
             Signal::Offer(sdp) => self.want_offer(sdp),
             Signal::Accept(sdp) => self.accept_offer(&sdp, env),
@@ -213,6 +213,15 @@ impl Leg {
         // So that a BYE, the farewell above all, knows its way before it is needed.
         let hop = self.path().hop;
         self.look_up(hop);
+    }
+    /// What an INVITE is refused with whose call has ended. Where its 2xx only waits for a PRACK the callee did not decline, it has
+    /// answered and hung up: as when a BYE overtakes the answer (RFC 3261 §15.1.2).
+    fn refusal_of(&self, cause: &Cause) -> Failure {
+        let mut failure = cause.to_failure();
+        if self.reliable.is_answered() && matches!(cause.kind, None | Some(Kind::Rejected)) {
+            failure.status = Status::REQUEST_TERMINATED;
+        }
+        failure
     }
     fn fail_call(&mut self, failure: &Failure, env: &mut Env<'_>) {
         let refusal = if failure.status.code() >= 300 {

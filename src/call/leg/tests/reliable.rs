@@ -4,7 +4,7 @@ use super::{
     uas::{invite, of_invite, plain},
     *,
 };
-use crate::call::{Failure, Origin};
+use crate::call::{Cause, Failure, Origin};
 
 /// Leg A of a caller whose INVITE says this of 100rel, with an offer or without.
 fn called(wish: &str, offer: bool) -> One {
@@ -196,6 +196,31 @@ fn the_200_waits_for_the_prack_of_a_description_and_does_not_repeat_it() {
     assert_eq!(one.take(), Vec::<String>::new());
     acknowledge(&mut one, &ringing, None);
     assert_eq!(one.take(), ["200"]);
+}
+
+#[test]
+fn who_has_answered_and_hangs_up_before_the_200_may_go_does_not_decline() {
+    let refused = |kind: Option<Kind>| {
+        let mut one = called("Supported: 100rel\n", true);
+        one.tell(early(2));
+        one.tell(Signal::Answer(Body::Answer(sdp(2))));
+        one.sent.clear();
+        one.tell(Signal::Hangup(Cause {
+            kind,
+            ..Cause::bye(Origin::LegB)
+        }));
+        one.take()
+    };
+    assert_eq!(refused(None), ["487"]);
+    assert_eq!(refused(Some(Kind::Rejected)), ["487"]);
+    // What has another reason keeps it.
+    assert_eq!(refused(Some(Kind::MediaLost)), ["503"]);
+    // Who has not answered declines.
+    let mut one = called("Supported: 100rel\n", true);
+    one.tell(early(2));
+    one.sent.clear();
+    one.tell(Signal::Hangup(Cause::bye(Origin::LegB)));
+    assert_eq!(one.take(), ["603"]);
 }
 
 #[test]
