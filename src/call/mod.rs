@@ -163,8 +163,9 @@ pub enum Input {
 pub enum Output {
     /// Send this.
     Transmit(Side, Transmit),
-    /// Resolve this next hop (RFC 3263); answered by [`Input::Targets`], for literals at once.
-    Lookup(Side, NextHop),
+    /// Resolve this next hop (RFC 3263); answered by [`Input::Targets`], for literals at once. Who has called us, and from where, is
+    /// to be found there.
+    Lookup(Side, NextHop, Option<Source>),
     /// Ask the application; answered by [`Input::Verdict`].
     Ask(Question),
     /// Forget the open question: the caller has gone. No verdict follows.

@@ -343,6 +343,10 @@ impl Legs {
                 Side::A => self.closed.0 = true,
                 Side::B => self.closed.1 = true,
             },
+            LegOutput::Reopened => match side {
+                Side::A => self.closed.0 = false,
+                Side::B => self.closed.1 = false,
+            },
         }
     }
     fn send(&mut self, from: Side, transmit: &Transmit) {

@@ -370,7 +370,13 @@ impl Sim {
                     let who = self.reached_by(side, &transmit);
                     self.transmit(who, transmit);
                 }
-                Output::Lookup(side, hop) => self.schedule(self.think, Event::Lookup(side, hop)),
+                Output::Lookup(side, hop, came) => {
+                    // Who has called is looked for where that one came from, and not where somebody else did.
+                    if let (Some(came), Ok(host)) = (came, hop.uri.host().parse::<std::net::IpAddr>()) {
+                        assert_eq!(came.remote.ip(), host, "{} is looked for elsewhere", hop.uri);
+                    }
+                    self.schedule(self.think, Event::Lookup(side, hop));
+                }
                 Output::Ask(question) => {
                     self.asking = true;
                     self.questions += 1;

@@ -101,7 +101,7 @@ impl Ring {
                     (Side::A, _) => self.wire.push_back((pass - 1, Side::B, bytes)),
                     (Side::B, _) => self.wire.push_back((pass + 1, Side::A, bytes)),
                 },
-                Output::Lookup(side, _) => {
+                Output::Lookup(side, ..) => {
                     let target = Target {
                         transport: Transport::Udp,
                         remote: address(pass + 1),

@@ -239,12 +239,13 @@ impl Call {
         }
     }
     /// A leg of this call has come back.
-    fn returns(&mut self, adoptee: Adoptee, outcome: Outcome, env: &mut Env<'_>) {
+    fn returns(&mut self, mut adoptee: Adoptee, outcome: Outcome, env: &mut Env<'_>) {
         let dialog = adoptee.dialog();
         let Some(lent) = self.adoption.lent.take_if(|lent| lent.dialog == dialog) else {
             return self.end_homeless(adoptee, env);
         };
         self.became(&lent, outcome.status);
+        adoptee.member.leg.change_to(lent.side);
         if !matches!(self.phase, Phase::Up) {
             return self.end_homeless(adoptee, env);
         }
@@ -254,7 +255,6 @@ impl Call {
             ..
         } = adoptee;
         let (side, by) = (lent.side, lent.side.other());
-        member.leg.change_to(side);
         member.place = Place::Current;
         self.media.takes_infos(side, member.leg.takes_infos());
         self.members.push(member);

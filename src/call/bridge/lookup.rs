@@ -1,14 +1,22 @@
 //! Name lookups that legs and set-up ask for.
 
 use super::{Call, Env, LookupError, NextHop, Output, Side, Target, Text};
-use crate::sip::routing::DialogKey;
+use crate::sip::routing::{DialogKey, Source};
 use std::collections::VecDeque;
 
 /// Lookups: one at a time for each side, so that answers cannot be confused.
 #[derive(Default)]
 pub(super) struct Lookups {
-    a: VecDeque<(Asker, NextHop)>,
-    b: VecDeque<(Asker, NextHop)>,
+    a: VecDeque<Lookup>,
+    b: VecDeque<Lookup>,
+}
+
+/// One lookup.
+struct Lookup {
+    asker: Asker,
+    hop: NextHop,
+    /// Where who is looked up came from, if it has called us.
+    came: Option<Source>,
 }
 
 /// Who wants a lookup's answer.
@@ -25,7 +33,7 @@ pub(super) enum Asker {
 }
 
 impl Lookups {
-    fn of(&mut self, side: Side) -> &mut VecDeque<(Asker, NextHop)> {
+    fn of(&mut self, side: Side) -> &mut VecDeque<Lookup> {
         match side {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
@@ -33,9 +41,9 @@ impl Lookups {
     }
     /// A leg is in another call, and asks there.
     fn forget(&mut self, leg: &Text) {
-        for (asker, _) in self.a.iter_mut().chain(&mut self.b) {
-            if matches!(asker, Asker::Leg(known) if known == leg) {
-                *asker = Asker::Departed;
+        for lookup in self.a.iter_mut().chain(&mut self.b) {
+            if matches!(&lookup.asker, Asker::Leg(known) if known == leg) {
+                lookup.asker = Asker::Departed;
             }
         }
     }
@@ -47,11 +55,18 @@ impl Call {
         self.lookups.forget(&dialog.call_id);
         self.adoption.departs(dialog);
     }
-    pub(super) fn look_up(&mut self, side: Side, asker: Asker, hop: NextHop) {
+    pub(super) fn look_up(&mut self, side: Side, asker: Asker, hop: NextHop, came: Option<Source>) {
         let queue = self.lookups.of(side);
-        queue.push_back((asker, hop.clone()));
+        queue.push_back(Lookup { asker, hop, came });
         if queue.len() == 1 {
-            self.put(Output::Lookup(side, hop));
+            self.ask_for(side);
+        }
+    }
+    /// Asks for the first that waits.
+    fn ask_for(&mut self, side: Side) {
+        if let Some(Lookup { hop, came, .. }) = self.lookups.of(side).front() {
+            let output = Output::Lookup(side, hop.clone(), *came);
+            self.put(output);
         }
     }
 
@@ -61,13 +76,10 @@ impl Call {
         targets: Result<Vec<Target>, LookupError>,
         env: &mut Env<'_>,
     ) {
-        let queue = self.lookups.of(side);
-        let Some((asker, _)) = queue.pop_front() else {
+        let Some(Lookup { asker, .. }) = self.lookups.of(side).pop_front() else {
             return tracing::debug!("targets that nobody asked for");
         };
-        if let Some((_, hop)) = queue.front().cloned() {
-            self.put(Output::Lookup(side, hop));
-        }
+        self.ask_for(side);
         match asker {
             Asker::Setup => self.dial_targets(targets, env),
             Asker::Departed => tracing::debug!("targets for a leg that has left"),

@@ -362,6 +362,7 @@ impl Call {
                     (Place::Former, _) => tracing::debug!(?signal, "a former attempt says"),
                 },
                 LegOutput::Closed => member.closed = true,
+                LegOutput::Reopened => member.closed = false,
                 other => self.pass(index, other),
             }
         }
@@ -378,13 +379,12 @@ impl Call {
             LegOutput::Invited(key, uri) => self.put(Output::Invited(key, uri)),
             LegOutput::Tombstone(key, transmit) => self.put(Output::Tombstone(key, transmit)),
             LegOutput::Lookup(hop) => {
-                // Where a caller is, is where it came from; whom we called is looked up like any callee.
-                let asked = if leg.has_called() { Side::B } else { side };
+                let came = leg.came();
                 let asker = Asker::Leg(leg.call_id().clone());
-                self.look_up(asked, asker, hop);
+                self.look_up(side, asker, hop, came);
             }
             // Handled by the caller.
-            LegOutput::Signal(_) | LegOutput::Closed => {}
+            LegOutput::Signal(_) | LegOutput::Closed | LegOutput::Reopened => {}
         }
     }
 }

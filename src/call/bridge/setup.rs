@@ -202,7 +202,7 @@ impl Call {
         self.record.tries(route.target.as_text().clone());
         self.current = Some(route);
         self.phase = Phase::LookingUp;
-        self.look_up(Side::B, Asker::Setup, hop);
+        self.look_up(Side::B, Asker::Setup, hop, None);
     }
 
     /// The first hop's addresses are known.

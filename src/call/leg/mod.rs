@@ -46,7 +46,7 @@ use crate::sip::{
     Message, Method, Text, Uri,
     auth::Credentials,
     dialog::Dialog,
-    routing::{Destination, DialogKey, NextHop, Own, Target, TransactionKey},
+    routing::{Destination, DialogKey, NextHop, Own, Source, Target, TransactionKey},
     timers::Timers,
 };
 use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Instant};
@@ -88,6 +88,8 @@ pub enum LegOutput {
     Tombstone(TransactionKey, Transmit),
     /// Over: no timer left, nothing to send. Messages that still come may be given to it; it answers them without waiting.
     Closed,
+    /// After all not over: something came that it answers with a request, whose repetitions it waits for.
+    Reopened,
 }
 
 /// What a request of ours is for.
@@ -148,10 +150,10 @@ const fn is_last_word(signal: &Signal) -> bool {
 #[derive(Debug)]
 pub struct Leg {
     side: Side,
-    /// We called its peer: the Call-ID is ours.
-    has_called: bool,
     profile: Arc<Profile>,
     account: Option<Account>,
+    /// Where the INVITE of its peer came from; `None`: we called it.
+    came: Option<Source>,
     /// Whose connection its requests go by.
     own: Option<Own>,
     out: VecDeque<LegOutput>,
@@ -350,7 +352,12 @@ impl Leg {
     }
     /// Whether we called its peer; otherwise its peer called us.
     pub fn has_called(&self) -> bool {
-        self.has_called
+        self.came.is_none()
+    }
+    /// Where its peer called from; `None`: we called it. Whoever is found in DNS is reached by any way that leads there, a caller by
+    /// the one that it came by: over its connection where it has one, and from the address of ours that it chose.
+    pub fn came(&self) -> Option<Source> {
+        self.came
     }
     /// Which side.
     pub fn side(&self) -> Side {
@@ -390,7 +397,11 @@ impl Leg {
             && !self.outbound.iter().any(Outbound::is_open)
             && !self.inbound.iter().any(Inbound::is_open)
             && !self.acks.is_waiting();
-        if over && !self.closed {
+        // What came late is answered without waiting, but a request of ours is not given up before it is answered.
+        if self.closed && self.outbound.iter().any(Outbound::is_open) {
+            self.closed = false;
+            self.out.push_back(LegOutput::Reopened);
+        } else if over && !self.closed {
             self.closed = true;
             let graves: Vec<_> = self.inbound.iter().filter_map(Inbound::tombstone).collect();
             self.out.extend(graves);

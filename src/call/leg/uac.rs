@@ -99,7 +99,7 @@ impl Leg {
             .min(profile.timers.unanswered);
         let mut leg = Self {
             side,
-            has_called: true,
+            came: None,
             offers: Offers::begin(position),
             reliable: Reliable::default(),
             local_ip: targets.first().map(|target| target.local),

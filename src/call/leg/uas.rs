@@ -103,7 +103,7 @@ impl Leg {
         };
         let mut leg = Self {
             side,
-            has_called: false,
+            came: Some(from.source),
             offers: Offers::begin(position),
             reliable,
             contact: Some(from.contact.clone()),

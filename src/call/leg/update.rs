@@ -324,7 +324,7 @@ impl Leg {
         self.session.refused(status, env.now);
         match status {
             Status::REQUEST_PENDING if !withdrawn && self.offers.glares < MAX_GLARES => {
-                let pause = pause(self.has_called, env);
+                let pause = pause(self.has_called(), env);
                 self.offer_again(at, env.now + pause);
             }
             Status::SERVER_INTERNAL_ERROR

@@ -7,7 +7,7 @@ use crate::{
     server::{orders::Control, redact::Redacted, retained, standalone::reply},
     sip::{
         Message,
-        routing::{NextHop, TransactionKey},
+        routing::{NextHop, Source, TransactionKey},
     },
 };
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl CallTask {
             while let Some(output) = self.call.poll_output() {
                 match output {
                     Output::Transmit(side, transmit) => self.transmit(side, transmit),
-                    Output::Lookup(side, hop) => self.look_up(side, hop),
+                    Output::Lookup(side, hop, came) => self.look_up(side, hop, came),
                     Output::Media(command) => self.media(command),
                     Output::Handshake(command) => {
                         self.handshakes
@@ -98,9 +98,7 @@ impl CallTask {
         }
         self.seat.net.send(transmit);
     }
-    fn look_up(&mut self, side: Side, hop: NextHop) {
-        // Leg A has chosen which address of ours it speaks to.
-        let came = (side == Side::A).then_some(self.remains.invite.source);
+    fn look_up(&mut self, side: Side, hop: NextHop, came: Option<Source>) {
         if let Some(found) = self.seat.net.resolve_now(&hop, came.as_ref()) {
             self.replies.push_back(Input::Targets(side, found));
             return;

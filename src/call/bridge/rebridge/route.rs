@@ -128,7 +128,7 @@ impl Call {
         if let Some(rebridge) = &mut self.rebridge {
             rebridge.route = Some(route);
         }
-        self.look_up(Side::B, Asker::Guest, hop);
+        self.look_up(Side::B, Asker::Guest, hop, None);
     }
 
     /// Who the party of a side is, and as whom it knows the other one.

@@ -302,7 +302,8 @@ impl Passage {
                     | LegOutput::Dialog(_)
                     | LegOutput::Invited(..)
                     | LegOutput::Signal(_)
-                    | LegOutput::Closed => {}
+                    | LegOutput::Closed
+                    | LegOutput::Reopened => {}
                 }
             }
         }

@@ -180,6 +180,28 @@ fn an_ack_finds_the_invite_of_its_own_fork_whatever_other_forks_have_numbered_th
 }
 
 #[test]
+fn a_fork_that_answers_when_all_is_over_gets_a_bye_that_is_repeated() {
+    let mut one = One::dial();
+    let invite = one.last(&Method::Invite);
+    let contact = [("Contact", "<sip:b@192.0.2.9>")];
+    one.hear(reply(&invite, 200, "winner", &contact, Some(&sdp(2))));
+    one.tell(Signal::Hangup(Cause::bye(Origin::LegA)));
+    let bye = one.last(&Method::Bye);
+    one.hear(reply(&bye, 200, "", &[], None));
+    assert!(one.closed && one.leg.poll_timeout().is_none());
+    one.sent.clear();
+    one.hear(reply(&invite, 200, "late", &contact, Some(&sdp(3))));
+    assert!(!one.closed, "its BYE may be lost");
+    one.run(1_600);
+    let bye = one.last(&Method::Bye);
+    assert_eq!(one.take(), ["ACK", "BYE", "BYE", "BYE"]);
+    one.hear(reply(&bye, 200, "late", &[], None));
+    assert!(one.closed && one.leg.poll_timeout().is_none());
+    one.run(40_000);
+    assert_eq!(one.take(), Vec::<String>::new());
+}
+
+#[test]
 fn the_bye_of_a_fork_that_lost_has_a_number_that_its_prack_had_not() {
     let mut one = One::dial();
     let invite = one.last(&Method::Invite);

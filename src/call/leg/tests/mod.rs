@@ -196,6 +196,10 @@ impl One {
                     assert!(!self.closed, "closed once");
                     self.closed = true;
                 }
+                LegOutput::Reopened => {
+                    assert!(self.closed, "open already");
+                    self.closed = false;
+                }
             }
         }
     }
