@@ -163,8 +163,8 @@ pub enum Input {
 pub enum Output {
     /// Send this.
     Transmit(Side, Transmit),
-    /// Resolve this next hop (RFC 3263); answered by [`Input::Targets`], for literals at once. Who has called us, and from where, is
-    /// to be found there.
+    /// Resolve this next hop (RFC 3263); answered by [`Input::Targets`], for literals at once. With where it called us from,
+    /// if it did: by that way it is to be reached.
     Lookup(Side, NextHop, Option<Source>),
     /// Ask the application; answered by [`Input::Verdict`].
     Ask(Question),
