@@ -1,7 +1,8 @@
 //! Acceptance #5: ClientHellos of strangers at every media port, and genuine handshakes among them, on real sockets.
 //!
 //! 200 handshakes among strangers from elsewhere, half as many among the worse kind; `FLOOD_HANDSHAKES=1000 cargo test --test flood
-//! -- --nocapture` for the whole row. A call has half a second for its handshake, then it is hung up.
+//! -- --nocapture` for the whole row. A handshake has as long as its messages may be repeated: where ports are flooded, and on a
+//! machine that had something else to do, one gets lost.
 
 #![expect(
     clippy::disallowed_methods,
@@ -137,7 +138,7 @@ fn shake_hands_among(strangers: &[Ipv4Addr], share: u64) {
             "--media",
             "dtls-plain",
             "--hold",
-            "0.5",
+            "0.1",
             "--settle",
             "0",
             "--rate",
@@ -181,7 +182,8 @@ fn shake_hands_among(strangers: &[Ipv4Addr], share: u64) {
     };
     // The strangers complete none.
     assert_eq!(gauge("dtls-completed="), handshakes, "{gauges}");
-    eprintln!("{rate} ClientHellos/s at each of {PORTS} ports: {gauges}");
+    let to_keys = &summary["to_keys_ms"];
+    eprintln!("{rate} ClientHellos/s at each of {PORTS} ports, keys after (ms) {to_keys}: {gauges}");
 }
 
 #[test]

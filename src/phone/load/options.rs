@@ -30,7 +30,7 @@ pub struct Options {
     /// Calls in all
     #[arg(long, default_value_t = 1_000)]
     pub(super) calls: u32,
-    /// Seconds from the answer to the end of a call
+    /// Seconds from the answer to the end of a call; with DTLS and ZRTP from when there are keys
     #[arg(long, default_value_t = 10.0, value_parser = not_negative)]
     pub(super) hold: f64,
     /// The most calls at one time; beyond it, new ones wait

@@ -26,6 +26,9 @@ pub(super) struct Summary {
     /// From INVITE to 180 and to 200, in milliseconds.
     pub(super) to_ringing_ms: Quantiles,
     pub(super) to_answer_ms: Quantiles,
+    /// From 200 to the caller's keys, in steps of 20 ms; only where its media agree on them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) to_keys_ms: Option<Quantiles>,
     /// Messages sent again by the phones, and by the server.
     pub(super) retransmissions: Again,
     /// What the phones objected to in the server's messages; the first few of them.

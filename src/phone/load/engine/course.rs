@@ -67,7 +67,7 @@ impl Engine {
                 self.summary.answered += 1;
                 self.up += 1;
                 self.summary.most_at_once = self.summary.most_at_once.max(self.up);
-                call.answered = true;
+                call.answered = Some(now);
                 let agreed = match self.run.media {
                     Media::Signalling => Ok(None),
                     _ => Described::read(&body.unwrap_or_default())
@@ -75,30 +75,29 @@ impl Engine {
                 };
                 match agreed {
                     Ok(agreed) => {
+                        let mut next = (now + self.run.hold, Wake::HangUp);
                         if let (Some(deck), Some(line), Some(agreed)) = (&self.deck, call.caller.line, agreed)
                         {
                             let us = Voice {
                                 call: number,
                                 side: Side::Caller,
                             };
+                            // Where keys come after the answer, it is from then on that the call is held.
                             let later = self.run.media.agrees();
                             let told = deck.agree(line, us, agreed).and_then(|()| match later {
                                 true => Ok(()),
                                 false => deck.talk(line, true),
                             });
-                            if later {
-                                self.wakes.push(Reverse((now + LOOK, number, Wake::Speak)));
-                            }
+                            next = match later {
+                                true => (now + LOOK, Wake::Speak),
+                                false => (now + self.run.hold, Wake::Quiet),
+                            };
                             if let Err(error) = told {
                                 call.outcome = Some(Err(error.to_string()));
                             }
                         }
-                        let wake = if self.deck.is_some() {
-                            Wake::Quiet
-                        } else {
-                            Wake::HangUp
-                        };
-                        self.wakes.push(Reverse((now + self.run.hold, number, wake)));
+                        let (at, wake) = next;
+                        self.wakes.push(Reverse((at, number, wake)));
                     }
                     Err(error) => {
                         call.outcome = Some(Err(error.to_string()));
@@ -168,8 +167,9 @@ impl Engine {
     pub(super) fn close(&mut self, call: &mut Call) {
         call.closed = true;
         self.open -= 1;
-        self.up -= u32::from(call.answered);
-        let planned = call.answered == (call.fate == Fate::Answered) || call.fate == Fate::Cancelled;
+        self.up -= u32::from(call.answered.is_some());
+        let planned =
+            call.answered.is_some() == (call.fate == Fate::Answered) || call.fate == Fate::Cancelled;
         match call.outcome.take() {
             Some(Ok(())) if planned => *self.summary.as_planned.entry(call.fate.name()).or_default() += 1,
             Some(Err(reason)) => *self.summary.failed.entry(reason).or_default() += 1,

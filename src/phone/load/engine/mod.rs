@@ -29,6 +29,8 @@ const EARLY_CANCEL: Duration = Duration::from_millis(5);
 const LOOK: Duration = Duration::from_millis(20);
 /// When a phone has its keys, so has the server; its relay a moment later.
 const KEYED: Duration = Duration::from_millis(200);
+/// Who has no keys so long after the answer gets none: phones give their handshakes up by then.
+const KEYLESS: Duration = Duration::from_secs(11);
 /// Faults that are kept word by word.
 const FAULTS: usize = 20;
 
@@ -63,9 +65,7 @@ struct Call {
     placed: Instant,
     caller: Half,
     callee: Option<Half>,
-    answered: bool,
-    /// Where keys come after the answer: whether both were told to speak, or will not be any more.
-    spoke: bool,
+    answered: Option<Instant>,
     /// What is to be told of it, once it is known.
     outcome: Option<Result<(), String>>,
     /// Whether it was ended by us, as planned.
@@ -100,6 +100,7 @@ pub(super) struct Engine {
     wakes: BinaryHeap<Reverse<(Instant, u32, Wake)>>,
     ringing: Vec<Duration>,
     answering: Vec<Duration>,
+    keying: Vec<Duration>,
     heard: Tally,
     sent: u64,
     reports: u32,
@@ -138,6 +139,7 @@ impl Engine {
             wakes: BinaryHeap::new(),
             ringing: Vec::new(),
             answering: Vec::new(),
+            keying: Vec::new(),
             heard: Tally::default(),
             sent: 0,
             reports: 0,
@@ -275,24 +277,31 @@ impl Engine {
                 if let Some(deck) = &self.deck {
                     self.keyed.extend(deck.keyed.try_iter().map(|line| (line, now)));
                 }
-                if call.spoke || call.closed {
+                let Some(answered) = call.answered.filter(|_| !call.closed) else {
                     return;
-                }
+                };
                 let keyed = call.caller.line.and_then(|line| self.keyed.get(&line));
-                if keyed.is_none_or(|since| now - *since < KEYED) {
-                    return self.wakes.push(Reverse((now + LOOK, number, Wake::Speak)));
-                }
-                call.spoke = true;
-                for half in std::iter::once(&call.caller).chain(&call.callee) {
-                    if let (Some(deck), Some(line)) = (&self.deck, half.line) {
-                        let _ = deck.talk(line, true);
+                match keyed {
+                    Some(since) if now - *since >= KEYED => {
+                        self.keying.push(*since - answered);
+                        for half in std::iter::once(&call.caller).chain(&call.callee) {
+                            if let (Some(deck), Some(line)) = (&self.deck, half.line) {
+                                let _ = deck.talk(line, true);
+                            }
+                        }
+                        self.wakes
+                            .push(Reverse((now + self.run.hold, number, Wake::Quiet)));
                     }
+                    None if now - answered >= KEYLESS => {
+                        let name = call.fate.name();
+                        call.outcome
+                            .get_or_insert_with(|| Err(format!("{name}: no keys were agreed on")));
+                        self.wakes.push(Reverse((now, number, Wake::HangUp)));
+                    }
+                    _ => return self.wakes.push(Reverse((now + LOOK, number, Wake::Speak))),
                 }
             }
             (Wake::Quiet, _) => {
-                if self.run.media.agrees() && !std::mem::replace(&mut call.spoke, true) {
-                    call.outcome = Some(Err(format!("{}: no keys were agreed on", call.fate.name())));
-                }
                 for half in std::iter::once(&call.caller).chain(&call.callee) {
                     if let (Some(deck), Some(line)) = (&self.deck, half.line) {
                         let _ = deck.talk(line, false);
@@ -354,6 +363,8 @@ impl Engine {
         }
         self.summary.to_ringing_ms = Quantiles::of(std::mem::take(&mut self.ringing));
         self.summary.to_answer_ms = Quantiles::of(std::mem::take(&mut self.answering));
+        let agrees = self.run.media.agrees();
+        self.summary.to_keys_ms = agrees.then(|| Quantiles::of(std::mem::take(&mut self.keying)));
         self.summary
     }
 }
