@@ -238,8 +238,14 @@ impl Agent {
     }
     /// Does something, now or as soon as it may.
     pub fn act(&mut self, sim: &mut Sim, act: Act) {
+        if self.gone {
+            return;
+        }
         match act {
-            Act::Vanish => self.gone = true,
+            Act::Vanish => {
+                self.gone = true;
+                return;
+            }
             // Too late: then hanging up is what is meant.
             Act::Cancel if self.phase == Phase::Up => self.todo.push_back(Act::Bye),
             Act::Cancel => self.cancel(sim),
@@ -249,7 +255,7 @@ impl Agent {
     }
     /// Hangs up as soon as it may, and does nothing else before.
     pub fn leave(&mut self, sim: &mut Sim) {
-        if self.todo.front() != Some(&Act::Bye) {
+        if !self.gone && self.todo.front() != Some(&Act::Bye) {
             self.todo.push_front(Act::Bye);
             self.go_on(sim);
         }
