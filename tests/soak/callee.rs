@@ -34,8 +34,8 @@ impl Callee {
         thread::spawn(move || serve(party, &shared));
         Self { address, roles }
     }
-    /// Calls that it has placed because it was told to, and how many of them were answered.
-    pub(crate) fn placed(&self) -> (usize, usize) {
+    /// Calls that it has placed because it was told to, how many of them were answered, and how many the server did not take.
+    pub(crate) fn placed(&self) -> (usize, usize, usize) {
         let roles = self.roles.lock().expect("it does not panic with it");
         roles.transferee.placed()
     }

@@ -1,12 +1,13 @@
 //! The party that calls: many calls at once over UDP, some one by one over connections of their own.
 
 use crate::{
+    done::{Done, is_late},
     party::{Heard, Party, fresh},
     server::Server,
 };
 use std::{
     collections::HashMap,
-    fmt, thread,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,80 +15,8 @@ use std::{
 const AT_ONCE: usize = 150;
 /// Of so many calls one goes over TCP.
 const OVER_TCP: usize = 20;
-
-/// How calls ended.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Done {
-    pub(crate) answered: usize,
-    rejected: usize,
-    cancelled: usize,
-    timed_out: usize,
-    /// Answered, then held, resumed with video, and ended.
-    pub(crate) changed: usize,
-    /// Answered, and then the caller was never heard of again.
-    pub(crate) vanished: usize,
-    /// Answered, and then the callee was sent on to somebody who answered, or who did not want to.
-    pub(crate) transferred: usize,
-    pub(crate) not_transferred: usize,
-    /// How often the server hung up on who had asked for a transfer: it does so where it executes it. No calls of their own.
-    pub(crate) seen_off: usize,
-}
-
-impl Done {
-    pub(crate) fn total(&self) -> usize {
-        self.up() + self.rejected + self.cancelled + self.timed_out
-    }
-    /// Those that were answered.
-    pub(crate) fn up(&self) -> usize {
-        self.answered + self.changed + self.vanished + self.transferred + self.not_transferred
-    }
-    pub(crate) fn each_kind_happened(&self) -> bool {
-        let counts = [
-            self.answered,
-            self.rejected,
-            self.cancelled,
-            self.timed_out,
-            self.changed,
-            self.vanished,
-            self.transferred,
-            self.not_transferred,
-            self.seen_off,
-        ];
-        counts.iter().all(|count| *count > 0)
-    }
-    fn add(&mut self, other: Self) {
-        self.transferred += other.transferred;
-        self.not_transferred += other.not_transferred;
-        self.seen_off += other.seen_off;
-        self.changed += other.changed;
-        self.vanished += other.vanished;
-        self.answered += other.answered;
-        self.rejected += other.rejected;
-        self.cancelled += other.cancelled;
-        self.timed_out += other.timed_out;
-    }
-}
-
-impl fmt::Display for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            answered,
-            rejected,
-            cancelled,
-            timed_out,
-            changed,
-            vanished,
-            transferred,
-            not_transferred,
-            seen_off,
-        } = self;
-        write!(
-            f,
-            "{answered} answered, {changed} held and with video, {vanished} with a caller that was gone, {transferred} \
-             transferred ({seen_off} BYEs to who asked for it), {not_transferred} to one who refused, {rejected} rejected, {cancelled} cancelled, {timed_out} timed out"
-        )
-    }
-}
+/// How long nobody calls who was told that the server does not keep up: its `Retry-After`.
+const AWAY: Duration = Duration::from_secs(1);
 
 /// What a call is to become, by its number.
 fn kind(number: usize) -> &'static str {
@@ -130,8 +59,7 @@ pub(crate) fn run(server: &Server, calls: usize, rate: f64) -> Done {
     let mut caller = Caller::new(Party::udp("127.0.0.1", udp));
     let mut next = 0;
     while next < calls - over_tcp || !caller.open.is_empty() {
-        let due = |next: usize| began.elapsed().as_secs_f64() * rate >= next as f64;
-        while next < calls - over_tcp && caller.open.len() < AT_ONCE && due(next) {
+        while next < calls - over_tcp && caller.open.len() < AT_ONCE && caller.is_due(next, rate) {
             caller.place(next);
             next += 1;
         }
@@ -151,9 +79,9 @@ struct Call {
     encrypted: bool,
     /// What waits for an answer, and since when it was last sent.
     asked: Option<(String, Instant)>,
-    /// Of a transfer: what answered the INVITE, and whether the end of it was told.
+    /// Of a transfer: what answered the INVITE, and what it came to, once that was told.
     answer: Option<Heard>,
-    told: bool,
+    told: Option<u16>,
 }
 
 struct Caller {
@@ -163,6 +91,9 @@ struct Caller {
     /// Since when nothing came.
     silence: Instant,
     repeated: Instant,
+    /// Since when it calls, and until when it does not because the server does not keep up. What is missed is not made up for.
+    began: Instant,
+    away: Option<Instant>,
 }
 
 impl Caller {
@@ -173,6 +104,21 @@ impl Caller {
             done: Done::default(),
             silence: Instant::now(),
             repeated: Instant::now(),
+            began: Instant::now(),
+            away: None,
+        }
+    }
+    /// Whether it is time for the call of this number.
+    fn is_due(&self, number: usize, rate: f64) -> bool {
+        let away = self.away.is_some_and(|until| Instant::now() < until);
+        !away && self.began.elapsed().as_secs_f64() * rate >= number as f64
+    }
+    /// The server does not keep up.
+    fn stay_away(&mut self) {
+        let now = Instant::now();
+        if self.away.is_none_or(|until| until <= now) {
+            self.away = Some(now + AWAY);
+            self.began += AWAY;
         }
     }
     fn place(&mut self, number: usize) {
@@ -191,7 +137,7 @@ impl Caller {
             invited: 1,
             encrypted,
             answer: None,
-            told: false,
+            told: None,
         };
         self.open.insert(call_id, call);
     }
@@ -244,7 +190,7 @@ impl Caller {
         }
         if heard.0.starts_with("BYE ") {
             // A transfer that the server has executed: who asked for it is seen off, while it goes by itself.
-            if let Some(call) = self.open.get(&call_id).filter(|call| !call.told) {
+            if let Some(call) = self.open.get(&call_id).filter(|call| call.told.is_none()) {
                 let (kind, age, asked) = (call.kind, call.placed.elapsed(), &call.asked);
                 panic!("hung up on: {kind}, placed {age:?} ago, {asked:?}\n{}", heard.0);
             }
@@ -309,16 +255,22 @@ impl Caller {
                     ("cancel", 487) => self.done.cancelled += 1,
                     // On a busy machine others than those that should may be too late.
                     (_, 408 | 480) => self.done.timed_out += 1,
+                    (_, 503) => self.done.shed += 1,
                     _ => panic!("{kind}: {}", heard.0),
                 }
                 self.open.remove(&call_id);
+                if status == 503 {
+                    self.stay_away();
+                }
             }
             ("BYE", 200) => {
-                match call.kind {
-                    "answer-change" => self.done.changed += 1,
-                    "answer-transfer" => self.done.transferred += 1,
-                    "answer-transfer-in-vain" => self.done.not_transferred += 1,
-                    _ => self.done.answered += 1,
+                match (call.kind, call.told) {
+                    ("answer-change", _) => self.done.changed += 1,
+                    (_, None) => self.done.answered += 1,
+                    ("answer-transfer", Some(200)) => self.done.transferred += 1,
+                    ("answer-transfer-in-vain", Some(486)) => self.done.not_transferred += 1,
+                    (_, Some(status)) if is_late(status) => self.done.transferred_late += 1,
+                    (kind, Some(status)) => panic!("{kind}: {status}"),
                 }
                 self.open.remove(&call_id);
             }
@@ -328,21 +280,14 @@ impl Caller {
                 let Some(answer) = &call.answer else {
                     panic!("news that nobody asked for: {}", heard.0);
                 };
-                let status = match call.kind {
-                    "answer-transfer" => "200",
-                    _ => "486",
-                };
                 let news = heard.0.split_once("\r\n\r\n").expect("a body").1;
-                if news.starts_with("SIP/2.0 1") || call.told {
+                let status = news.split(' ').nth(1).and_then(|code| code.parse().ok());
+                let status = status.expect("the status line that the target answered with");
+                if status < 200 || call.told.is_some() {
                     return;
                 }
-                assert!(
-                    news.starts_with(&format!("SIP/2.0 {status} ")),
-                    "{}: {news}",
-                    call.kind
-                );
                 // What became of it is told once; the transferor goes.
-                call.told = true;
+                call.told = Some(status);
                 let bye = self.party.within("BYE", 3, answer);
                 self.party.send(&bye);
                 call.asked = ask(bye);

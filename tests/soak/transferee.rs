@@ -12,6 +12,8 @@ pub(crate) struct Transferee {
     transfers: HashMap<String, Transfer>,
     /// The Call-ID of the call that a transfer leads to, and of the one that it was asked for in.
     calls: HashMap<String, String>,
+    /// How many of those the server did not take, because it did not keep up.
+    shed: usize,
 }
 
 struct Transfer {
@@ -76,6 +78,7 @@ impl Transferee {
                 let invite = transfer.invite.clone();
                 party.ack_failure(&invite, heard);
                 if transfer.asked.remove("INVITE").is_some() {
+                    self.shed += usize::from(status == 503);
                     let line = heard.start().to_owned() + "\r\n";
                     transfer.end(party, &line);
                 }
@@ -101,10 +104,10 @@ impl Transferee {
             }
         }
     }
-    /// Calls that it has placed, and how many of them were answered.
-    pub(crate) fn placed(&self) -> (usize, usize) {
+    /// Calls that it has placed, how many of them were answered, and how many the server did not take.
+    pub(crate) fn placed(&self) -> (usize, usize, usize) {
         let answered = self.transfers.values().filter(|transfer| transfer.hung_up);
-        (self.calls.len(), answered.count())
+        (self.calls.len(), answered.count(), self.shed)
     }
 }
 
