@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -25,9 +26,14 @@ impl Drop for Daemon {
     }
 }
 
+/// One that nobody else is given meanwhile: a daemon takes it when its data are laid out, seconds later. So it is none of those that
+/// the kernel hands out (from 32768), and each is tried once.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let next = || std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed).into());
+    let mut tried = (0..10_000).map(|_| 12_000 + (next() % 10_000) as u16);
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    tried.find(free).expect("a free port")
 }
 
 /// A folder that the daemon's own user may use.
