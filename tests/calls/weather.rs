@@ -40,7 +40,12 @@ fn play(seed: u64, tally: &mut Tally) -> Result<(), String> {
             plan.hang_up(&mut stage, by);
             stage.sim.now + T1_64
         }
-        _ => stage.sim.now + plan.ends_within(),
+        Fate::Answered(End::Vanished(_, at)) => {
+            let began = stage.sim.now;
+            stage.run(at);
+            began + plan.ends_within(stage.caller.phase == Phase::Up)
+        }
+        _ => stage.sim.now + plan.ends_within(true),
     };
     // The last leg to hear of it has 64*T1 for its BYE.
     stage.run_until(end + T1_64 + SLACK);

@@ -282,19 +282,19 @@ impl Plan {
             }
         }
     }
-    /// By when the first leg knows that it is over, at the latest.
-    pub(super) fn ends_within(&self) -> Duration {
+    /// By when the first leg knows that it is over, at the latest; of a call whose caller had its answer before anybody was gone, or not.
+    pub(super) fn ends_within(&self, answered: bool) -> Duration {
         // Each dead address costs the time of a transaction.
         let door = T1_64 * self.greetings.len() as u32;
         door + match self.fate {
             Fate::Answered(End::Settled(_)) => unreachable!("its end is when it has come to rest"),
             // An offer may be open, that waits for 120 s.
             Fate::Answered(End::Abrupt(_, at)) => at + T1_64,
-            Fate::Answered(End::Vanished(_, at)) => at + Duration::from_secs(90) + T1_64,
+            Fate::Answered(End::Vanished(_, at)) if answered => at + Duration::from_secs(90) + T1_64,
             Fate::Refused(_) => Duration::from_secs(3) + T1_64,
             Fate::Cancelled(at) => at + 2 * T1_64,
             // And then its CANCEL (RFC 3261 §9.1).
-            Fate::Unanswered => Duration::from_secs(240) + 2 * T1_64,
+            Fate::Unanswered | Fate::Answered(End::Vanished(..)) => Duration::from_secs(240) + 2 * T1_64,
         }
     }
     /// Prints what crossed the wires.
@@ -308,7 +308,7 @@ impl Plan {
             plan.hang_up(&mut stage, by);
             stage.run(2 * T1_64 + SLACK);
         } else {
-            stage.run(plan.ends_within() + T1_64 + SLACK);
+            stage.run(plan.ends_within(false) + T1_64 + SLACK);
         }
         println!("{}", stage.sim.ladder());
         println!("{:#?}", stage.sim.summary);
