@@ -64,8 +64,9 @@ fn nothing_is_left_of_many_short_calls() {
     let records = folder.path().join("cdr.jsonl");
     let callee = Callee::start();
     let proxy = format!("sip:{}", callee.address);
+    // No call lasts that long without packets but those whose caller is gone; virtual machines have stood still for five seconds.
     let settings = format!(
-        "max-calls=5000\nunanswered-timeout=1\nno-rtp-timeout=5\ntrusted-hosts=127.0.0.0/8\ncdr-file={}\n",
+        "max-calls=5000\nunanswered-timeout=1\nno-rtp-timeout=20\ntrusted-hosts=127.0.0.0/8\ncdr-file={}\n",
         records.display()
     );
     let server = Server::quiet(&proxy, &settings);
@@ -103,8 +104,11 @@ fn nothing_is_left_of_many_short_calls() {
         "{reloads} reloads; of the transfers {placed} were made by the far end, {executed} by the server"
     );
     assert!(paced.each_kind_happened(), "{paced}");
+    assert!(
+        paced.shed * 10 < paced.taken(),
+        "at half of what it took: {paced}"
+    );
     all.add(paced);
-    assert!(all.shed * 10 < all.taken(), "at half of what it took: {all}");
     assert_eq!(placed_and_answered + executed_and_joined, all.transferred);
     // Of who was not reached in time the INVITE may have been lost.
     let certain = all.transferred + all.not_transferred;
