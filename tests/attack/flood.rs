@@ -125,11 +125,13 @@ fn hear(all: &[(UdpSocket, Vec<u8>, usize)], done: &mut Flooded, is_time: bool) 
 /// The kernel's count of datagrams that did not enter the socket of that address.
 fn lost(server: SocketAddr) -> u64 {
     let wanted = format!("0100007F:{:04X}", server.port());
-    let table = fs::read_to_string("/proc/net/udp").expect("Linux");
-    let line = table
-        .lines()
-        .find(|line| line.split_whitespace().nth(1) == Some(&wanted));
-    line.and_then(|line| line.split_whitespace().last())
-        .and_then(|word| word.parse().ok())
-        .expect("the server's socket is listed")
+    // A long table is read in parts: a line moves on from one that is still to be read where others are removed meanwhile.
+    let count = (0..20).find_map(|_| {
+        let table = fs::read_to_string("/proc/net/udp").expect("Linux");
+        let line = table
+            .lines()
+            .find(|line| line.split_whitespace().nth(1) == Some(&wanted))?;
+        line.split_whitespace().last()?.parse().ok()
+    });
+    count.expect("the server's socket is listed")
 }
