@@ -9,27 +9,38 @@ use std::{
 
 /// 64 * T1: after that nobody repeats anything (RFC 3261 §17).
 const LIFE: Duration = Duration::from_secs(32);
-/// How many are kept; beyond it the oldest go early.
-const MOST: usize = 65_536;
+/// How long words are gathered in one yard, and so how much longer than [`LIFE`] some of them may stay.
+const SPAN: Duration = Duration::from_secs(8);
+/// How many words one yard takes: what a table of 8,192 buckets holds.
+const YARD: usize = 7_168;
+/// How many yards there may be; beyond it the oldest goes early.
+const YARDS: usize = 9;
 
-/// Last words by transaction, each for 32 s.
+/// Last words by transaction, each for 32 s and at most 8 s more.
+///
+/// They are kept in yards by age, and a yard goes as a whole. In one table for all, from which each is taken when its time is
+/// over, the slots of those that went are used up sooner or later; it then doubles while somebody waits, although there are no
+/// more in it than before.
 #[derive(Default)]
 pub(super) struct Tombstones {
-    by_key: HashMap<TransactionKey, (Transmit, Instant)>,
-    /// In the order of their expiry. A key that was set again stands here twice.
-    order: VecDeque<(Instant, TransactionKey)>,
+    /// From the oldest to the newest.
+    yards: VecDeque<Yard>,
+}
+
+/// The words of some seconds.
+struct Yard {
+    opened: Instant,
+    last: Instant,
+    words: HashMap<TransactionKey, Transmit>,
 }
 
 impl Tombstones {
+    /// How many there are. Words that replace older ones of the same transaction count beside those.
     pub(super) fn len(&self) -> usize {
-        self.by_key.len()
+        self.yards.iter().map(|yard| yard.words.len()).sum()
     }
     pub(super) fn set(&mut self, key: TransactionKey, words: Transmit, now: Instant) {
-        if self.order.len() >= MOST {
-            self.pop();
-        }
-        // Copies of exactly their size: the key is a part of the whole request, and 32 s at 300 calls a second are
-        // 20,000 of them.
+        // Copies of exactly their size: both are parts of whole messages, and 32 s at 300 calls a second are 20,000 of them.
         let key = TransactionKey {
             branch: key.branch.detached(),
             sent_by: key.sent_by.detached(),
@@ -39,39 +50,39 @@ impl Tombstones {
             bytes: Bytes::copy_from_slice(&words.bytes),
             ..words
         };
-        let expiry = now + LIFE;
-        // A key cut out of a message would keep the whole of it.
-        let key = TransactionKey {
-            branch: key.branch.detached(),
-            sent_by: key.sent_by.detached(),
-            method: key.method,
-        };
-        self.by_key.insert(key.clone(), (words, expiry));
-        self.order.push_back((expiry, key));
+        let yard = self.open_at(now);
+        yard.last = now;
+        yard.words.insert(key, words);
+    }
+    /// The newest yard, as long as it takes more.
+    fn open_at(&mut self, now: Instant) -> &mut Yard {
+        let takes = |yard: &Yard| yard.words.len() < YARD && now < yard.opened + SPAN;
+        if !self.yards.back().is_some_and(takes) {
+            if self.yards.len() >= YARDS {
+                self.yards.pop_front();
+            }
+            // As many as in the last seconds are to be expected.
+            let room = self.yards.back().map_or(0, |yard| yard.words.len());
+            self.yards.push_back(Yard {
+                opened: now,
+                last: now,
+                words: HashMap::with_capacity(room),
+            });
+        }
+        let newest = self.yards.len() - 1;
+        &mut self.yards[newest]
     }
     pub(super) fn find(&self, key: &TransactionKey) -> Option<&Transmit> {
-        self.by_key.get(key).map(|(words, _)| words)
+        self.yards.iter().rev().find_map(|yard| yard.words.get(key))
     }
-    /// When the next one goes.
+    /// When the next ones go.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.order.front().map(|(expiry, _)| *expiry)
+        self.yards.front().map(|yard| yard.last + LIFE)
     }
     /// Forgets those whose time is over.
     pub(super) fn expire(&mut self, now: Instant) {
         while self.next().is_some_and(|expiry| expiry <= now) {
-            self.pop();
-        }
-        if self.order.is_empty() {
-            // After a storm the room is given back.
-            self.order.shrink_to(1024);
-            self.by_key.shrink_to(1024);
-        }
-    }
-    fn pop(&mut self) {
-        if let Some((expiry, key)) = self.order.pop_front()
-            && self.by_key.get(&key).is_some_and(|(_, last)| *last == expiry)
-        {
-            self.by_key.remove(&key);
+            self.yards.pop_front();
         }
     }
 }
@@ -121,13 +132,35 @@ mod tests {
     }
 
     #[test]
+    fn words_stay_as_long_as_they_must_and_little_longer_however_many_follow() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut stones = Tombstones::default();
+        let mut most = 0;
+        for at in 0..600 {
+            let now = start + at * second;
+            stones.expire(now);
+            for branch in 0..700 {
+                stones.set(key(at as usize * 1_000 + branch), words("200"), now);
+            }
+            most = most.max(stones.len());
+            let of = |ago: u32| at.checked_sub(ago).map(|then| key(then as usize * 1_000));
+            assert!(of(31).is_none_or(|key| stones.find(&key).is_some()), "{at}");
+            assert!(of(40).is_none_or(|key| stones.find(&key).is_none()), "{at}");
+        }
+        assert!((32 * 700..=40 * 700).contains(&most), "{most}");
+        let room: usize = stones.yards.iter().map(|yard| yard.words.capacity()).sum();
+        assert!(room <= 5 * YARD, "{room}");
+    }
+
+    #[test]
     fn a_storm_pushes_the_oldest_out() {
         let now = Instant::now();
         let mut stones = Tombstones::default();
-        for branch in 0..MOST + 10 {
+        for branch in 0..YARDS * YARD + 10 {
             stones.set(key(branch), words("200"), now);
         }
-        assert_eq!(stones.len(), MOST);
-        assert!(stones.find(&key(9)).is_none() && stones.find(&key(10)).is_some());
+        assert_eq!(stones.len(), (YARDS - 1) * YARD + 10);
+        assert!(stones.find(&key(YARD - 1)).is_none() && stones.find(&key(YARD)).is_some());
     }
 }

@@ -1,6 +1,9 @@
 //! Who is called, at a port that is always the same, and restarts now and then.
 
-use crate::{GONE, LIFE, party::Heard};
+use crate::{
+    caller::{GONE, LIFE},
+    party::Heard,
+};
 use std::{
     net::{SocketAddr, UdpSocket},
     sync::{
