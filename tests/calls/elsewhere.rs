@@ -85,7 +85,12 @@ fn is_as_it_was(mut scene: Scene, before: &[SocketAddr], status: u16) {
 
 #[test]
 fn it_has_ports_of_its_own_and_those_of_whose_place_it_took_are_given_back() {
-    for mode in [Encryption::None, Encryption::Sdes, Encryption::Zrtp] {
+    for mode in [
+        Encryption::None,
+        Encryption::Sdes,
+        Encryption::DtlsSrtp,
+        Encryption::Zrtp,
+    ] {
         for (come, offerless) in WAYS {
             let mut scene = up(mode);
             let before = ports(&scene);

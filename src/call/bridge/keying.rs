@@ -1,7 +1,7 @@
 //! Key agreements at the media's ports: begun and ended as descriptions say, fed with what the relay hands up, and their
 //! keys given to the relay.
 
-use super::{Call, Cause, Env, Kind, Origin, Output, Phase, Side, StreamId};
+use super::{Call, Cause, Env, Kind, Origin, Output, Phase, Side, StreamId, client_hello};
 use crate::{
     call::{
         CallEvent, Encryption,
@@ -47,6 +47,12 @@ struct Dtls {
 #[derive(Debug, Default)]
 struct Port(Vec<Handshake>);
 
+impl Port {
+    fn is_keyed(&self) -> bool {
+        self.0.iter().any(|handshake| handshake.done)
+    }
+}
+
 #[derive(Debug)]
 struct Handshake {
     id: HandshakeId,
@@ -70,18 +76,6 @@ impl Dtls {
             Component::Rtcp => self.wanted.rtcp,
         }
     }
-}
-
-/// The random of a ClientHello (RFC 6347 §4.2.1) that begins a datagram: who repeats it repeats that handshake, with a
-/// cookie or without; who sends another one begins anew.
-fn hello(datagram: &[u8]) -> Option<[u8; 32]> {
-    // Record header: type, version, epoch, number, length. Handshake header: type, length, number, offset, length.
-    let begins = *datagram.first()? == 22
-        && datagram.get(3..5)? == [0, 0]
-        && *datagram.get(13)? == 1
-        && datagram.get(19..22)? == [0, 0, 0];
-    let random = datagram.get(27..)?.first_chunk()?;
-    begins.then_some(*random)
 }
 
 impl Agreements {
@@ -252,7 +246,7 @@ impl Call {
         let Some(signalled) = signalled else {
             return tracing::debug!("DTLS at the RTCP port of a stream with rtcp-mux");
         };
-        let hello = hello(&bytes).filter(|_| role == Role::Server);
+        let hello = client_hello::random(&bytes).filter(|_| role == Role::Server);
         let port = dtls.port(component);
         // The newest one first: the one before it goes on only to be there while that one is not done.
         let known = port.0.iter().rev().find(|handshake| handshake.with == from);
@@ -260,6 +254,11 @@ impl Call {
             (Some(known), None) => Some(known.id),
             (Some(known), Some(random)) if known.hello == Some(random) => Some(known.id),
             (None, None) => return tracing::trace!("a datagram for no handshake"),
+            // Another association is made by descriptions (RFC 8842 §4). Who is to take this party's place may greet before its
+            // answer is here, and would be asked for the certificate of this one: it greets again.
+            (None, Some(_)) if from != signalled && port.is_keyed() => {
+                return tracing::debug!(%from, "a stranger's ClientHello at a port that has keys");
+            }
             (_, Some(random)) => {
                 // A new one. What it replaces is ended now if it has not come to an end, and else when this one has.
                 let unfinished = |handshake: &Handshake| handshake.with == from && !handshake.done;
@@ -371,28 +370,6 @@ impl Call {
                 ..Cause::of(Kind::NotAcceptable, Origin::Local)
             };
             self.hang_up(None, cause, env);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::hello;
-
-    #[test]
-    fn a_client_hello_is_known_by_its_random() {
-        let mut datagram = vec![22, 254, 255, 0, 0, 0, 0, 0, 0, 0, 1, 0, 60];
-        datagram.extend([1, 0, 0, 48, 0, 1, 0, 0, 0, 0, 0, 48, 254, 253]);
-        datagram.extend([7; 32]);
-        datagram.extend([0; 14]);
-        assert_eq!(hello(&datagram), Some([7; 32]));
-        for (at, octet) in [(0, 23), (4, 1), (13, 2), (21, 1)] {
-            let mut other = datagram.clone();
-            other[at] = octet;
-            assert_eq!(hello(&other), None, "{at}");
-        }
-        for length in 0..59 {
-            assert_eq!(hello(&datagram[..length]), None, "{length}");
         }
     }
 }

@@ -19,6 +19,7 @@
 //! | `end` | hanging up, and what is left to do after it |
 
 mod adoption;
+mod client_hello;
 mod digits;
 mod early;
 mod end;
