@@ -1,6 +1,7 @@
 //! A call moves to another device by INVITE with Replaces (RFC 3891), on the wire (acceptance #6).
 
 use super::{
+    carriers::{self, Authority},
     exhausted::four_ports,
     party::{Heard, Party, fresh},
     server::Server,
@@ -184,5 +185,48 @@ fn a_device_that_is_reached_from_another_address_has_ports_of_its_own() {
     caller.expect("SIP/2.0 200");
     let bye = callee.expect("BYE ");
     callee.respond(&bye, "200 OK", "");
+    server.until_empty();
+}
+
+/// From UDP over connections to a browser, which no address leads to: the callee's BYE finds it by its WebSocket.
+#[test]
+fn a_call_moves_to_devices_of_other_transports_and_to_a_browser() {
+    let authority = Authority::new();
+    let mut callee = Party::udp("127.0.0.1", "127.0.0.1:9".parse().expect("an address"));
+    let server = Server::listening_on(
+        "sip:127.0.0.1:0 sip:127.0.0.1:0;transport=tcp sips:127.0.0.1:0 sip:127.0.0.1:0;transport=wss",
+        &callee.uri(),
+        &format!("{}transfer-mode=execute\n", authority.lines()),
+    );
+    let mut caller = Party::udp("127.0.0.1", server.udp());
+    caller.send(&caller.invite(&fresh("call"), "sip:bob@example.org"));
+    let (asked, mut answered) = taken(&mut caller, &mut callee);
+    let devices = [
+        Party::tcp(server.tcp()),
+        carriers::tls(authority.client(false), server.tls()),
+        carriers::wss(authority.client(false), server.wss()),
+    ];
+    for mut device in devices {
+        let transport = device.transport();
+        device.send(&taking_over(&device, &replaces(&answered)));
+        let offered = callee.expect("INVITE ");
+        callee.respond(&offered, "200 OK", &callee.sdp());
+        let took = device.expect("SIP/2.0 200");
+        device.send(&device.within("ACK", 1, &took));
+        callee.expect("ACK ");
+        let heard = device.speak(&took, &callee);
+        assert_eq!(&heard[12..], [0x55; 160], "{transport} is heard");
+        let heard = callee.speak(&offered, &device);
+        assert_eq!(&heard[12..], [0x55; 160], "{transport} hears");
+        let bye = caller.expect("BYE ");
+        caller.respond(&bye, "200 OK", "");
+        (caller, answered) = (device, took);
+    }
+    assert_eq!(server.gauges()["calls"], 1);
+    callee.send(&callee.within("BYE", 2, &asked));
+    callee.expect("SIP/2.0 200");
+    let bye = caller.expect("BYE ");
+    assert!(bye.start().contains(".invalid;transport=ws "), "{}", bye.0);
+    caller.respond(&bye, "200 OK", "");
     server.until_empty();
 }
