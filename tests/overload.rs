@@ -44,9 +44,9 @@ const AT_ONCE: [usize; 5] = [8, 16, 24, 32, 48];
 const SETTLING: f64 = 1.0;
 const STEADY: f64 = 5.0;
 /// The part of its capacity that is to be answered meanwhile. What is missing is the price of refusing the others, which an
-/// unoptimized build pays dearly; a server that is not governed answers next to nobody.
+/// unoptimized build pays dearly: 0.51 to 1.05 were measured there, and 1.15 to 1.21 in release.
 const GOODPUT: f64 = if cfg!(debug_assertions) { 0.5 } else { 0.75 };
-/// How often it is compared: a machine that others use as well may be half as fast a second later.
+/// How often that is compared: a machine that others use as well may be half as fast a second later.
 const ROUNDS: usize = 3;
 
 #[test]
@@ -70,15 +70,15 @@ fn acceptance_26_overload_with_retransmissions_and_restarts_of_peers_loses_no_re
     let began = Instant::now();
     let mut caller = Caller::new(&server);
     let mut known = HashSet::new();
-    let mut failed = Vec::new();
+    let mut parts = Vec::new();
     let capacity = loop {
         let capacity = capacity(&mut caller);
-        match goodput(&server, &mut caller, capacity, kept.is_some(), &mut known) {
-            Ok(()) => break capacity,
-            Err(why) => failed.push(why),
+        let part = goodput(&server, &mut caller, capacity, &mut known);
+        if part > GOODPUT || kept.is_none() {
+            break capacity;
         }
-        println!("{}", failed[failed.len() - 1]);
-        assert!(failed.len() < ROUNDS, "{}", failed.join("; "));
+        parts.push(part);
+        assert!(parts.len() < ROUNDS, "too few of its capacity: {parts:.2?}");
         all_over(&server, &mut caller);
         known.extend(std::mem::take(&mut caller.tally).finals);
     };
@@ -145,14 +145,8 @@ fn capacity(caller: &mut Caller) -> f64 {
     capacity
 }
 
-/// Twice its capacity, and then half of it. Says what was not as it should be.
-fn goodput(
-    server: &Server,
-    caller: &mut Caller,
-    capacity: f64,
-    alone: bool,
-    known: &mut HashSet<Known>,
-) -> Result<(), String> {
+/// Twice its capacity, and then half of it. Returns the part of its capacity that was answered of the former.
+fn goodput(server: &Server, caller: &mut Caller, capacity: f64, known: &mut HashSet<Known>) -> f64 {
     let mut next = |caller: &mut Caller, seconds: f64, part: f64| {
         known.extend(std::mem::take(&mut caller.tally).finals);
         caller.drive(seconds, Pace::Steady(part * capacity));
@@ -165,32 +159,29 @@ fn goodput(
     let busy = cores::processor_time(server.service.pid()) - before;
     let (placed, answered) = (caller.tally.placed as f64, caller.tally.answered as f64);
     let part = answered / STEADY / capacity;
-    let of_that = format!(
-        "{:.0} calls/s answered of {:.0}, {part:.2} of its capacity; its core was busy for {:.2} of the time",
+    println!(
+        "{:.0} calls/s answered, {part:.2} of its capacity; its core was busy for {:.2} of the time",
         answered / STEADY,
-        placed / STEADY,
         busy.as_secs_f64() / STEADY
     );
-    println!("{of_that}");
+    assert!(
+        placed > 1.5 * capacity * STEADY,
+        "that was no overload: {}",
+        caller.tally
+    );
     let refused = server.gauges()["shed"] - refused_before;
+    assert!(refused > 0, "nobody was refused because of it: {}", caller.tally);
     // As soon as it can take all of them, it does.
     next(caller, 0.5, 0.5);
     next(caller, 2.0, 0.5);
     caller.linger(Duration::from_millis(300));
-    let half = std::mem::take(&mut caller.tally);
-    let of_half = format!("half of what it can take: {half}");
-    let all_of_half = half.placed as f64 > 0.9 * capacity && half.answered * 20 > half.placed * 19;
-    known.extend(half.finals);
-    let wanted = [
-        (placed > 1.5 * capacity * STEADY, "that was no overload", &of_that),
-        (refused > 0, "nobody was refused because of it", &of_that),
-        (part > GOODPUT || !alone, "too few", &of_that),
-        (all_of_half, "not all", &of_half),
-    ];
-    match wanted.iter().find(|(held, ..)| !held) {
-        Some((_, what, told)) => Err(format!("{what}: {told}")),
-        None => Ok(()),
-    }
+    let told = &caller.tally;
+    assert!(
+        told.placed as f64 > 0.9 * capacity && told.answered * 20 > told.placed * 19,
+        "half of what it can take: {told}"
+    );
+    known.extend(std::mem::take(&mut caller.tally).finals);
+    part
 }
 
 /// Waits until nothing is left of the calls. Whoever still waits is told, and repeats until then (RFC 3261 §17.1.1.2).
