@@ -27,6 +27,7 @@ mod judge;
 mod kamailio;
 mod keep;
 mod linphone;
+mod machine;
 mod messages;
 mod multihomed;
 mod netns;
