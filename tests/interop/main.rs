@@ -27,6 +27,7 @@ mod judge;
 mod kamailio;
 mod keep;
 mod linphone;
+#[path = "../loopback/machine.rs"]
 mod machine;
 mod messages;
 mod multihomed;
