@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
 
+#[path = "dtls/openssl.rs"]
+mod openssl;
+
 use b2bua::{
     media::{
         Suite,
@@ -11,138 +14,15 @@ use b2bua::{
     },
     sdp::Fingerprint,
 };
+use openssl::{P256, P384, Peer, RSA, Theirs};
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     net::{SocketAddr, UdpSocket},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    path::Path,
+    process::{Command, Stdio},
     sync::{Arc, mpsc},
     time::{Duration, SystemTime},
 };
-
-/// A certificate of OpenSSL's with its key.
-struct Theirs {
-    directory: tempfile::TempDir,
-}
-
-/// Kinds of keys: how `openssl req -newkey` is asked for them.
-const P256: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
-const P384: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-sha384"];
-/// As Linphone's.
-const RSA: &[&str] = &["rsa:3072"];
-
-impl Theirs {
-    fn new(kind: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let theirs = Self { directory };
-        // Without it these tests fail: `tests/run packages` installs it.
-        let made = Command::new("openssl")
-            .args([
-                "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=peer", "-newkey",
-            ])
-            .args(kind)
-            .arg("-keyout")
-            .arg(theirs.path("key"))
-            .arg("-out")
-            .arg(theirs.path("cert"))
-            .output()
-            .expect("openssl is installed");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        theirs
-    }
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-    /// As OpenSSL has it: `sha256 Fingerprint=AA:BB:…`.
-    fn fingerprint(&self, hash: &str) -> Fingerprint {
-        let output = Command::new("openssl")
-            .args([
-                "x509",
-                "-noout",
-                "-fingerprint",
-                &format!("-{}", hash.replace('-', "")),
-            ])
-            .arg("-in")
-            .arg(self.path("cert"))
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let (_, value) = text.trim().split_once('=').unwrap();
-        format!("{hash} {value}").parse().unwrap()
-    }
-}
-
-/// A running `openssl s_client` or `s_server`, ended when dropped.
-struct Peer {
-    child: Child,
-    output: BufReader<ChildStdout>,
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Peer {
-    fn start(theirs: &Theirs, suites: &[Suite], arguments: &[&str]) -> Self {
-        let profiles: Vec<_> = suites.iter().map(|&suite| profile(suite)).collect();
-        let length = (2 * suites[0].master_length()).to_string();
-        let mut child = Command::new("openssl")
-            .args(arguments)
-            .args(["-dtls1_2", "-use_srtp", &profiles.join(":")])
-            .args([
-                "-keymatexport",
-                "EXTRACTOR-dtls_srtp",
-                "-keymatexportlen",
-                &length,
-            ])
-            .arg("-cert")
-            .arg(theirs.path("cert"))
-            .arg("-key")
-            .arg(theirs.path("key"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Self { child, output }
-    }
-    /// Whether it ends by itself, and well: its association was closed by close_notify.
-    #[expect(clippy::disallowed_methods, reason = "OpenSSL is on the machine's time")]
-    fn ends_well(&mut self) -> bool {
-        for _ in 0..500 {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.success();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
-    }
-    /// Reads its output until a line has this in it, and gives what follows.
-    fn until(&mut self, mark: &str) -> Option<String> {
-        let mut line = String::new();
-        while self.output.read_line(&mut line).unwrap() > 0 {
-            if let Some((_, rest)) = line.split_once(mark) {
-                return Some(rest.trim().to_owned());
-            }
-            line.clear();
-        }
-        None
-    }
-}
-
-fn profile(suite: Suite) -> &'static str {
-    match suite {
-        Suite::AesCm128HmacSha1_80 => "SRTP_AES128_CM_SHA1_80",
-        Suite::AesCm128HmacSha1_32 => "SRTP_AES128_CM_SHA1_32",
-        Suite::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
-        Suite::AeadAes256Gcm => "SRTP_AEAD_AES_256_GCM",
-        other => panic!("{other} has no profile"),
-    }
-}
 
 /// What OpenSSL must have printed when these are our keys.
 fn exported(keys: &DtlsKeys, role: Role) -> String {

@@ -17,6 +17,8 @@ mod own;
 mod peers;
 #[path = "registrations/presence.rs"]
 mod presence;
+#[path = "registrations/provider.rs"]
+mod provider;
 #[path = "registrations/registrar.rs"]
 mod registrar;
 #[path = "registrations/server.rs"]

@@ -7,6 +7,7 @@
 
 mod account_schema;
 mod bridge;
+mod config;
 mod events;
 mod explain;
 mod info;
@@ -32,17 +33,18 @@ use b2bua::{
         Origin, Registrations, Rescue, Services, Standalone,
     },
     call::failure::Kind as FailureKind,
-    config::{Key, Kind, Seconds, parsed},
+    config::Key,
     sip::{Ids, Status},
 };
+pub(crate) use config::Config;
 pub(crate) use explain::Question;
 
 use bridge::{Bridge, Placed, Tried, Word};
+use config::KEYS;
 use model::Document;
 use report::Report;
 use roster::Roster;
-use serde::Deserialize;
-use sharing::{Sharing, SharingPlan, Without};
+use sharing::{Sharing, SharingPlan};
 use sources::News;
 use std::{
     path::Path,
@@ -66,66 +68,6 @@ pub(crate) struct SipBridge {
     sharing: Option<Sharing>,
     ids: Mutex<Ids>,
 }
-
-/// `[b2bua-server::sip-bridge]`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Config {
-    providers: String,
-    accounts_poll_interval: Seconds,
-    line_lease: Seconds,
-    #[serde(deserialize_with = "parsed")]
-    lines_without_redis: Without,
-}
-
-impl Config {
-    /// The file.
-    pub(crate) fn providers(&self) -> &str {
-        &self.providers
-    }
-}
-
-const KEYS: &[Key] = &[
-    Key {
-        name: "providers",
-        kind: Kind::Text,
-        default: "providers.json",
-        help: "The file with providers and their accounts, beside this one unless the path is absolute: Flexisip's JSON \
-               (an object of schema 2 or an array of schema 1), or the same as TOML when it ends in .toml.",
-        reload: true,
-        example: "/etc/b2bua/providers.json",
-    },
-    Key {
-        name: "accounts-poll-interval",
-        kind: Kind::Seconds,
-        default: "300",
-        help: "How often databases of accounts are read again where there is no Redis ([module::Registrar] \
-               redis-server-domain) that publishes their changes. Changes alone are registered anew. 0: at start and at a \
-               reload only.",
-        reload: true,
-        example: "30",
-    },
-    Key {
-        name: "line-lease",
-        kind: Kind::PositiveSeconds,
-        default: "30",
-        help: "With Redis, maxCallsPerLine counts the calls of all servers that name the same Redis, pool and account, and a \
-               provider's limits those of all that name the same Redis and provider. What a server held that has died falls back after this time; a server that lives renews it three times in it.",
-        reload: true,
-        example: "",
-    },
-    Key {
-        name: "lines-without-redis",
-        kind: Kind::OneOf(Without::WORDS),
-        default: "count-own",
-        help: "New calls while Redis does not answer. count-own: they go on, and each server counts its own alone, so that a \
-               line may have as many calls as there are servers, times maxCallsPerLine, and so a provider. refuse: there are none, \
-               where no line may have one call too many. Calls that are there go on in either case, and no call \
-               waits for Redis for more than a quarter of a second.",
-        reload: true,
-        example: "refuse",
-    },
-];
 
 /// What is remembered of a call: enough to try another account.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@ mod farewell;
 pub mod gauges;
 mod handshakes;
 mod inbox;
+mod invite;
 mod live_roll;
 mod maps;
 mod message_waiting;

@@ -3,13 +3,16 @@
 //! One row a fault. What the other party said crosses, in words of SIP and of Q.850; where the server itself ends something, it says
 //! why; an ordinary end says nothing.
 
+#[path = "faults/scenes.rs"]
+mod scenes;
+
 use b2bua::{
-    call::{Cause, Command, Encryption, LookupError, Origin, Side, bridge::CallSettings, failure::Kind},
-    media::{MediaEvent, StreamId},
+    call::{Encryption, LookupError, Side, bridge::CallSettings, failure::Kind},
     sip::Message,
     testing::{FakeRelay, Hold, Scene, peer::read, settings},
 };
-use std::{sync::Arc, time::Duration};
+use scenes::*;
+use std::time::Duration;
 
 /// What a fault ends in.
 struct Row {
@@ -351,97 +354,4 @@ fn last(scene: &Scene, side: Side) -> String {
         Some(said)
     });
     tells.next().unwrap_or_default()
-}
-
-fn plain() -> Scene {
-    Scene::new(Encryption::None, Encryption::None)
-}
-
-enum Fate {
-    Silent,
-    Rings,
-}
-
-/// A callee that has its INVITE, and does by itself no more than that.
-fn ringing(fate: Fate) -> Scene {
-    let mut scene = plain();
-    scene.b.gone = true;
-    scene.call();
-    scene.run(Duration::from_millis(50));
-    if matches!(fate, Fate::Rings) {
-        let rings = scene.sim.b.respond("INVITE", 180, "", "", "");
-        scene.sim.send(Side::B, rings);
-        scene.run(Duration::from_millis(50));
-    }
-    scene
-}
-
-fn refused(status: u16, headers: &str) -> Scene {
-    let mut scene = ringing(Fate::Rings);
-    let mut refusal = scene.sim.b.respond("INVITE", status, "", headers, "");
-    if headers.contains("Contact") {
-        // Instead of its own.
-        let text = String::from_utf8(refusal.to_vec()).unwrap();
-        let own: Vec<_> = text
-            .lines()
-            .filter(|line| line.starts_with("Contact: <sip:bob-"))
-            .collect();
-        refusal = text.replace(&format!("{}\r\n", own[0]), "").into();
-        scene.sim.allowed.push("192.0.2.77".into());
-        scene.sim.allowed.push("carol".into());
-    }
-    scene.sim.send(Side::B, refusal);
-    scene
-}
-
-fn without_way(error: LookupError) -> Scene {
-    let mut scene = plain();
-    scene.sim.targets = Some(Err(error));
-    scene.call();
-    scene
-}
-
-fn hung_up(side: Side, headers: &str) -> Scene {
-    let mut scene = plain().answered();
-    let bye = scene.sim.peer(side).request("BYE", headers, "");
-    scene.sim.send(side, bye);
-    scene
-}
-
-fn silenced(mut scene: Scene) -> Scene {
-    scene.sim.feed(b2bua::call::Input::Media(MediaEvent::Silent {
-        side: Side::A,
-        stream: StreamId(0),
-    }));
-    scene
-}
-
-fn ordered(kind: Kind) -> Scene {
-    let mut scene = plain().answered();
-    scene.sim.command(Command::Hangup(Cause::of(kind, Origin::Local)));
-    scene
-}
-
-/// The caller offers; the callee says that.
-fn offered_to(status: Option<u16>) -> Scene {
-    let mut scene = plain().answered();
-    scene.b.refuses_changes = status;
-    scene.a.hold = Some(Hold::SendOnly);
-    scene.reoffer(Side::A);
-    scene
-}
-
-/// A party that is gone without a word, where sessions are refreshed.
-fn dead(side: Side) -> Scene {
-    let settings = settings();
-    let mut profile = b2bua::call::leg::Profile::clone(&settings.profile);
-    profile.sessions.expires = Some(90);
-    profile.sessions.min_se = 90;
-    let settings = CallSettings {
-        profile: Arc::new(profile),
-        ..settings
-    };
-    let mut scene = Scene::with(Encryption::None, Encryption::None, settings, 1).answered();
-    scene.phone(side).0.gone = true;
-    scene
 }

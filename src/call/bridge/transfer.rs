@@ -4,6 +4,11 @@
 //! gets the REFER and does it: a dialog that it names is named as the far end's own target knows it. With `execute` we do it: see
 //! `rebridge`.
 
+mod under_way;
+
+pub(super) use under_way::Transfers;
+use under_way::{Stage, Transfer};
+
 use super::*;
 use crate::{
     call::{
@@ -18,7 +23,7 @@ use crate::{
         subscription::{self, Event, SubscriptionState},
     },
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Transfers under way in one call, of both parties.
 const MOST: usize = 4;
@@ -26,92 +31,6 @@ const MOST: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Requests that the bridge itself makes are numbered from here on: no CSeq is as high.
 const OURS: u32 = 1 << 31;
-
-/// Transfers under way.
-#[derive(Debug, Default)]
-pub(super) struct Transfers {
-    under_way: Vec<Transfer>,
-    /// Which parties have referred before: from then on their subscriptions have an id.
-    referred: [bool; 2],
-    last: u32,
-}
-
-#[derive(Debug)]
-struct Transfer {
-    by: Side,
-    /// The Call-ID of its leg.
-    leg: Text,
-    number: u32,
-    refer: Payload,
-    refer_to: ReferTo,
-    /// The application has said where it goes: the target stays.
-    aimed: bool,
-    subscription: Subscription,
-    stage: Stage,
-}
-
-#[derive(Debug)]
-enum Stage {
-    /// Whose the dialog in Refer-To is, is being asked until then.
-    Identifying(Instant),
-    /// The application is asked whether the far end may be told so.
-    Asking,
-    /// We do it.
-    Executed,
-    /// The far end has the REFER; with this CSeq, once it has answered.
-    Referred(Option<u32>),
-}
-
-impl Transfers {
-    pub(super) fn clear(&mut self) {
-        self.under_way.clear();
-    }
-    /// Whether one is under way.
-    pub(super) fn is_any(&self) -> bool {
-        let mut under_way = self.under_way.iter();
-        under_way.any(|transfer| !transfer.subscription.has_ended())
-    }
-    /// Another party is there on that side: what the one before it wanted is its own affair.
-    pub(super) fn succeed(&mut self, side: Side, number: u32) {
-        self.under_way
-            .retain(|transfer| transfer.by != side || transfer.number == number);
-        self.referred[side as usize] = false;
-    }
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let subscriptions = self
-            .under_way
-            .iter()
-            .filter_map(|transfer| transfer.subscription.poll_timeout());
-        let identities = self.under_way.iter().filter_map(|transfer| match transfer.stage {
-            Stage::Identifying(until) => Some(until),
-            Stage::Asking | Stage::Executed | Stage::Referred(_) => None,
-        });
-        subscriptions.chain(identities).min()
-    }
-    /// A number that no other has.
-    pub(super) fn next_number(&mut self) -> u32 {
-        self.last = self.last.wrapping_add(1) % OURS;
-        OURS + self.last
-    }
-    fn find(&mut self, number: u32) -> Option<&mut Transfer> {
-        self.under_way
-            .iter_mut()
-            .find(|transfer| transfer.number == number)
-    }
-    /// The transfer of which the far end's NOTIFY tells: by its id, which is the CSeq of our REFER, or the oldest.
-    fn notified(&mut self, by: Side, event: &Event) -> Option<&mut Transfer> {
-        let id = event.id.as_ref().map(|id| id.to_str().parse::<u32>().ok());
-        self.under_way.iter_mut().find(|transfer| {
-            let fits = match (&transfer.stage, id) {
-                (Stage::Identifying(_) | Stage::Asking | Stage::Executed, _) => false,
-                // The NOTIFY has overtaken the answer to the REFER.
-                (Stage::Referred(None), _) | (Stage::Referred(Some(_)), None) => true,
-                (Stage::Referred(Some(cseq)), Some(id)) => id == Some(*cseq),
-            };
-            transfer.by == by && fits && !transfer.subscription.has_ended()
-        })
-    }
-}
 
 impl Call {
     /// A REFER that the application lets through.

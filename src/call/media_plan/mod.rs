@@ -18,13 +18,14 @@ mod keyring;
 mod leg;
 mod pick_up;
 mod reserve;
+mod session;
 mod terms;
 mod turn;
 mod zrtp;
 
 pub use adopted::Belongings;
 pub use dtls::{Association, Role};
-use formats::{Formats, Part};
+use formats::Part;
 pub use guest::{Absent, Guest};
 use keying::Own;
 use keyring::Keyring;
@@ -33,6 +34,7 @@ use leg::LegState;
 pub use leg::asked;
 pub use pick_up::Offers;
 use reserve::Reserve;
+pub use session::Session;
 use zrtp::Zrtp;
 
 use super::{
@@ -77,15 +79,6 @@ pub struct MediaPlan {
     reserves: u32,
 }
 
-/// What is negotiated on both legs: agreed, or being offered.
-#[derive(Clone, Debug, Default)]
-pub struct Session {
-    a: LegState,
-    b: LegState,
-    /// By m-line.
-    formats: Vec<Formats>,
-}
-
 /// What stays on one leg whatever becomes of an offer.
 #[derive(Debug, Default)]
 struct Voice {
@@ -111,29 +104,6 @@ struct Voice {
     associations: u32,
     /// Its peer has said that it takes INFO.
     takes_infos: bool,
-}
-
-impl Session {
-    fn leg(&self, side: Side) -> &LegState {
-        match side {
-            Side::A => &self.a,
-            Side::B => &self.b,
-        }
-    }
-    fn leg_mut(&mut self, side: Side) -> &mut LegState {
-        match side {
-            Side::A => &mut self.a,
-            Side::B => &mut self.b,
-        }
-    }
-    /// How many streams a leg has, refused ones included.
-    pub fn streams(&self, side: Side) -> usize {
-        self.leg(side).streams.len()
-    }
-    /// How a leg is keyed; `None` before it is known.
-    pub fn encryption(&self, side: Side) -> Option<Encryption> {
-        self.leg(side).mode
-    }
 }
 
 impl Voice {

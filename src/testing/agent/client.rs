@@ -1,6 +1,6 @@
 //! Requests of an agent, and what comes back.
 
-use super::{Act, Agent, Change, Phase};
+use super::{Act, Agent, Change, Phase, cancel::Cancel};
 use crate::{
     sip::{
         Method, Response, Status,
@@ -15,27 +15,19 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Client {
     method: String,
-    branch: String,
-    cseq: u32,
+    pub(super) branch: String,
+    pub(super) cseq: u32,
     /// Request-URI.
-    uri: String,
-    purpose: Purpose,
-    machine: Machine,
-    cancel: Cancel,
+    pub(super) uri: String,
+    pub(super) purpose: Purpose,
+    pub(super) machine: Machine,
+    pub(super) cancel: Cancel,
 }
 
 #[derive(Debug)]
-enum Machine {
+pub(super) enum Machine {
     Invite(ClientInvite),
     Other(ClientOther),
-}
-
-#[derive(Debug)]
-enum Cancel {
-    No,
-    /// As soon as a provisional response comes (RFC 3261 §9.1).
-    Wanted,
-    Sent(ClientOther),
 }
 
 /// What a request is for.
@@ -159,35 +151,6 @@ impl Agent {
     pub(super) fn refresh_by_update(&mut self, sim: &mut Sim) {
         let headers = self.session_headers();
         self.request(sim, "UPDATE", &headers, "", Purpose::Refresh);
-    }
-    /// Gives up the INVITE that is open.
-    pub(super) fn cancel(&mut self, sim: &mut Sim) {
-        let open =
-            |client: &Client| matches!(&client.machine, Machine::Invite(invite) if invite.is_pending());
-        let Some(at) = self.clients.iter().position(open) else {
-            return;
-        };
-        let Machine::Invite(invite) = &self.clients[at].machine else {
-            return;
-        };
-        match self.clients[at].cancel {
-            Cancel::Sent(_) => {}
-            _ if invite.is_calling() => self.clients[at].cancel = Cancel::Wanted,
-            _ => self.send_cancel(sim, at),
-        }
-    }
-    fn send_cancel(&mut self, sim: &mut Sim, at: usize) {
-        let client = &self.clients[at];
-        // RFC 3261 §9.1: To as in the INVITE.
-        let to = match client.purpose {
-            Purpose::Call => Some(format!("<{}>", client.uri)),
-            _ => None,
-        };
-        let line = ("CANCEL", client.cseq, client.uri.as_str());
-        let bytes = self.write(line, &client.branch, to.as_deref(), "", "");
-        let machine = ClientOther::start(bytes.clone(), false, self.timers, sim.now);
-        self.clients[at].cancel = Cancel::Sent(machine);
-        sim.send(self.who, bytes);
     }
     /// A response.
     pub(super) fn responded(&mut self, sim: &mut Sim, response: &Response) {

@@ -3,6 +3,7 @@
 //!
 //! Its session descriptions are those of a [`Phone`].
 
+mod cancel;
 mod client;
 mod reliable;
 mod server;

@@ -11,6 +11,7 @@ mod nat;
 mod offers;
 mod races;
 mod refresh;
+mod refresh_refused;
 mod reliable;
 mod uas;
 mod weather;
